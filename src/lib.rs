@@ -1,1 +1,24 @@
-//! nearside
+//! nearside runs a model on the nearest machine that can: the page, the edge, or the cloud.
+//!
+//! The modules in the order in which data flows through them: [`tensor`] and [`error`] are what
+//! crosses boundaries; `model` turns bytes into a graph; `plan` turns a graph and shapes into a
+//! runnable; [`session`] owns both and answers runs; `protocol` speaks the wire; `web` is the face
+//! for JavaScript, `serve` the one for HTTP, `bin/nearside` the one for a terminal.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod clock;
+pub mod error;
+mod guard;
+mod model;
+mod plan;
+#[cfg(feature = "web")]
+mod web;
+pub mod session;
+pub mod tensor;
+
+pub use error::{Error, ErrorKind, Result};
+pub use model::{Dim, Inspection, OperatorUse, Signature, ValueInfo, inspect};
+pub use session::{RunResult, Session, SessionOptions};
+pub use tensor::{DType, Tensor};

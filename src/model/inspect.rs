@@ -1,0 +1,153 @@
+//! What a model is made of, without loading it into the engine.
+//!
+//! In: a decoded file. Out: an [`Inspection`]: the same facts for `nearside inspect`, the demo's
+//! table and the check before loading, from one walk over the graph and its subgraphs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tract_onnx::pb;
+
+use super::ops::{self, DEFAULT_DOMAIN};
+use crate::error::{Error, Result, UnsupportedOperator};
+use crate::model::Signature;
+
+/// How often a model uses one operator, and whether the engine has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OperatorUse {
+    /// ONNX domain, `ai.onnx` for the default one.
+    pub domain: String,
+    /// ONNX operator type.
+    #[serde(rename = "type")]
+    pub op_type: String,
+    /// Number of nodes, subgraphs included.
+    pub count: usize,
+    /// Whether the engine has it.
+    pub supported: bool,
+    /// Why not, where it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The nodes' names.
+    #[serde(skip)]
+    pub nodes: Vec<String>,
+}
+
+/// Facts about a model file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// Version of the file format.
+    pub ir_version: i64,
+    /// Operator set version by domain.
+    pub opsets: BTreeMap<String, i64>,
+    /// The exporter.
+    pub producer: String,
+    /// Bytes of the file.
+    pub bytes: usize,
+    /// Number of constant elements.
+    pub parameters: u64,
+    /// Number of nodes, subgraphs included.
+    pub nodes: usize,
+    /// The operators, most frequent first.
+    pub operators: Vec<OperatorUse>,
+    /// What it takes and gives.
+    #[serde(flatten)]
+    pub signature: Signature,
+}
+
+impl Inspection {
+    pub(crate) fn of(model: &pb::ModelProto, bytes: usize) -> Result<Self> {
+        let empty = pb::GraphProto::default();
+        let graph = model.graph.as_ref().unwrap_or(&empty);
+        let mut walk = Walk::default();
+        walk.graph(graph);
+        let mut operators: Vec<OperatorUse> = walk
+            .operators
+            .into_iter()
+            .map(|((domain, op_type), nodes)| {
+                let reason = ops::unsupported_reason(&domain, &op_type);
+                OperatorUse {
+                    domain,
+                    op_type,
+                    count: nodes.len(),
+                    supported: reason.is_none(),
+                    reason,
+                    nodes,
+                }
+            })
+            .collect();
+        operators.sort_by_key(|o| std::cmp::Reverse(o.count));
+        let producer = format!("{} {}", model.producer_name, model.producer_version);
+        Ok(Self {
+            ir_version: model.ir_version,
+            opsets: model
+                .opset_import
+                .iter()
+                .map(|o| (domain_name(&o.domain), o.version))
+                .collect(),
+            producer: producer.trim().to_owned(),
+            bytes,
+            parameters: walk.parameters,
+            nodes: operators.iter().map(|o| o.count).sum(),
+            operators,
+            signature: Signature::of(graph)?,
+        })
+    }
+
+    /// One error that lists every operator that the engine lacks.
+    pub(crate) fn require_supported(&self) -> Result<()> {
+        let lacking: Vec<_> = self
+            .operators
+            .iter()
+            .filter_map(|o| {
+                Some(UnsupportedOperator {
+                    domain: o.domain.clone(),
+                    op_type: o.op_type.clone(),
+                    nodes: o.nodes.clone(),
+                    reason: o.reason.clone()?,
+                })
+            })
+            .collect();
+        if lacking.is_empty() { Ok(()) } else { Err(Error::unsupported(lacking)) }
+    }
+}
+
+pub(crate) fn domain_name(domain: &str) -> String {
+    if domain.is_empty() { DEFAULT_DOMAIN.to_owned() } else { domain.to_owned() }
+}
+
+#[derive(Default)]
+struct Walk {
+    operators: BTreeMap<(String, String), Vec<String>>,
+    parameters: u64,
+}
+
+impl Walk {
+    fn graph(&mut self, graph: &pb::GraphProto) {
+        for tensor in &graph.initializer {
+            self.tensor(tensor);
+        }
+        for node in &graph.node {
+            let name = if node.name.is_empty() {
+                node.output.first().cloned().unwrap_or_default()
+            } else {
+                node.name.clone()
+            };
+            let key = (domain_name(&node.domain), node.op_type.clone());
+            self.operators.entry(key).or_default().push(name);
+            for attribute in &node.attribute {
+                for tensor in attribute.t.iter().chain(&attribute.tensors) {
+                    self.tensor(tensor);
+                }
+                for graph in attribute.g.iter().chain(&attribute.graphs) {
+                    self.graph(graph);
+                }
+            }
+        }
+    }
+
+    fn tensor(&mut self, tensor: &pb::TensorProto) {
+        let count = tensor.dims.iter().try_fold(1i64, |n, d| n.checked_mul(*d)).unwrap_or(0);
+        self.parameters = self.parameters.saturating_add(u64::try_from(count).unwrap_or(0));
+    }
+}

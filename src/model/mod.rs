@@ -1,0 +1,20 @@
+//! Bytes of an ONNX file -> [`Model`]: its signature, what it is made of, and its graph before shapes.
+//!
+//! In: untrusted bytes. Out: a graph that the planner can specialise for concrete shapes. Before the
+//! engine's importer sees a model, [`validate`] has checked what the importer takes for granted, and
+//! every operator is known to be registered; so a bad model is one typed error and never a panic.
+//!
+//! Threat model: the bytes may cost time and memory in proportion to their size; they can neither
+//! read files (external data is refused here) nor cause undefined behaviour.
+
+mod inspect;
+mod onnx;
+pub(crate) mod ops;
+mod signature;
+mod validate;
+
+pub use inspect::{Inspection, OperatorUse};
+pub use onnx::inspect;
+pub use signature::{Dim, Signature, ValueInfo};
+
+pub(crate) use onnx::Model;

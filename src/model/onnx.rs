@@ -1,0 +1,101 @@
+//! Bytes -> [`Model`], through tract's importer.
+
+use bytes::Bytes;
+use prost::Message;
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb;
+use tract_onnx::prelude::{Framework, InferenceModel};
+
+use super::inspect::{Inspection, domain_name};
+use super::{ops, validate};
+use crate::error::{Error, ErrorKind, Result, UnsupportedOperator};
+use crate::guard::guarded;
+
+/// A model before shapes: facts about it, and its graph with constants loaded.
+pub(crate) struct Model {
+    pub(crate) inspection: Inspection,
+    pub(crate) graph: InferenceModel,
+}
+
+impl Model {
+    /// Decodes, checks and imports a model file.
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        let (proto, inspection) = decode(bytes)?;
+        validate::validate(&proto)?;
+        inspection.require_supported()?;
+        let graph = guarded("importing the model", || {
+            ops::importer().model_for_proto_model(&proto).map_err(|e| import_error(&proto, e))
+        })?;
+        Ok(Self { inspection, graph })
+    }
+}
+
+/// Facts about a model file, also of one whose operators the engine lacks.
+pub fn inspect(bytes: Vec<u8>) -> Result<Inspection> {
+    Ok(decode(bytes)?.1)
+}
+
+fn decode(bytes: Vec<u8>) -> Result<(pb::ModelProto, Inspection)> {
+    let length = bytes.len();
+    if length == 0 {
+        return Err(Error::new(ErrorKind::InvalidModel, "the model is empty (0 bytes)"));
+    }
+    let html = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
+    let proto = pb::ModelProto::decode(Bytes::from(bytes)).map_err(|e| {
+        let hint = if html { " (it looks like an HTML page: check the URL)" } else { "" };
+        Error::new(ErrorKind::InvalidModel, format!("the bytes are not an ONNX model{hint}"))
+            .with_source(e)
+    })?;
+    if proto.graph.is_none() {
+        return Err(Error::new(
+            ErrorKind::InvalidModel,
+            "the bytes hold no ONNX graph: not an ONNX model, or a truncated one",
+        ));
+    }
+    let inspection = Inspection::of(&proto, length)?;
+    Ok((proto, inspection))
+}
+
+/// Turns the importer's first complaint into the list of all nodes that it refuses.
+fn import_error(proto: &pb::ModelProto, first: tract_onnx::prelude::TractError) -> Error {
+    let refused = refused_nodes(proto);
+    if refused.is_empty() {
+        Error::new(ErrorKind::InvalidModel, "the graph cannot be imported").with_source(first)
+    } else {
+        Error::unsupported(refused)
+    }
+}
+
+fn refused_nodes(proto: &pb::ModelProto) -> Vec<UnsupportedOperator> {
+    let Some(graph) = &proto.graph else { return vec![] };
+    let onnx = ops::importer();
+    let version = |o: &&pb::OperatorSetIdProto| matches!(o.domain.as_str(), "" | "ai.onnx");
+    let ctx = ParsingContext {
+        onnx_operator_set_version: proto.opset_import.iter().find(version).map_or(0, |o| o.version),
+        framework: onnx,
+        model: proto,
+        parent_graphs: vec![graph],
+        model_dir: None,
+        template: InferenceModel::default(),
+    };
+    let mut refused: Vec<UnsupportedOperator> = vec![];
+    for node in &graph.node {
+        let Some(build) = onnx.op_register.0.get(&node.op_type) else { continue };
+        if let Err(error) = build(&ctx, node) {
+            let (domain, reason) = (domain_name(&node.domain), error.root_cause().to_string());
+            let same = |o: &&mut UnsupportedOperator| {
+                o.op_type == node.op_type && o.domain == domain && o.reason == reason
+            };
+            match refused.iter_mut().find(same) {
+                Some(entry) => entry.nodes.push(node.name.clone()),
+                None => refused.push(UnsupportedOperator {
+                    domain,
+                    op_type: node.op_type.clone(),
+                    nodes: vec![node.name.clone()],
+                    reason,
+                }),
+            }
+        }
+    }
+    refused
+}

@@ -1,0 +1,136 @@
+//! What a model takes and gives: names, element types and shapes.
+//!
+//! In: the graph's declared inputs and outputs. Out: a [`Signature`], the same words in every face.
+
+use serde::{Serialize, Serializer};
+use tract_onnx::pb::{
+    self, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto::Value,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::DType;
+
+/// One dimension of a declared shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dim {
+    /// Fixed.
+    Known(usize),
+    /// Named: the same name means the same size in one run.
+    Symbol(String),
+    /// Free.
+    Unknown,
+}
+
+impl Serialize for Dim {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(n) => serializer.serialize_u64(*n as u64),
+            Self::Symbol(s) => serializer.serialize_str(s),
+            Self::Unknown => serializer.serialize_str(""),
+        }
+    }
+}
+
+/// A declared input or output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValueInfo {
+    /// Name in the graph.
+    pub name: String,
+    /// Element type.
+    #[serde(rename = "type", serialize_with = "dtype_name")]
+    pub dtype: DType,
+    /// Dimensions, outermost first. Empty for a scalar and where the rank is not declared
+    /// (see `ranked`).
+    pub shape: Vec<Dim>,
+    /// Whether the model declares a rank.
+    #[serde(skip)]
+    pub ranked: bool,
+}
+
+fn dtype_name<S: Serializer>(dtype: &DType, s: S) -> std::result::Result<S::Ok, S::Error> {
+    s.serialize_str(dtype.name())
+}
+
+/// Inputs (those that a caller feeds) and outputs, in the model's order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Signature {
+    /// What a caller feeds.
+    pub inputs: Vec<ValueInfo>,
+    /// What a run gives.
+    pub outputs: Vec<ValueInfo>,
+}
+
+impl Signature {
+    pub(crate) fn of(graph: &pb::GraphProto) -> Result<Self> {
+        let inputs = graph
+            .input
+            .iter()
+            // Before IR 4 every initializer is listed as an input too, as a default value.
+            .filter(|i| !graph.initializer.iter().any(|init| init.name == i.name))
+            .map(|v| value_info(v, "input"))
+            .collect::<Result<_>>()?;
+        let outputs =
+            graph.output.iter().map(|v| value_info(v, "output")).collect::<Result<_>>()?;
+        Ok(Self { inputs, outputs })
+    }
+}
+
+/// The element type of an ONNX type code.
+pub(crate) fn dtype_of(code: i32) -> Option<DType> {
+    Some(match DataType::try_from(code).ok()? {
+        DataType::Float => DType::Float32,
+        DataType::Double => DType::Float64,
+        DataType::Float16 => DType::Float16,
+        DataType::Int8 => DType::Int8,
+        DataType::Int16 => DType::Int16,
+        DataType::Int32 => DType::Int32,
+        DataType::Int64 => DType::Int64,
+        DataType::Uint8 => DType::Uint8,
+        DataType::Uint16 => DType::Uint16,
+        DataType::Uint32 => DType::Uint32,
+        DataType::Uint64 => DType::Uint64,
+        DataType::Bool => DType::Bool,
+        DataType::String => DType::String,
+        _ => return None,
+    })
+}
+
+/// The ONNX name of a type code, also of those that the engine lacks.
+pub(crate) fn type_name(code: i32) -> String {
+    DataType::try_from(code).map_or_else(|_| format!("type {code}"), |t| format!("{t:?}"))
+}
+
+fn value_info(value: &pb::ValueInfoProto, role: &str) -> Result<ValueInfo> {
+    let name = value.name.clone();
+    let Some(Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
+    else {
+        return Err(Error::new(
+            ErrorKind::UnsupportedType,
+            format!(
+                "{role} `{name}` is not a tensor (a sequence, map or optional, or its type is not declared); \
+                 export the model with plain tensors (scikit-learn: option zipmap=False)"
+            ),
+        ));
+    };
+    let dtype = dtype_of(tensor.elem_type).ok_or_else(|| {
+        Error::new(
+            ErrorKind::UnsupportedType,
+            format!("{role} `{name}` has the element type {}", type_name(tensor.elem_type)),
+        )
+    })?;
+    let dims = tensor.shape.as_ref().map(|s| &s.dim[..]);
+    let shape = dims
+        .unwrap_or_default()
+        .iter()
+        .map(|d| match &d.value {
+            Some(dimension::Value::DimValue(n)) if *n >= 0 => {
+                usize::try_from(*n).map_or(Dim::Unknown, Dim::Known)
+            }
+            Some(dimension::Value::DimParam(s)) if !s.is_empty() && s != "?" => {
+                Dim::Symbol(s.clone())
+            }
+            _ => Dim::Unknown,
+        })
+        .collect();
+    Ok(ValueInfo { name, dtype, shape, ranked: dims.is_some() })
+}

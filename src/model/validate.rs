@@ -1,0 +1,136 @@
+//! What the importer takes for granted, checked before it sees a model.
+//!
+//! In: a decoded file. Out: nothing, or the first inconsistency. tract's importer indexes names and
+//! attributes without looking; a hostile file would panic there.
+
+use std::collections::HashSet;
+
+use tract_onnx::pb::{self, tensor_proto::DataLocation};
+
+use super::signature::{dtype_of, type_name};
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::volume;
+
+/// Graphs nest through `If`, `Loop` and `Scan`; real models stay below 10.
+const MAX_NESTING: usize = 32;
+
+/// Checks every tensor and every name of the main graph and its subgraphs.
+pub(crate) fn validate(model: &pb::ModelProto) -> Result<()> {
+    let graph = model
+        .graph
+        .as_ref()
+        .ok_or_else(|| invalid("the file holds no graph: it is not an ONNX model"))?;
+    if graph.node.is_empty() && graph.output.is_empty() {
+        return Err(invalid("the graph is empty: the file is not an ONNX model"));
+    }
+    check_graph(graph, &HashSet::new(), 0)
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidModel, message)
+}
+
+fn check_graph<'a>(
+    graph: &'a pb::GraphProto,
+    outer: &HashSet<&'a str>,
+    depth: usize,
+) -> Result<()> {
+    if depth > MAX_NESTING {
+        return Err(invalid(format!("graphs nest deeper than {MAX_NESTING}")));
+    }
+    if !graph.sparse_initializer.is_empty() {
+        return Err(Error::new(ErrorKind::UnsupportedType, "sparse initializers are not supported"));
+    }
+    let mut names = outer.clone();
+    for tensor in &graph.initializer {
+        check_tensor(tensor)?;
+        names.insert(&tensor.name);
+    }
+    names.extend(graph.input.iter().map(|i| i.name.as_str()));
+    let mut produced = HashSet::new();
+    for node in &graph.node {
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            if !produced.insert(output.as_str()) {
+                return Err(invalid(format!("two nodes produce `{output}`")));
+            }
+            names.insert(output);
+        }
+    }
+    for node in &graph.node {
+        for input in node.input.iter().filter(|i| !i.is_empty()) {
+            if !names.contains(input.as_str()) {
+                return Err(invalid(format!(
+                    "node `{}` ({}) reads `{input}`, which nothing produces",
+                    node.name, node.op_type
+                )));
+            }
+        }
+        for attribute in &node.attribute {
+            for tensor in attribute.t.iter().chain(&attribute.tensors) {
+                check_tensor(tensor)?;
+            }
+            for graph in attribute.g.iter().chain(&attribute.graphs) {
+                check_graph(graph, &names, depth + 1)?;
+            }
+        }
+    }
+    if let Some(output) = graph.output.iter().find(|o| !names.contains(o.name.as_str())) {
+        return Err(invalid(format!("nothing produces the output `{}`", output.name)));
+    }
+    Ok(())
+}
+
+fn check_tensor(tensor: &pb::TensorProto) -> Result<()> {
+    let dtype = dtype_of(tensor.data_type).ok_or_else(|| {
+        Error::new(
+            ErrorKind::UnsupportedType,
+            format!(
+                "constant `{}` has the element type {}",
+                tensor.name,
+                type_name(tensor.data_type)
+            ),
+        )
+    })?;
+    if tensor.data_location == Some(DataLocation::External as i32) {
+        return Err(Error::new(
+            ErrorKind::UnsupportedType,
+            format!(
+                "constant `{}` lies in an external data file; save the model as one file \
+                 (onnx.save without save_as_external_data)",
+                tensor.name
+            ),
+        ));
+    }
+    let shape = tensor
+        .dims
+        .iter()
+        .map(|d| usize::try_from(*d))
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|_| invalid(format!("constant `{}` has a negative dimension", tensor.name)))?;
+    let count = volume(&shape)?;
+    let held = if !tensor.raw_data.is_empty() {
+        if dtype.size() == 0 {
+            return Err(invalid(format!("constant `{}` holds strings as raw data", tensor.name)));
+        }
+        tensor.raw_data.len() / dtype.size()
+    } else {
+        [
+            tensor.float_data.len(),
+            tensor.double_data.len(),
+            tensor.int32_data.len(),
+            tensor.int64_data.len(),
+            tensor.uint64_data.len(),
+            tensor.string_data.len(),
+        ]
+        .into_iter()
+        .max()
+        .unwrap_or(0)
+    };
+    if held != count {
+        return Err(invalid(format!(
+            "constant `{}` of shape {shape:?} holds {held} values instead of {count}",
+            tensor.name
+        )));
+    }
+    Ok(())
+}

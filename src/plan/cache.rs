@@ -1,0 +1,28 @@
+//! The plans of one session, the most recently used first.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Plan, PlanKey};
+
+/// Each plan holds packed weights of its own; this many bounds what alternating shapes cost.
+const CAPACITY: usize = 4;
+
+#[derive(Default)]
+pub(crate) struct PlanCache(Mutex<Vec<(PlanKey, Arc<Plan>)>>);
+
+impl PlanCache {
+    pub(crate) fn get(&self, key: &PlanKey) -> Option<Arc<Plan>> {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = plans.iter().position(|(k, _)| k == key)?;
+        let hit = plans.remove(at);
+        let plan = Arc::clone(&hit.1);
+        plans.insert(0, hit);
+        Some(plan)
+    }
+
+    pub(crate) fn put(&self, key: PlanKey, plan: Arc<Plan>) {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.insert(0, (key, plan));
+        plans.truncate(CAPACITY);
+    }
+}

@@ -1,0 +1,135 @@
+//! A model and concrete input shapes -> a runnable plan.
+//!
+//! In: the graph before shapes and the inputs of one run. Out: a [`Plan`] for exactly these shapes.
+//! Shapes are made concrete before the engine's optimiser sees the graph: what exported models do
+//! with symbolic shapes is where import engines fail most, and a concrete graph optimises best.
+
+mod cache;
+mod key;
+
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_hir::infer::InferenceFact;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::guard::guarded;
+use crate::model::Model;
+use crate::tensor::Tensor;
+
+pub(crate) use cache::PlanCache;
+pub(crate) use key::PlanKey;
+
+/// A graph that is ready to run for one set of input shapes.
+pub(crate) struct Plan {
+    runnable: Arc<TypedRunnableModel>,
+}
+
+impl Plan {
+    /// Plans `model` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors.
+    pub(crate) fn build(model: &Model, key: &PlanKey, max_bytes: u64) -> Result<Self> {
+        guarded("planning the model", || {
+            let runnable = specialise(model, key)
+                .and_then(|typed| {
+                    check_size(&typed, max_bytes)?;
+                    typed.into_optimized()?.into_runnable()
+                })
+                .map_err(|e| plan_error(key, e))?;
+            Ok(Self { runnable })
+        })
+    }
+
+    /// Runs with the inputs in the signature's order; gives all outputs in the signature's order.
+    pub(crate) fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        guarded("running the model", || {
+            let inputs = inputs.into_iter().map(Tensor::into_tract).collect();
+            let outputs = self.runnable.run(inputs).map_err(|e| {
+                Error::new(ErrorKind::Internal, "the model failed while running").with_source(e)
+            })?;
+            outputs.into_iter().map(Tensor::from_tract).collect()
+        })
+    }
+}
+
+/// A limit that the graph itself exceeds, as opposed to a defect.
+#[derive(Debug)]
+struct TooMuchMemory(String);
+
+impl std::fmt::Display for TooMuchMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TooMuchMemory {}
+
+fn specialise(model: &Model, key: &PlanKey) -> TractResult<TypedModel> {
+    let mut graph = model.graph.clone();
+    for (ix, input) in key.inputs.iter().enumerate() {
+        let mut fact = InferenceFact::dt_shape(input.dtype.to_datum(), &input.shape);
+        if let Some(value) = &input.value {
+            fact.value = Arc::clone(value.as_tract()).into();
+        }
+        graph.set_input_fact(ix, fact)?;
+    }
+    graph.analyse(false)?;
+    bind_values(&mut graph, key)?;
+    graph.into_typed()?.into_decluttered()
+}
+
+/// Inputs bound by value are constants for the planner; the graph keeps its input list, so a run
+/// still takes every input of the signature.
+fn bind_values(graph: &mut InferenceModel, key: &PlanKey) -> TractResult<()> {
+    for (ix, input) in key.inputs.iter().enumerate() {
+        let Some(value) = &input.value else { continue };
+        let outlet = graph.input_outlets()?[ix];
+        let konst = graph.add_const(
+            format!("{}.bound", graph.node(outlet.node).name),
+            Arc::clone(value.as_tract()),
+        )?;
+        let readers = graph.node(outlet.node).outputs[outlet.slot].successors.clone();
+        for reader in readers {
+            graph.add_edge(konst, reader)?;
+        }
+        for output in &mut graph.outputs {
+            if *output == outlet {
+                *output = konst;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses graphs whose largest tensor could not be held: an allocation that fails would take the
+/// whole process down.
+fn check_size(model: &TypedModel, max_bytes: u64) -> TractResult<()> {
+    for node in model.nodes() {
+        for output in &node.outputs {
+            let Some(shape) = output.fact.shape.as_concrete() else { continue };
+            let bytes = shape
+                .iter()
+                .try_fold(output.fact.datum_type.size_of() as u64, |n, d| n.checked_mul(*d as u64));
+            if bytes.is_none_or(|b| b > max_bytes) {
+                return Err(TooMuchMemory(format!(
+                    "node `{}` ({}) makes a tensor of shape {shape:?}, over the limit of {max_bytes} bytes",
+                    node.name,
+                    node.op.name()
+                ))
+                .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn plan_error(key: &PlanKey, error: TractError) -> Error {
+    if let Some(too_much) = error.downcast_ref::<TooMuchMemory>() {
+        return Error::new(ErrorKind::OutOfMemory, too_much.to_string());
+    }
+    let shapes: Vec<_> = key.inputs.iter().map(|i| format!("{:?}", i.shape)).collect();
+    Error::new(
+        ErrorKind::UnsupportedOperator(vec![]),
+        format!("the engine cannot plan this model for inputs of shape {}", shapes.join(", ")),
+    )
+    .with_source(error)
+}
