@@ -1,7 +1,10 @@
 //! A stopwatch that works where `std::time::Instant` panics (wasm without an operating system).
 
 /// Started at construction.
-pub(crate) struct Clock(#[cfg(not(target_arch = "wasm32"))] std::time::Instant, #[cfg(all(target_arch = "wasm32", feature = "web"))] f64);
+pub(crate) struct Clock(
+    #[cfg(not(target_arch = "wasm32"))] std::time::Instant,
+    #[cfg(all(target_arch = "wasm32", feature = "web"))] f64,
+);
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Clock {

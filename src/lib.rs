@@ -13,10 +13,10 @@ pub mod error;
 mod guard;
 mod model;
 mod plan;
-#[cfg(feature = "web")]
-mod web;
 pub mod session;
 pub mod tensor;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Dim, Inspection, OperatorUse, Signature, ValueInfo, inspect};

@@ -130,7 +130,12 @@ fn names(values: &[ValueInfo]) -> String {
 
 fn pick_outputs(signature: &Signature, fetches: &[String]) -> Result<Vec<(String, usize)>> {
     if fetches.is_empty() {
-        return Ok(signature.outputs.iter().enumerate().map(|(i, o)| (o.name.clone(), i)).collect());
+        return Ok(signature
+            .outputs
+            .iter()
+            .enumerate()
+            .map(|(i, o)| (o.name.clone(), i))
+            .collect());
     }
     let mut picks: Vec<(String, usize)> = Vec::with_capacity(fetches.len());
     for name in fetches {

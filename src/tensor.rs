@@ -110,7 +110,20 @@ pub(crate) fn volume(shape: &[usize]) -> Result<usize> {
 
 impl Tensor {
     /// A tensor of `shape` from little-endian `bytes` (for [`DType::Bool`] one byte an element).
+    ///
+    /// # Errors
+    /// `ShapeMismatch` when the bytes do not fill the shape, `TypeMismatch` for strings.
     pub fn from_bytes(dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_with(dtype, shape, bytes.len(), |room| room.copy_from_slice(bytes))
+    }
+
+    /// The same from a source that writes its `length` bytes straight into the tensor.
+    pub(crate) fn from_bytes_with(
+        dtype: DType,
+        shape: &[usize],
+        length: usize,
+        write: impl FnOnce(&mut [u8]),
+    ) -> Result<Self> {
         if dtype == DType::String {
             return Err(Error::new(
                 ErrorKind::TypeMismatch,
@@ -118,14 +131,13 @@ impl Tensor {
             ));
         }
         let expected = volume(shape)?.checked_mul(dtype.size());
-        if expected != Some(bytes.len()) {
+        if expected != Some(length) {
             return Err(Error::new(
                 ErrorKind::ShapeMismatch,
                 format!(
-                    "shape {shape:?} of {} needs {} bytes, {} given",
+                    "shape {shape:?} of {} needs {} bytes, {length} given",
                     dtype.name(),
                     expected.unwrap_or(usize::MAX),
-                    bytes.len()
                 ),
             ));
         }
@@ -133,13 +145,14 @@ impl Tensor {
             Error::new(ErrorKind::OutOfMemory, format!("cannot hold a tensor of shape {shape:?}"))
                 .with_source(e)
         })?;
+        if length > 0 {
+            write(tensor.as_bytes_mut());
+        }
         if dtype == DType::Bool {
             // A bool must be 0 or 1 whatever the sender wrote.
-            for (to, from) in tensor.as_bytes_mut().iter_mut().zip(bytes) {
-                *to = u8::from(*from != 0);
+            for byte in tensor.as_bytes_mut() {
+                *byte = u8::from(*byte != 0);
             }
-        } else if !bytes.is_empty() {
-            tensor.as_bytes_mut().copy_from_slice(bytes);
         }
         Ok(Self(Arc::new(tensor)))
     }
@@ -201,9 +214,7 @@ impl Tensor {
             ));
         }
         let mut tensor = Arc::unwrap_or_clone(self.0);
-        tensor
-            .set_shape(shape)
-            .map_err(|e| Error::new(ErrorKind::ShapeMismatch, e.to_string()))?;
+        tensor.set_shape(shape).map_err(|e| Error::new(ErrorKind::ShapeMismatch, e.to_string()))?;
         Ok(Self(Arc::new(tensor)))
     }
 
@@ -272,7 +283,10 @@ mod tests {
     #[test]
     fn bytes_go_in_and_out() -> Result<()> {
         let tensor = Tensor::try_from((&[2usize, 2][..], &[1f32, 2., 3., 4.][..]))?;
-        assert_eq!((tensor.dtype(), tensor.shape(), tensor.len()), (DType::Float32, &[2, 2][..], 4));
+        assert_eq!(
+            (tensor.dtype(), tensor.shape(), tensor.len()),
+            (DType::Float32, &[2, 2][..], 4)
+        );
         assert_eq!(tensor.bytes()[4..8], 2f32.to_le_bytes());
         let tensor = tensor.reshaped(&[4])?;
         assert_eq!(tensor.shape(), [4]);

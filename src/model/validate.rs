@@ -39,7 +39,10 @@ fn check_graph<'a>(
         return Err(invalid(format!("graphs nest deeper than {MAX_NESTING}")));
     }
     if !graph.sparse_initializer.is_empty() {
-        return Err(Error::new(ErrorKind::UnsupportedType, "sparse initializers are not supported"));
+        return Err(Error::new(
+            ErrorKind::UnsupportedType,
+            "sparse initializers are not supported",
+        ));
     }
     let mut names = outer.clone();
     for tensor in &graph.initializer {

@@ -1,0 +1,126 @@
+//! The face for JavaScript: what wasm-bindgen exports to the npm package.
+//!
+//! In: a model file written chunk by chunk into wasm memory, then tensors as typed arrays. Out:
+//! tensors as typed arrays. Everything that a page can do elsewhere (fetching, queueing, falling
+//! back) is not here: this module is the engine and nothing else.
+
+mod convert;
+
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use crate::error::{Error, ErrorKind};
+use crate::session::{Session, SessionOptions};
+use convert::{from_wire, js_error, to_wire};
+
+#[wasm_bindgen]
+extern "C" {
+    // Pages, workers, Node and Workers all have it.
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
+}
+
+pub(crate) fn now_ms() -> f64 {
+    performance_now()
+}
+
+type JsResult<T> = std::result::Result<T, JsValue>;
+
+/// The version of this engine.
+#[wasm_bindgen]
+pub fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// A model file, assembled in wasm memory, so that JavaScript never holds a second copy.
+#[wasm_bindgen]
+pub struct ModelBytes(Vec<u8>);
+
+#[wasm_bindgen]
+impl ModelBytes {
+    /// Room for `size_hint` bytes; 0 where the size is unknown.
+    #[wasm_bindgen(constructor)]
+    pub fn new(size_hint: f64) -> JsResult<ModelBytes> {
+        let mut bytes = Vec::new();
+        reserve(&mut bytes, size_hint as usize)?;
+        Ok(Self(bytes))
+    }
+
+    /// Appends the next chunk.
+    pub fn append(&mut self, chunk: &Uint8Array) -> JsResult<()> {
+        let (from, more) = (self.0.len(), chunk.length() as usize);
+        if self.0.capacity() - from < more {
+            // Doubling, as a plain push would, but as an error instead of an abort.
+            let grow = more.max(from);
+            reserve(&mut self.0, grow).or_else(|_| reserve(&mut self.0, more))?;
+        }
+        self.0.resize(from + more, 0);
+        if let Some(room) = self.0.get_mut(from..) {
+            chunk.copy_to(room);
+        }
+        Ok(())
+    }
+
+    /// Bytes so far.
+    #[wasm_bindgen(getter)]
+    pub fn length(&self) -> f64 {
+        self.0.len() as f64
+    }
+}
+
+fn reserve(bytes: &mut Vec<u8>, more: usize) -> JsResult<()> {
+    bytes.try_reserve_exact(more).map_err(|_| {
+        js_error(&Error::new(
+            ErrorKind::OutOfMemory,
+            format!("no room for {more} bytes of the model in wasm memory"),
+        ))
+    })
+}
+
+/// Facts about a model file, also of one whose operators the engine lacks. Consumes the bytes.
+#[wasm_bindgen]
+pub fn inspect(bytes: ModelBytes) -> JsResult<JsValue> {
+    let inspection = crate::model::inspect(bytes.0).map_err(|e| js_error(&e))?;
+    convert::plain(&inspection)
+}
+
+/// A loaded model.
+#[wasm_bindgen]
+pub struct Model(Session);
+
+#[wasm_bindgen]
+impl Model {
+    /// Loads a model file. Consumes the bytes.
+    pub fn load(bytes: ModelBytes) -> JsResult<Model> {
+        Session::from_bytes(bytes.0, &SessionOptions::default())
+            .map(Model)
+            .map_err(|e| js_error(&e))
+    }
+
+    /// Inputs and outputs: names, types, shapes.
+    pub fn signature(&self) -> JsResult<JsValue> {
+        convert::plain(self.0.signature())
+    }
+
+    /// What the model is made of.
+    pub fn inspect(&self) -> JsResult<JsValue> {
+        convert::plain(self.0.inspection())
+    }
+
+    /// Runs once: `feeds` is an array of `{name, type, dims, data}`; without `fetches` all outputs
+    /// come back, in the same form.
+    pub fn run(&self, feeds: &Array, fetches: Option<Vec<String>>) -> JsResult<Object> {
+        let feeds = feeds.iter().map(|f| from_wire(&f)).collect::<JsResult<Vec<_>>>()?;
+        let result = self.0.run(feeds, &fetches.unwrap_or_default()).map_err(|e| js_error(&e))?;
+        let outputs = Array::new();
+        for (name, tensor) in &result.outputs {
+            outputs.push(&to_wire(name, tensor)?.into());
+        }
+        let object = Object::new();
+        Reflect::set(&object, &"outputs".into(), &outputs)?;
+        Reflect::set(&object, &"planMs".into(), &result.plan_ms.into())?;
+        Reflect::set(&object, &"runMs".into(), &result.run_ms.into())?;
+        Reflect::set(&object, &"planned".into(), &result.planned.into())?;
+        Ok(object)
+    }
+}

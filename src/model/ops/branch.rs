@@ -40,12 +40,8 @@ pub(super) fn build(
         then_graph.model.outputs.len() == else_graph.model.outputs.len(),
         "then_branch and else_branch have different numbers of outputs"
     );
-    let mut captured: Vec<String> = then_graph
-        .unresolved_inputs
-        .iter()
-        .chain(&else_graph.unresolved_inputs)
-        .cloned()
-        .collect();
+    let mut captured: Vec<String> =
+        then_graph.unresolved_inputs.iter().chain(&else_graph.unresolved_inputs).cloned().collect();
     captured.sort();
     captured.dedup();
     let branch = |parsed: ParseResult| -> Branch {

@@ -1,0 +1,122 @@
+//! Tensors, errors and facts as JavaScript values.
+//!
+//! In and out: `{name, type, dims, data}`, the data a typed array as onnxruntime's API has it
+//! (float16 as `Uint16Array`, bool as `Uint8Array`, 64-bit integers as BigInt arrays, strings as an
+//! array of strings). One copy each way, between the typed array and the engine's memory.
+
+use js_sys::{
+    Array, BigInt64Array, BigUint64Array, Float32Array, Float64Array, Int8Array, Int16Array,
+    Int32Array, Object, Reflect, Uint8Array, Uint16Array, Uint32Array,
+};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+use crate::error::{Error, ErrorKind};
+use crate::tensor::{DType, Tensor};
+
+type JsResult<T> = std::result::Result<T, JsValue>;
+
+/// An `Error` with `code` and `details` from the one table.
+pub(super) fn js_error(error: &Error) -> JsValue {
+    let object = js_sys::Error::new(&error.to_string());
+    let set = |key: &str, value: &JsValue| {
+        // Setting a property of a fresh object cannot fail.
+        let _ = Reflect::set(&object, &key.into(), value);
+    };
+    set("code", &error.row().code.into());
+    if let Some(details) = error.details()
+        && let Ok(details) = plain(&details)
+    {
+        set("details", &details);
+    }
+    object.into()
+}
+
+/// A serialisable value as plain objects and numbers.
+pub(super) fn plain(value: &impl Serialize) -> JsResult<JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
+    Ok(value.serialize(&serializer)?)
+}
+
+fn invalid(kind: ErrorKind, message: String) -> JsValue {
+    js_error(&Error::new(kind, message))
+}
+
+fn get(object: &JsValue, key: &str) -> JsResult<JsValue> {
+    Reflect::get(object, &key.into())
+}
+
+/// `{name, type, dims, data}` -> a named tensor.
+pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Tensor)> {
+    let name = get(wire, "name")?.as_string().unwrap_or_default();
+    let word = get(wire, "type")?.as_string().unwrap_or_default();
+    let dtype = DType::from_name(&word).ok_or_else(|| {
+        invalid(ErrorKind::UnsupportedType, format!("input `{name}` has the unknown type {word}"))
+    })?;
+    let dims = Array::from(&get(wire, "dims")?)
+        .iter()
+        .map(|d| d.as_f64().filter(|d| *d >= 0.0 && d.fract() == 0.0).map(|d| d as usize))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| {
+            invalid(
+                ErrorKind::ShapeMismatch,
+                format!("the dims of input `{name}` are no whole numbers"),
+            )
+        })?;
+    let data = get(wire, "data")?;
+    let tensor = if dtype == DType::String {
+        let strings = Array::from(&data)
+            .iter()
+            .map(|s| s.as_string())
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| {
+                invalid(ErrorKind::TypeMismatch, format!("input `{name}` must hold strings"))
+            })?;
+        Tensor::from_strings(&dims, strings)
+    } else {
+        let view = data.dyn_ref::<Object>().filter(|d| js_sys::ArrayBuffer::is_view(d));
+        let view = view.ok_or_else(|| {
+            invalid(ErrorKind::TypeMismatch, format!("input `{name}` must hold a typed array"))
+        })?;
+        let field = |key| get(view, key).map(|n| n.as_f64().unwrap_or(0.0) as u32);
+        let bytes = Uint8Array::new_with_byte_offset_and_length(
+            &get(view, "buffer")?,
+            field("byteOffset")?,
+            field("byteLength")?,
+        );
+        Tensor::from_bytes_with(dtype, &dims, bytes.length() as usize, |room| bytes.copy_to(room))
+    };
+    Ok((name, tensor.map_err(|e| js_error(&e))?))
+}
+
+/// A named tensor -> `{name, type, dims, data}`.
+pub(super) fn to_wire(name: &str, tensor: &Tensor) -> JsResult<Object> {
+    let object = Object::new();
+    let set = |key: &str, value: &JsValue| Reflect::set(&object, &key.into(), value).map(|_| ());
+    set("name", &name.into())?;
+    set("type", &tensor.dtype().name().into())?;
+    let dims: Array = tensor.shape().iter().map(|d| JsValue::from(*d as f64)).collect();
+    set("dims", &dims)?;
+    set("data", &data(tensor))?;
+    Ok(object)
+}
+
+fn data(tensor: &Tensor) -> JsValue {
+    if let Some(strings) = tensor.strings() {
+        return strings.iter().map(JsValue::from).collect::<Array>().into();
+    }
+    let bytes = Uint8Array::from(tensor.bytes());
+    let buffer = bytes.buffer();
+    match tensor.dtype() {
+        DType::Float32 => Float32Array::new(&buffer).into(),
+        DType::Float64 => Float64Array::new(&buffer).into(),
+        DType::Float16 | DType::Uint16 => Uint16Array::new(&buffer).into(),
+        DType::Int8 => Int8Array::new(&buffer).into(),
+        DType::Int16 => Int16Array::new(&buffer).into(),
+        DType::Int32 => Int32Array::new(&buffer).into(),
+        DType::Int64 => BigInt64Array::new(&buffer).into(),
+        DType::Uint32 => Uint32Array::new(&buffer).into(),
+        DType::Uint64 => BigUint64Array::new(&buffer).into(),
+        DType::Uint8 | DType::Bool | DType::String => bytes.into(),
+    }
+}
