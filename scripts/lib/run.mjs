@@ -34,7 +34,7 @@ export function capture(command, args = [], options = {}) {
 }
 
 /** Runs with progress; throws with the tail of the output when it fails. `onLine` sees every line. */
-export function run(command, args = [], { label = command, cwd = root, env = {}, onLine, allowFailure = false, tail = 60 } = {}) {
+export function run(command, args = [], { label = command, cwd = root, env = {}, onLine, allowFailure = false, tail = 60, within } = {}) {
   const since = performance.now();
   const lines = [];
   let last = '';
@@ -54,8 +54,15 @@ export function run(command, args = [], { label = command, cwd = root, env = {},
       onLine?.(line);
     }
     const beat = setInterval(() => progress(label, since, last), terminal ? 1000 : 30000);
+    let late = false;
+    const limit = within && setTimeout(() => {
+      late = true;
+      child.kill('SIGTERM');
+      setTimeout(() => child.kill('SIGKILL'), 5000).unref();
+    }, within);
     const finish = () => {
       clearInterval(beat);
+      clearTimeout(limit);
       clearProgress();
     };
     child.on('error', (error) => {
@@ -64,9 +71,9 @@ export function run(command, args = [], { label = command, cwd = root, env = {},
     });
     child.on('close', (code, signal) => {
       finish();
-      const result = { code: code ?? 1, signal, lines, text: lines.join('\n') };
+      const result = { code: code ?? 1, signal, late, lines, text: lines.join('\n') };
       if (result.code === 0 || allowFailure) return resolve(result);
-      const why = signal ? `ended by ${signal}` : `exit code ${code}`;
+      const why = late ? `not finished after ${within / 1000} s` : signal ? `ended by ${signal}` : `exit code ${code}`;
       reject(new Error(`${[command, ...args].join(' ')}: ${why}\n${lines.slice(-tail).join('\n')}`));
     });
   });

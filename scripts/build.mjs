@@ -1,0 +1,115 @@
+// The build: `npm run build [-- native pkg edge] [--no-opt] [--record]`. In: the sources and what set-up installed.
+// Out: the native binary in the cargo target folder, pkg/wasm/ (the npm package's module), edge/build/ (the Worker).
+// The one decision: cargo runs one build after the other (each uses all cores), while wasm-bindgen and wasm-opt of
+// a finished module run beside the next cargo build, because they use one core for minutes.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { childEnv, lockedVersion, nativeBinary, root } from './lib/paths.mjs';
+import { capture, main, run, say, seconds, step } from './lib/run.mjs';
+import { wasmEnv } from './lib/wasm-target.mjs';
+import { publish } from './lib/wasm.mjs';
+import { setup } from './setup.mjs';
+
+const TRIPLE = 'wasm32-unknown-unknown';
+const WASM = ['--lib', '--profile', 'wasm', '--target', TRIPLE];
+const wasmFile = (name) => join(childEnv(wasmEnv()).CARGO_TARGET_DIR, TRIPLE, 'wasm', name);
+
+const cargo = (args, env) => run('cargo', ['build', ...args], { label: 'cargo', env: { ...env, CARGO_TERM_COLOR: 'never' } });
+const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
+const sizes = ({ raw, gzip, brotli }) => `${mebibytes(raw)}, gzip ${mebibytes(gzip)}, brotli ${mebibytes(brotli)}`;
+
+async function finishPkg({ optimise }) {
+  const { did, size } = await publish({
+    label: 'pkg',
+    input: wasmFile('nearside_web.wasm'),
+    folder: join(root, 'pkg', 'wasm'),
+    module: 'nearside_bg.wasm',
+    recipe: ['wasm-pack', lockedVersion('wasm-bindgen')],
+    optimise,
+    // wasm-pack calls cargo again with the same arguments, which finds nothing to do.
+    bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
+      '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm'], { label: 'wasm-pack', env: wasmEnv() }),
+  });
+  return { did: `${did}, ${sizes(size)}`, size };
+}
+
+async function finishEdge({ optimise }) {
+  const shim = join(root, 'edge', 'shim.mjs');
+  if (!existsSync(shim)) throw new Error('edge/shim.mjs is missing: the Worker has no entry');
+  const { did, size } = await publish({
+    label: 'edge',
+    input: wasmFile('edge.wasm'),
+    folder: join(root, 'edge', 'build'),
+    module: 'index_bg.wasm',
+    recipe: ['wasm-bindgen', lockedVersion('wasm-bindgen'), readFileSync(shim, 'utf8')],
+    optimise,
+    async bindgen(out) {
+      await run('wasm-bindgen', [wasmFile('edge.wasm'), '--target', 'module', '--out-dir', out, '--out-name', 'index', '--no-typescript',
+        '--experimental-reset-state-function', '--force-enable-abort-handler'], { label: 'wasm-bindgen edge' });
+      // Source-phase imports are newer than the runtime; a plain import of wasm is a compiled module there.
+      const index = join(out, 'index.js');
+      writeFileSync(index, readFileSync(index, 'utf8').replaceAll('import source ', 'import '));
+      copyFileSync(shim, join(out, 'shim.mjs'));
+    },
+  });
+  return { did: `${did}, ${sizes(size)}`, size };
+}
+
+/** In the order in which cargo runs them: the modules first, their optimisation is the longest tail. */
+const parts = [
+  { name: 'pkg', compile: () => cargo(['-p', 'nearside-web', ...WASM], wasmEnv()), finish: finishPkg },
+  { name: 'edge', compile: () => cargo(['-p', 'edge', ...WASM], wasmEnv()), finish: finishEdge },
+  { name: 'native', compile: () => cargo(['--release', '--features', 'native', '--bin', 'nearside']) },
+];
+
+function record(size) {
+  const folder = join(root, 'tests', 'records');
+  mkdirSync(folder, { recursive: true });
+  const rustc = capture('rustc', ['--version']).out.split(' ')[1];
+  const entry = { date: new Date().toISOString().slice(0, 10), machine: `${process.platform} ${process.arch}, ${cpus().length} cores`, rustc, ...size };
+  writeFileSync(join(folder, 'size.json'), `${JSON.stringify(entry, null, 2)}\n`);
+  say('  recorded in tests/records/size.json');
+}
+
+export async function build({ only = [], optimise = true, recordSize = false } = {}) {
+  const since = performance.now();
+  say('Build');
+  const wanted = parts.filter(({ name }) => only.length === 0 || only.includes(name));
+  const size = {};
+  const finishing = [];
+  for (const { name, compile, finish } of wanted) {
+    await step(`${name}, cargo`, async (note) => {
+      note('compiling');
+      const { lines } = await compile();
+      const crates = lines.filter((line) => line.trim().startsWith('Compiling')).length;
+      return crates === 0 ? 'unchanged' : `${crates} crates`;
+    });
+    // Failures wait for their turn below, so that the next cargo build is not cut off half-way.
+    if (finish) {
+      finishing.push(step(`${name}, module`, async () => {
+        const done = await finish({ optimise });
+        size[name] = done.size;
+        return done.did;
+      }).then(() => undefined, (error) => error));
+    }
+  }
+  const failed = (await Promise.all(finishing)).find(Boolean);
+  if (failed) throw failed;
+  if (recordSize) record(size);
+  say(`  built in ${seconds(since)}\n`);
+  return { size, nativeBinary };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await main(async () => {
+    const args = process.argv.slice(2);
+    const only = args.filter((arg) => !arg.startsWith('--'));
+    const unknown = only.find((name) => !parts.some((part) => part.name === name))
+      ?? args.find((arg) => arg.startsWith('--') && !['--no-opt', '--record'].includes(arg));
+    if (unknown) throw new Error(`unknown: ${unknown}; usage: npm run build [-- native pkg edge] [--no-opt] [--record]`);
+    await setup({ tests: false });
+    await build({ only, optimise: !args.includes('--no-opt'), recordSize: args.includes('--record') });
+  });
+}

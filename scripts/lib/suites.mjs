@@ -1,0 +1,79 @@
+// How each kind of suite is run and counted. In: what to run. Out: { passed, failed, skipped, output }.
+// The one decision: the counts come from the tools' own summaries, and a suite that ends without one, or with a bad
+// exit code and no failure counted, is itself one failure: a crash can never look like a pass.
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './paths.mjs';
+import { run, say } from './run.mjs';
+import { measure } from './wasm.mjs';
+
+const SUITE_LIMIT = 30 * 60 * 1000;
+
+function settle({ passed, failed, skipped }, result, counted) {
+  const crashed = !counted || result.late || (result.code !== 0 && failed === 0);
+  const why = result.late ? `not finished after ${SUITE_LIMIT / 60000} min` : result.signal ?? `exit code ${result.code}`;
+  if (crashed) result.text += `\nthe suite did not end properly: ${why}`;
+  return { passed, failed: failed + (crashed ? 1 : 0), skipped, output: result.text };
+}
+
+/** A command that is right or wrong as a whole. */
+export const command = (program, args, env) => async () => {
+  const result = await run(program, args, { label: `${program} ${args[0]}`, env: env?.(), allowFailure: true, within: SUITE_LIMIT });
+  const failed = result.code === 0 ? 0 : 1;
+  return { passed: 1 - failed, failed, skipped: 0, output: result.text };
+};
+
+export const cargoTests = (args) => async () => {
+  const result = await run('cargo', ['test', ...args], { label: 'cargo test', allowFailure: true, within: SUITE_LIMIT });
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const summaries = [...result.text.matchAll(/^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored/gm)];
+  for (const [, passed, failed, ignored] of summaries) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+    counts.skipped += Number(ignored);
+  }
+  return settle(counts, result, summaries.length > 0);
+};
+
+export const testFiles = (folder) => {
+  const path = join(root, 'tests', folder);
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { recursive: true }).filter((name) => name.endsWith('.test.mjs')).sort().map((name) => join(path, name));
+};
+
+const NODE_SUMMARY = /^(?:ℹ|#) (pass|fail|cancelled|skipped|todo) (\d+)$/;
+
+export const nodeTests = (folder) => async () => {
+  const files = testFiles(folder);
+  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, output: '', note: `no tests in tests/${folder}` };
+  const counts = {};
+  let reporting = true;
+  const result = await run(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files], {
+    label: `node --test ${folder}`,
+    allowFailure: true,
+    within: SUITE_LIMIT,
+    // Each test's line as it ends; after the summary node repeats the failures, which are shown at the end.
+    onLine(line) {
+      const found = line.match(NODE_SUMMARY);
+      if (found) counts[found[1]] = Number(found[2]);
+      if (line.startsWith('ℹ tests ')) reporting = false;
+      if (reporting && line.trim()) say(`    ${line}`);
+    },
+  });
+  const { pass = 0, fail = 0, cancelled = 0, skipped = 0, todo = 0 } = counts;
+  return settle({ passed: pass, failed: fail + cancelled, skipped: skipped + todo }, result, 'pass' in counts);
+};
+
+/** tests/size.json names files and their ceilings in bytes. */
+export const sizeCheck = ({ optimise }) => async () => {
+  if (!optimise) return { passed: 0, failed: 0, skipped: 1, output: '', note: 'not optimised, so not measured' };
+  const counts = { passed: 0, failed: 0, skipped: 0, output: '' };
+  for (const { file, gzip: ceiling } of JSON.parse(readFileSync(join(root, 'tests', 'size.json'), 'utf8'))) {
+    const { gzip } = measure(join(root, file));
+    const line = `${file}: ${gzip} bytes gzip, ceiling ${ceiling}`;
+    say(`    ${line}`);
+    counts[gzip <= ceiling ? 'passed' : 'failed'] += 1;
+    if (gzip > ceiling) counts.output += `${line}\n`;
+  }
+  return counts;
+};

@@ -1,0 +1,68 @@
+// From cargo's .wasm to a folder that can be shipped. In: the .wasm that cargo linked and a way to run
+// wasm-bindgen on it. Out: the folder with the optimised module, swapped in as a whole.
+// The one decision: work is keyed by content. The same input gives the same output, so wasm-bindgen is skipped
+// when the stamp in the folder matches and wasm-opt when its result is in the cache.
+import { createHash } from 'node:crypto';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { cache, root } from './paths.mjs';
+import { run } from './run.mjs';
+
+// By name: `--all-features` writes an import encoding that no engine reads.
+const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
+const FLAGS = ['-Os', ...FEATURES.map((name) => `--enable-${name}`)];
+const require = createRequire(join(root, 'package.json'));
+
+const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex');
+
+/** Optimises `file` in place. */
+export async function wasmOpt(file, label) {
+  // Debian's wasm-opt is too old for the tables that wasm-bindgen writes; npm's is pinned by package-lock.json.
+  const manifest = require.resolve('binaryen/package.json');
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const kept = join(cache, 'wasm-opt', `${sha256(readFileSync(file), version, ...FLAGS)}.wasm`);
+  if (!existsSync(kept)) {
+    mkdirSync(dirname(kept), { recursive: true });
+    const part = `${kept}.${process.pid}`;
+    await run(process.execPath, [join(dirname(manifest), 'bin', 'wasm-opt'), file, '-o', part, ...FLAGS], { label: `wasm-opt ${label}` });
+    renameSync(part, kept);
+  }
+  copyFileSync(kept, file);
+}
+
+export function measure(file) {
+  const bytes = readFileSync(file);
+  return {
+    raw: bytes.length,
+    gzip: gzipSync(bytes, { level: 9 }).length,
+    brotli: brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } }).length,
+  };
+}
+
+/**
+ * Makes `folder` from `input` unless it was made from the same input in the same way.
+ * `bindgen(temporary)` fills a temporary folder, `module` is the wasm in it, `recipe` is what else decides the result.
+ */
+export async function publish({ input, folder, module, recipe, optimise, label, bindgen }) {
+  const stampFile = join(folder, '.stamp.json');
+  const key = sha256(readFileSync(input), JSON.stringify(recipe), String(optimise));
+  const stamp = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {};
+  if (stamp.key === key && existsSync(join(folder, module))) return { did: 'unchanged', size: stamp.size };
+
+  const temporary = join(dirname(folder), `.${label}-${process.pid}`);
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true });
+  try {
+    await bindgen(temporary);
+    if (optimise) await wasmOpt(join(temporary, module), label);
+    const size = measure(join(temporary, module));
+    writeFileSync(join(temporary, '.stamp.json'), JSON.stringify({ key, size }));
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(temporary, folder, { recursive: true });
+    return { did: 'built', size };
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
