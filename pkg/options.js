@@ -91,9 +91,20 @@ export function readPolicy(source, options) {
     maxMemory: own.maxMemory,
     headers: own.headers,
     timeout: own.timeout ?? DEFAULT_TIMEOUT,
-    onProgress: own.onProgress,
+    onProgress: own.onProgress && guarded(own.onProgress),
     signal: readSignal(own.signal),
     freeDimensions: options.freeDimensionOverrides ?? {},
+  };
+}
+
+/** A fault of the caller's listener is no fault of the download. */
+function guarded(listener) {
+  return (event) => {
+    try {
+      listener(event);
+    } catch (error) {
+      console.error(error);
+    }
   };
 }
 

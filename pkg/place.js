@@ -104,3 +104,9 @@ function reasonFor(policy, refused) {
   if (skipped) return { code: skipped.code, message: `${policy.mode}; ${skipped.message}` };
   return { code: 'PREFERRED', message: policy.mode };
 }
+
+/** The largest model file in bytes that the policy lets onto the device: where a server does not tell the size. */
+export function largestModel({ maxModelBytes = Infinity, maxMemory = Infinity }) {
+  const memory = Math.min(maxMemory, ADDRESS_SPACE);
+  return Math.max(0, Math.min(maxModelBytes, Math.floor((memory - ENGINE_MEMORY) / MEMORY_PER_MODEL_BYTE)));
+}

@@ -73,7 +73,7 @@ export function decodeResponse(body, headLength, contentType) {
     if (data.length !== sizeOf(dims)) malformed(`output '${output.name}' has ${data.length} elements, its shape says ${sizeOf(dims)}`);
     return { name: output.name, type, dims, data };
   });
-  return { modelName: head.model_name, modelVersion: head.model_version, outputs };
+  return { outputs };
 }
 
 /** A value of the metadata as the signature of a session. */

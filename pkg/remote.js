@@ -49,8 +49,6 @@ export class RemoteModel {
   #headers;
   #timeout;
   #binary = false;
-  /** @type {{ inputs: object[], outputs: object[] } | undefined} */
-  signature;
   /** What runs the model there, in the server's words. */
   backend = 'oip-v2';
 
@@ -69,6 +67,7 @@ export class RemoteModel {
 
   /** Asks what the server can do and what the model takes. */
   async open(signal) {
+    const started = performance.now();
     const [server, model] = await Promise.all([
       this.#json('/v2', signal).catch(tolerant),
       this.#json(this.#path, signal),
@@ -78,8 +77,8 @@ export class RemoteModel {
     }
     this.#binary = server?.extensions?.includes('binary_tensor_data') ?? false;
     this.backend = model.platform || server?.name || this.backend;
-    this.signature = { inputs: model.inputs.map(valueInfo), outputs: model.outputs.map(valueInfo) };
-    return this.signature;
+    const signature = { inputs: model.inputs.map(valueInfo), outputs: model.outputs.map(valueInfo) };
+    return { signature, bytesFetched: 0, times: { metadata: performance.now() - started } };
   }
 
   /** Whether the model answers requests now. */
@@ -102,9 +101,16 @@ export class RemoteModel {
       await this.#check(response);
       const answer = await response.arrayBuffer();
       const decoded = decodeResponse(answer, response.headers.get(LENGTH_HEADER), response.headers.get('Content-Type'));
-      return { ...decoded, bytesSent: body.byteLength, bytesReceived: answer.byteLength, ms: performance.now() - started };
+      return {
+        outputs: decoded.outputs,
+        bytesSent: body.byteLength,
+        bytesFetched: answer.byteLength,
+        times: { request: performance.now() - started },
+      };
     });
   }
+
+  async close() {}
 
   async #json(path, signal) {
     return this.#limited(signal, `GET ${this.#base}${path}`, async (inner) => {

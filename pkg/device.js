@@ -1,0 +1,158 @@
+/**
+ * Device: a model on this machine.
+ *
+ * In: where the model is, the caller's budget, tensors. Out: its signature, tensors. One decision: what is needed
+ * to load the model again (its address, or the caller's own bytes) is kept, so that a session survives the loss of
+ * its engine: the next run loads it into a new one.
+ * @module
+ */
+import { NearsideError } from './errors.js';
+import { askSize, fileOf } from './download.js';
+import { largestModel } from './place.js';
+import { limited, throwIfAborted } from './signals.js';
+
+export const BACKEND = 'wasm-simd128';
+/** How much of the caller's bytes is copied at a time on its way to the engine. */
+const CHUNK = 4 << 20;
+/** How often a call is repeated that failed only because another one crashed the engine. */
+const REPEATS = 3;
+
+let nextKey = 0;
+
+export class DeviceModel {
+  #platform;
+  #source;
+  #policy;
+  /** @type {{ engine: import('./engine/inline.js').Engine, key: number } | undefined} */
+  #loaded;
+  #entered = false;
+  backend = BACKEND;
+
+  constructor(platform, source, policy) {
+    this.#platform = platform;
+    this.#source = platform.locate(source);
+    this.#policy = policy;
+  }
+
+  /** The size of the model file, without loading anything; undefined where the server does not say. */
+  async size(signal) {
+    const { bytes, file, url } = this.#source;
+    if (bytes) return bytes.byteLength;
+    if (file) return file.size();
+    const { headers, timeout } = this.#policy;
+    return limited({ signal, ms: timeout, what: `HEAD ${url}` }, (inner) => askSize(url, { headers, signal: inner }));
+  }
+
+  /** Starts the engine where none runs, fetches the model into it and prepares it. */
+  async open(signal) {
+    return this.#repeating(async () => {
+      const engineStarted = performance.now();
+      const { engine, key } = await this.#enter();
+      try {
+        const downloadStarted = performance.now();
+        const bytesFetched = await this.#collect(engine, key, signal);
+        const loadStarted = performance.now();
+        const { ms, ...signature } = await engine.call('load', { key });
+        this.#loaded = { engine, key };
+        this.#policy.onProgress?.({ status: 'ready', ...this.#names() });
+        return {
+          signature,
+          bytesFetched,
+          thread: engine.thread,
+          threadReason: engine.reason,
+          times: { engine: downloadStarted - engineStarted, download: loadStarted - downloadStarted, load: ms },
+        };
+      } catch (error) {
+        if (engine.alive) await engine.call('unload', { key }).catch(() => {});
+        throw error;
+      }
+    });
+  }
+
+  /** @returns what the engine's `run` gives, and what loading again took if that was needed */
+  async infer(feeds, fetches, signal) {
+    return this.#repeating(async () => {
+      const reopened = this.#loaded?.engine.alive ? undefined : await this.open(signal);
+      throwIfAborted(signal);
+      const { engine, key } = this.#loaded;
+      const result = await engine.call('run', { key, feeds, fetches });
+      return { ...result, bytesFetched: reopened?.bytesFetched ?? 0, times: { plan: result.planMs, run: result.runMs, ...reopened?.times } };
+    });
+  }
+
+  /** Facts about the model file, also of one that the engine cannot run. */
+  async inspect(signal) {
+    try {
+      return await this.#repeating(async () => {
+        const { engine, key } = await this.#enter();
+        await this.#collect(engine, key, signal);
+        return engine.call('inspect', { key });
+      });
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close() {
+    const loaded = this.#loaded;
+    this.#loaded = undefined;
+    if (loaded?.engine.alive) await loaded.engine.call('unload', { key: loaded.key });
+    if (this.#entered) this.#platform.host.leave();
+    this.#entered = false;
+  }
+
+  async #enter() {
+    if (!this.#entered) this.#platform.host.enter();
+    this.#entered = true;
+    const engine = await this.#platform.host.acquire();
+    nextKey += 1;
+    return { engine, key: nextKey };
+  }
+
+  /** Brings the model file into the engine; @returns how many bytes came over the network */
+  async #collect(engine, key, signal) {
+    const { bytes, file, url } = this.#source;
+    const { headers, onProgress } = this.#policy;
+    const maxBytes = largestModel(this.#policy);
+    if (url) {
+      const { bytesFetched } = await engine.call('fetch', { key, url, headers, maxBytes }, { signal, onEvent: onProgress });
+      return bytesFetched;
+    }
+    const total = await this.size();
+    if (total > maxBytes) {
+      throw new NearsideError('OVER_BUDGET', `the model has ${total} bytes, the device's budget allows ${maxBytes}`, { bytes: total, maxBytes });
+    }
+    const report = (status, loaded) => file && onProgress?.({ status, ...this.#names(), loaded, total, progress: (100 * loaded) / total });
+    report('initiate', 0);
+    await engine.call('open', { key, sizeHint: total });
+    report('download', 0);
+    let loaded = 0;
+    for await (const chunk of bytes ? slices(bytes) : file.chunks()) {
+      throwIfAborted(signal);
+      await engine.call('append', { key, chunk });
+      loaded += chunk.byteLength;
+      report('progress', loaded);
+    }
+    report('done', loaded);
+    return 0;
+  }
+
+  #names() {
+    const url = this.#source.url ?? this.#source.file?.url ?? '';
+    return { file: fileOf(url) || 'model.onnx', url };
+  }
+
+  async #repeating(work) {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!error?.details?.collateral || attempt === REPEATS) throw error;
+      }
+    }
+  }
+}
+
+function* slices(bytes) {
+  for (let at = 0; at < bytes.byteLength; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+}

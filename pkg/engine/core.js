@@ -1,0 +1,133 @@
+/**
+ * Core: the engine's operations, where its wasm lives: in the worker, or in the caller's own thread.
+ *
+ * In: an operation and its arguments, all cloneable. Out: its result, or a typed error. A model file is collected
+ * under a key (`open`, `append`, or `fetch`), then `load` or `inspect` uses it up, then `run` uses the model.
+ * One decision: an error without a code of the table left the wasm in an unknown state; the core is then dead,
+ * says so, and its host makes another one.
+ * @module
+ */
+import { NearsideError, CODES } from '../errors.js';
+import { download } from '../download.js';
+
+/** Room that an allocation must still find for a trap not to be a lack of memory. */
+const PROBE_PAGES = 256;
+
+export class EngineCore {
+  #binding;
+  #files = new Map();
+  #models = new Map();
+  #crash;
+
+  /** @param {Awaited<ReturnType<typeof import('./wasm.js').instantiate>>} binding */
+  constructor(binding) {
+    this.#binding = binding;
+  }
+
+  /** Set once the wasm trapped. */
+  get dead() {
+    return this.#crash !== undefined;
+  }
+
+  open({ key, sizeHint }) {
+    this.#guard('loading the model', () => {
+      this.#files.get(key)?.free();
+      this.#files.set(key, new this.#binding.ModelBytes(sizeHint));
+    });
+  }
+
+  append({ key, chunk }) {
+    this.#guard('loading the model', () => this.#file(key).append(chunk));
+  }
+
+  /** Fetches straight into wasm memory; no second copy of the model in JavaScript. */
+  async fetch({ key, url, headers, maxBytes }, { signal, onEvent } = {}) {
+    const sink = {
+      start: (sizeHint) => this.open({ key, sizeHint }),
+      append: (chunk) => this.append({ key, chunk }),
+    };
+    try {
+      return await download(url, sink, { headers, signal, maxBytes, onProgress: onEvent });
+    } catch (error) {
+      if (!this.dead) this.unload({ key });
+      throw error;
+    }
+  }
+
+  load({ key }) {
+    const started = performance.now();
+    const model = this.#guard('loading the model', () => this.#binding.Model.load(this.#take(key)));
+    this.#models.set(key, model);
+    return { ...this.#guard('reading the signature', () => model.signature()), ms: performance.now() - started };
+  }
+
+  inspect({ key }) {
+    return this.#guard('inspecting the model', () => this.#binding.inspect(this.#take(key)));
+  }
+
+  run({ key, feeds, fetches }) {
+    const model = this.#models.get(key);
+    if (!model) throw this.#crash ? this.#collateral() : new NearsideError('INTERNAL', `no model ${key}`);
+    return this.#guard('running the model', () => model.run(feeds, fetches));
+  }
+
+  /** Forgets whatever is under the key. */
+  unload({ key }) {
+    this.#guard('releasing the model', () => {
+      this.#files.get(key)?.free();
+      this.#models.get(key)?.free();
+    });
+    this.#files.delete(key);
+    this.#models.delete(key);
+  }
+
+  #file(key) {
+    const file = this.#files.get(key);
+    if (!file) throw new NearsideError('INTERNAL', `no model file ${key}`);
+    return file;
+  }
+
+  /** The engine consumes the bytes. */
+  #take(key) {
+    const file = this.#file(key);
+    this.#files.delete(key);
+    return file;
+  }
+
+  #guard(doing, work) {
+    if (this.#crash) throw this.#collateral();
+    try {
+      return work();
+    } catch (error) {
+      if (error && Object.hasOwn(CODES, error.code)) throw error;
+      this.#crash = this.#crashError(doing, error);
+      throw this.#crash;
+    }
+  }
+
+  #crashError(doing, error) {
+    const text = error instanceof Error ? error.message : String(error);
+    if (/memory access out of bounds/.test(text) === false && (/memory|alloc/i.test(text) || this.#exhausted())) {
+      return new NearsideError('OUT_OF_MEMORY', `the engine ran out of memory while ${doing}: ${text}`, { fatal: true }, error);
+    }
+    return new NearsideError('ENGINE_CRASHED', `the engine stopped while ${doing}: ${text}`, { fatal: true }, error);
+  }
+
+  /** Whether the wasm memory cannot grow any more. The instance is lost anyway, so asking by doing is harmless. */
+  #exhausted() {
+    try {
+      this.#binding.memory?.grow(PROBE_PAGES);
+      return false;
+    } catch {
+      return true;
+    }
+  }
+
+  /** The call failed because another one crashed the engine: its session may simply call again. */
+  #collateral() {
+    return new NearsideError('ENGINE_CRASHED', 'the engine was stopped by another call', { fatal: true, collateral: true });
+  }
+}
+
+/** The operations that a message may name. */
+export const OPERATIONS = Object.freeze(['open', 'append', 'fetch', 'load', 'inspect', 'run', 'unload']);

@@ -1,0 +1,47 @@
+/**
+ * Host: one engine for all sessions of a realm.
+ *
+ * In: how to start an engine. Out: the living one; a new one after a crash. One decision: when the last user
+ * leaves, the engine is closed, because wasm memory never shrinks and only the end of its thread returns it.
+ * @module
+ */
+export class EngineHost {
+  #start;
+  /** @type {Promise<import('./inline.js').Engine> | undefined} */
+  #current;
+  #users = 0;
+
+  /** @param {() => Promise<import('./inline.js').Engine>} start */
+  constructor(start) {
+    this.#start = start;
+  }
+
+  enter() {
+    this.#users += 1;
+  }
+
+  leave() {
+    this.#users -= 1;
+    if (this.#users > 0) return;
+    const closing = this.#current;
+    this.#current = undefined;
+    closing?.then((engine) => engine.close(), () => {});
+  }
+
+  /** @returns {Promise<import('./inline.js').Engine>} */
+  async acquire() {
+    for (;;) {
+      const current = (this.#current ??= this.#start());
+      const engine = await current.catch((error) => {
+        this.#forget(current);
+        throw error;
+      });
+      if (engine.alive) return engine;
+      this.#forget(current);
+    }
+  }
+
+  #forget(current) {
+    if (this.#current === current) this.#current = undefined;
+  }
+}

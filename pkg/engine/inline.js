@@ -1,0 +1,42 @@
+/**
+ * Inline: the engine in the caller's own thread, for service workers, Node, Workers and pages that ask for it.
+ *
+ * In: how to get the wasm module. Out: an engine with the same calls as the worker's.
+ * @module
+ */
+import { EngineCore } from './core.js';
+import { discard, instantiate } from './wasm.js';
+
+/**
+ * @typedef {object} Engine
+ * @property {'worker' | 'inline'} thread
+ * @property {string} [reason] why this thread, where it is not the wanted one
+ * @property {boolean} alive false after a crash: get another one
+ * @property {(op: string, args: object, options?: { signal?: AbortSignal, onEvent?: Function }) => Promise<any>} call
+ * @property {() => void} close
+ */
+
+/**
+ * @param {Parameters<typeof instantiate>[0]} source
+ * @param {string} [reason]
+ * @returns {Promise<Engine>}
+ */
+export async function startInline(source, reason) {
+  const core = new EngineCore(await instantiate(source));
+  return {
+    thread: 'inline',
+    reason,
+    get alive() {
+      return !core.dead;
+    },
+    async call(op, args, options) {
+      const alive = !core.dead;
+      try {
+        return await core[op](args, options);
+      } finally {
+        if (alive && core.dead) discard();
+      }
+    },
+    close() {},
+  };
+}

@@ -1,0 +1,53 @@
+/**
+ * Worker: the engine in its own thread. The entry of a module worker; nothing imports it.
+ *
+ * In: messages `{ id, op, args }` of worker-client.js; the first one is `start`. Out: `{ id, value }`,
+ * `{ id, error }` or `{ id, event }`. One decision: outputs leave by transfer, so that a result is copied once,
+ * out of wasm memory.
+ * @module
+ */
+import { toWire } from '../errors.js';
+import { EngineCore, OPERATIONS } from './core.js';
+import { compileFrom, instantiate } from './wasm.js';
+
+/** @type {EngineCore} */
+let core;
+/** Running operations that can be aborted. */
+const running = new Map();
+
+self.addEventListener('message', async ({ data: { id, op, args } }) => {
+  if (op === 'abort') {
+    running.get(id)?.abort();
+    return;
+  }
+  const controller = new AbortController();
+  running.set(id, controller);
+  try {
+    const value = await perform(op, args, {
+      signal: controller.signal,
+      onEvent: (event) => self.postMessage({ id, event }),
+    });
+    self.postMessage({ id, value }, { transfer: buffersOf(value?.outputs) });
+  } catch (error) {
+    self.postMessage({ id, error: toWire(error) });
+  } finally {
+    running.delete(id);
+  }
+});
+
+async function perform(op, args, options) {
+  if (op === 'start') {
+    const binding = await instantiate({ compile: () => compileFrom(args) });
+    core = new EngineCore(binding);
+    return { version: binding.version };
+  }
+  if (!OPERATIONS.includes(op)) throw new Error(`unknown operation ${op}`);
+  return core[op](args, options);
+}
+
+function buffersOf(outputs = []) {
+  return [...new Set(outputs.filter(({ data }) => ArrayBuffer.isView(data)).map(({ data }) => data.buffer))];
+}
+
+// The client waits for this: a script that could not be loaded says nothing.
+self.postMessage({ hello: true });

@@ -1,0 +1,75 @@
+/**
+ * Feeds: what the caller passes to `run`, checked against the model's signature.
+ *
+ * In: feeds and fetches as `onnxruntime-common` defines them. Out: tensors as the engine takes them, names of
+ * outputs, preallocated tensors. One decision: everything that can be known before the run is said before the run,
+ * with the input's name in the message.
+ * @module
+ */
+import { NearsideError } from './errors.js';
+import { toWireTensor } from './tensor.js';
+import { TYPES, sizeOf } from './types.js';
+
+const fail = (code, message, details) => { throw new NearsideError(code, message, details); };
+const names = (infos) => infos.map(({ name }) => `'${name}'`).join(', ') || 'none';
+const isTensor = (value) => value !== null && typeof value === 'object' && 'type' in value && 'dims' in value && 'data' in value;
+
+/**
+ * @param {Record<string, any>} feeds
+ * @param {{ name: string, type: string, shape: (number | string)[] }[]} inputs of the signature
+ */
+export function readFeeds(feeds, inputs) {
+  if (typeof feeds !== 'object' || feeds === null || Array.isArray(feeds) || isTensor(feeds)) {
+    fail('INVALID_INPUT', "'feeds' must be an object that has the input names as keys and tensors as values.");
+  }
+  const missing = inputs.filter(({ name }) => feeds[name] === undefined || feeds[name] === null);
+  if (missing.length) fail('INVALID_INPUT', `missing in 'feeds': ${names(missing)}; the model takes ${names(inputs)}`, { missing: missing.map(({ name }) => name) });
+  const unknown = Object.keys(feeds).filter((name) => !inputs.some((input) => input.name === name));
+  if (unknown.length) fail('INVALID_INPUT', `unknown in 'feeds': ${unknown.map((name) => `'${name}'`).join(', ')}; the model takes ${names(inputs)}`, { unknown });
+  return inputs.map((input) => readFeed(feeds[input.name], input));
+}
+
+function readFeed(tensor, { name, type, shape }) {
+  if (!isTensor(tensor)) fail('INVALID_INPUT', `input '${name}' is not a Tensor`);
+  if (tensor.type !== type) fail('TYPE_MISMATCH', `input '${name}' is ${tensor.type}, the model takes ${type}`, { name });
+  const { dims } = tensor;
+  // An empty shape means a scalar or an unknown rank; the engine knows which.
+  const fits = shape.length === 0 || (dims.length === shape.length && shape.every((dim, i) => typeof dim === 'string' || dim === dims[i]));
+  if (!fits) {
+    const wanted = shape.map((dim) => dim || '?').join(', ');
+    fail('SHAPE_MISMATCH', `input '${name}' has dims [${dims.join(', ')}], the model takes [${wanted}]`, { name });
+  }
+  return toWireTensor(name, tensor);
+}
+
+/**
+ * The overloads (feeds, options), (feeds, names, options), (feeds, { name: null | tensor }, options).
+ * @returns {{ fetches: string[], preallocated: Record<string, any>, options: object | undefined }}
+ */
+export function readFetches(second, third, outputs) {
+  const all = outputs.map(({ name }) => name);
+  if (second === undefined) return { fetches: all, preallocated: {}, options: third };
+  if (typeof second !== 'object' || second === null) fail('INVALID_INPUT', "the second argument of run must be 'fetches' or 'options'.");
+  if (isTensor(second)) fail('INVALID_INPUT', "'fetches' cannot be a Tensor.");
+  if (Array.isArray(second)) {
+    if (second.length === 0) fail('INVALID_INPUT', "'fetches' cannot be an empty array.");
+    const unknown = second.filter((name) => !all.includes(name));
+    if (unknown.length) fail('INVALID_INPUT', `'fetches' has unknown outputs: ${unknown.join(', ')}; the model gives ${names(outputs)}`, { unknown });
+    return { fetches: [...new Set(second)], preallocated: {}, options: third };
+  }
+  const fetches = all.filter((name) => Object.hasOwn(second, name) && (second[name] === null || isTensor(second[name])));
+  if (fetches.length === 0) return { fetches: all, preallocated: {}, options: second };
+  const preallocated = Object.fromEntries(fetches.filter((name) => second[name] !== null).map((name) => [name, second[name]]));
+  return { fetches, preallocated, options: third };
+}
+
+/** Writes an output into the tensor that the caller made for it. */
+export function fill(target, { name, type, dims, data }) {
+  if (target.type !== type) fail('TYPE_MISMATCH', `the tensor for output '${name}' is ${target.type}, the model gives ${type}`, { name });
+  if (target.dims.length !== dims.length || target.dims.some((dim, i) => dim !== dims[i])) {
+    fail('SHAPE_MISMATCH', `the tensor for output '${name}' has dims [${target.dims.join(', ')}], the model gives [${dims.join(', ')}]`, { name });
+  }
+  if (type === 'string') target.data.splice(0, sizeOf(dims), ...data);
+  else new TYPES[type].array(target.data.buffer, target.data.byteOffset, target.data.length).set(data);
+  return target;
+}

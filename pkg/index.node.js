@@ -1,0 +1,9 @@
+/** nearside for Node: the public names, bound to this platform. @module */
+import * as platform from './platform/node.js';
+import { sessionOn } from './session.js';
+
+export const InferenceSession = sessionOn(platform);
+export { Tensor } from './tensor.js';
+export { env } from './env.js';
+export { NearsideError } from './errors.js';
+export { reportOf } from './report.js';

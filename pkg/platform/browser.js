@@ -1,0 +1,40 @@
+/**
+ * Browser: pages, workers and service workers.
+ *
+ * In: `env`. Out: an engine in a module worker, or inline where there is no Worker, where `env.wasm.proxy` is
+ * false, or where the worker cannot be started; models by address or bytes. One decision: a worker that cannot be
+ * started is no failure, the engine then runs inline and the report says why.
+ * @module
+ */
+import { env, wasmSource, warnOnce } from '../env.js';
+import { EngineHost } from '../engine/host.js';
+import { startInline } from '../engine/inline.js';
+import { startWorker, WorkerUnavailable } from '../engine/worker-client.js';
+import { compileFrom } from '../engine/wasm.js';
+
+export { missing } from '../engine/wasm.js';
+
+export const name = 'browser';
+
+/** Read at each use and never at import: there is no document in a worker. */
+const base = () => globalThis.document?.baseURI ?? globalThis.location?.href;
+const absolute = (url) => new URL(url, base()).href;
+
+export const host = new EngineHost(async () => {
+  const source = wasmSource(absolute);
+  const inline = (reason) => startInline({ compile: () => compileFrom(source) }, reason);
+  if (env.wasm.proxy === false) return inline('env.wasm.proxy is false');
+  if (typeof Worker !== 'function') return inline('there is no Worker here');
+  try {
+    return await startWorker(source);
+  } catch (error) {
+    if (!(error instanceof WorkerUnavailable)) throw error;
+    warnOnce(`${error.message}; the model runs in this thread`);
+    return inline(error.message);
+  }
+});
+
+/** @returns {{ url: string } | { bytes: Uint8Array }} */
+export function locate(source) {
+  return source.url === undefined ? source : { url: absolute(source.url) };
+}

@@ -1,0 +1,56 @@
+/**
+ * Node: the engine inline, its wasm and model files from the disk.
+ *
+ * In: `env`; a path, a file: address, an http(s) address, or bytes. Out: the engine, the model as chunks.
+ * @module
+ */
+import { open, readFile, stat } from 'node:fs/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { wasmSource } from '../env.js';
+import { EngineHost } from '../engine/host.js';
+import { startInline } from '../engine/inline.js';
+import { compileFrom } from '../engine/wasm.js';
+import { NearsideError } from '../errors.js';
+
+export { missing } from '../engine/wasm.js';
+
+export const name = 'node';
+
+/** Of one letter it is a drive of Windows. */
+const hasScheme = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
+const isFile = (text) => !hasScheme(text) || text.startsWith('file:');
+const pathOf = (text) => (text.startsWith('file:') ? fileURLToPath(text) : text);
+
+export const host = new EngineHost(() => startInline({ compile }));
+
+async function compile() {
+  const { url, binary } = wasmSource((text) => text);
+  if (binary !== undefined || (url !== undefined && !isFile(url))) return compileFrom({ url, binary });
+  return WebAssembly.compile(await readFile(url === undefined ? new URL('../wasm/nearside_bg.wasm', import.meta.url) : pathOf(url)));
+}
+
+/** @returns {{ url: string } | { bytes: Uint8Array } | { file: object }} */
+export function locate(source) {
+  if (source.url === undefined || !isFile(source.url)) return source;
+  const path = pathOf(source.url);
+  return { file: { url: pathToFileURL(path).href, size: () => sizeOf(path), chunks: () => chunksOf(path) } };
+}
+
+async function sizeOf(path) {
+  return (await stat(path).catch((error) => unreadable(path, error))).size;
+}
+
+async function* chunksOf(path) {
+  const file = await open(path).catch((error) => unreadable(path, error));
+  try {
+    for await (const chunk of file.createReadStream({ highWaterMark: 1 << 20, autoClose: false })) yield chunk;
+  } catch (error) {
+    unreadable(path, error);
+  } finally {
+    await file.close();
+  }
+}
+
+function unreadable(path, error) {
+  throw new NearsideError('DOWNLOAD_FAILED', `${path}: ${error.message}`, { url: path }, error);
+}

@@ -1,0 +1,51 @@
+/**
+ * Report: where a run happened, by what, why there, and how long each part took.
+ *
+ * In: what route.js returns. Out: plain objects for `session.report` and `reportOf(results)`.
+ * One decision: a result's report hangs on the result without being one of its outputs, so that code that lists
+ * the outputs sees outputs only.
+ * @module
+ */
+
+const REPORT = Symbol.for('nearside.report');
+
+/**
+ * @typedef {object} Report
+ * @property {'on_device' | 'in_edge' | 'in_cloud'} source
+ * @property {string} backend
+ * @property {{ code: string, message: string }} reason
+ * @property {{ place: string, code: string, message: string }[]} attempts
+ * @property {number} bytesFetched
+ * @property {Record<string, number>} times milliseconds
+ */
+
+/** @returns {Report} */
+export function reportFor({ place, backend, reason, attempts, bytesFetched = 0, bytesSent, times }, more = {}) {
+  return Object.freeze({
+    source: place,
+    backend,
+    reason,
+    attempts,
+    bytesFetched,
+    ...(bytesSent === undefined ? {} : { bytesSent }),
+    ...more,
+    times: Object.freeze(rounded({ ...times, ...more.times })),
+  });
+}
+
+/** Attaches a report to the results of a run. */
+export function attach(results, report) {
+  Object.defineProperty(results, REPORT, { value: report });
+  if (!Object.hasOwn(results, 'report')) Object.defineProperty(results, 'report', { value: report });
+  return results;
+}
+
+/** The report of a run's results. @returns {Report | undefined} */
+export function reportOf(results) {
+  return results?.[REPORT];
+}
+
+/** Microseconds are as fine as a page's clock gets. */
+function rounded(times) {
+  return Object.fromEntries(Object.entries(times).map(([name, ms]) => [name, Math.round(ms * 1000) / 1000]));
+}

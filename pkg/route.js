@@ -1,0 +1,114 @@
+/**
+ * Route: carries a session from place to place until one answers.
+ *
+ * In: the places, the policy, tensors. Out: an answer with the place, the reason and every attempt before it.
+ * It owns the facts; place.js decides on them. One decision: a place that could not be opened, and a device that
+ * failed during a run while another place was left, are out for the rest of the session; an edge or a cloud that
+ * failed during a run is out for that run only.
+ * @module
+ */
+import { NearsideError, asNearsideError } from './errors.js';
+import { decide, movesOn } from './place.js';
+
+export class Route {
+  #models;
+  #policy;
+  #facts;
+  /** What `open` gave, by place. */
+  #opened = new Map();
+
+  /**
+   * @param {Partial<Record<import('./place.js').Place, object>>} models what can run at each place
+   * @param {object} policy
+   * @param {import('./place.js').Facts} facts
+   */
+  constructor(models, policy, facts) {
+    this.#models = models;
+    this.#policy = policy;
+    this.#facts = { ...facts, failed: [] };
+  }
+
+  /** Opens the first place that can be opened. */
+  async open(signal) {
+    return this.#travel(signal, [], async () => ({}));
+  }
+
+  /** Runs at the first place that answers. */
+  async run(feeds, fetches, signal) {
+    return this.#travel(signal, [], (model) => model.infer(feeds, fetches, signal));
+  }
+
+  async close() {
+    await Promise.all(Object.values(this.#models).map((model) => model.close()));
+  }
+
+  async #travel(signal, failedNow, work) {
+    let last;
+    for (;;) {
+      const { order, refused } = decide({ ...this.#facts, failed: [...this.#facts.failed, ...failedNow] }, this.#policy);
+      const [next, following] = order;
+      if (!next) throw this.#nowhere(refused, last);
+      const { place, reason } = next;
+      const model = this.#models[place];
+      try {
+        if (place === 'on_device' && this.#mustAskSize()) {
+          this.#facts = { ...this.#facts, modelBytes: await model.size(signal), sizeAsked: true };
+          continue;
+        }
+        const opened = await this.#open(place, signal);
+        const result = await this.#working(place, () => work(model));
+        return { ...result, place, reason, backend: model.backend, opened, attempts: attemptsOf(refused) };
+      } catch (thrown) {
+        const { error, whileRunning } = thrown instanceof WorkFailed ? { error: thrown.cause, whileRunning: true } : { error: thrown };
+        last = asNearsideError(error, 'INTERNAL');
+        if (!movesOn(last.code)) throw last;
+        const attempt = { place, code: last.code, message: last.message };
+        if (!whileRunning || (place === 'on_device' && following)) {
+          this.#facts = { ...this.#facts, failed: [...this.#facts.failed, attempt] };
+          this.#opened.delete(place);
+          await model.close();
+        } else {
+          failedNow.push(attempt);
+        }
+      }
+    }
+  }
+
+  /** Only a budget makes the size worth a question; without one the download itself finds out. */
+  #mustAskSize() {
+    const { modelBytes, sizeAsked } = this.#facts;
+    const { maxModelBytes, maxMemory } = this.#policy;
+    return !sizeAsked && modelBytes === undefined && (maxModelBytes !== undefined || maxMemory !== undefined);
+  }
+
+  async #open(place, signal) {
+    if (!this.#opened.has(place)) this.#opened.set(place, await this.#models[place].open(signal));
+    return this.#opened.get(place);
+  }
+
+  async #working(place, work) {
+    try {
+      return await work();
+    } catch (error) {
+      throw new WorkFailed(place, { cause: error });
+    }
+  }
+
+  /** The only failure as it is; several as NO_PLACE with all of them. */
+  #nowhere(refused, last) {
+    const attempts = attemptsOf(refused);
+    if (attempts.length === 1 && last) {
+      last.details = { ...last.details, attempts };
+      return last;
+    }
+    if (attempts.length === 1) return new NearsideError(attempts[0].code, attempts[0].message, { attempts });
+    const told = attempts.length ? attempts : refused;
+    const list = told.map(({ place, code, message }) => `${place}: ${code}: ${message}`).join('; ');
+    return new NearsideError('NO_PLACE', `No place could run the model (${this.#policy.mode}). ${list}`, { attempts }, last);
+  }
+}
+
+/** Marks a failure of the run itself, as against one of opening the place. */
+class WorkFailed extends Error {}
+
+const attemptsOf = (refused) => refused.filter((row) => row.tried).map(({ place, code, message }) => ({ place, code, message }));

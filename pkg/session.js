@@ -1,0 +1,157 @@
+/**
+ * Session: the public face of a model.
+ *
+ * In: a model and options, then feeds. Out: tensors by name, each result with its report. The order of the data:
+ * options -> route (place -> device | remote) -> feeds -> queue -> route -> tensors. One decision: one run at a
+ * time per session; the others wait in their order and may be aborted while they wait.
+ * @module
+ */
+import { checkEnv } from './env.js';
+import { NearsideError } from './errors.js';
+import { DeviceModel } from './device.js';
+import { fill, readFeeds, readFetches } from './feeds.js';
+import { readArguments, readPolicy, readRunOptions } from './options.js';
+import { RemoteModel } from './remote.js';
+import { attach, reportFor } from './report.js';
+import { Route } from './route.js';
+import { abortable, throwIfAborted } from './signals.js';
+import { Tensor } from './tensor.js';
+
+/** What `onnxruntime-common` calls the metadata of a value. */
+const metadata = ({ name, type, shape }) => Object.freeze({ name, isTensor: true, type, shape: Object.freeze([...shape]) });
+
+/**
+ * The class for one platform.
+ * @param {typeof import('./platform/browser.js')} platform
+ */
+export function sessionOn(platform) {
+  return class InferenceSession {
+    #route;
+    #signature;
+    #created;
+    #lastRun;
+    #tail = Promise.resolve();
+    #released = false;
+
+    /** Sessions come from `InferenceSession.create`. */
+    constructor(route, signature, created) {
+      if (!(route instanceof Route)) throw new NearsideError('INVALID_INPUT', 'Use InferenceSession.create.');
+      this.#route = route;
+      this.#signature = signature;
+      this.#created = created;
+    }
+
+    static async create(...args) {
+      const started = performance.now();
+      checkEnv();
+      const { source, options } = readArguments(args);
+      const policy = readPolicy(source, options);
+      throwIfAborted(policy.signal);
+      const route = new Route(modelsFor(platform, source, policy), policy, {
+        modelBytes: source.bytes?.byteLength,
+        engineMissing: platform.missing(),
+      });
+      try {
+        const result = await route.open(policy.signal);
+        const { opened } = result;
+        const report = reportFor({ ...result, bytesFetched: opened.bytesFetched }, {
+          ...(opened.thread ? { engine: { thread: opened.thread, ...(opened.threadReason ? { reason: opened.threadReason } : {}) } } : {}),
+          times: { ...opened.times, total: performance.now() - started },
+        });
+        return new this(route, withFreeDimensions(opened.signature, policy.freeDimensions), report);
+      } catch (error) {
+        await route.close();
+        throw error;
+      }
+    }
+
+    /** What a model is made of, and what of it the engine lacks; runs nothing and asks no other place. */
+    static async inspect(...args) {
+      checkEnv();
+      const { source, options } = readArguments(args);
+      const policy = readPolicy(source, options);
+      const why = platform.missing();
+      if (why) throw new NearsideError('ENGINE_FAILED', why);
+      return new DeviceModel(platform, source, policy).inspect(policy.signal);
+    }
+
+    get inputNames() {
+      return this.#signature.inputs.map(({ name }) => name);
+    }
+
+    get outputNames() {
+      return this.#signature.outputs.map(({ name }) => name);
+    }
+
+    get inputMetadata() {
+      return this.#signature.inputs.map(metadata);
+    }
+
+    get outputMetadata() {
+      return this.#signature.outputs.map(metadata);
+    }
+
+    /** Where the model runs and why; `lastRun` is the report of the latest run. */
+    get report() {
+      const { source, backend, reason, attempts } = this.#lastRun ?? this.#created;
+      return Object.freeze({ ...this.#created, source, backend, reason, attempts, lastRun: this.#lastRun });
+    }
+
+    async run(feeds, second, third) {
+      this.#checkAlive();
+      const { fetches, preallocated, options } = readFetches(second, third, this.#signature.outputs);
+      const { signal } = readRunOptions(options);
+      const tensors = readFeeds(feeds, this.#signature.inputs);
+      throwIfAborted(signal);
+      const asked = performance.now();
+      const turn = this.#tail.then(async () => {
+        throwIfAborted(signal);
+        const started = performance.now();
+        const result = await this.#route.run(tensors, fetches, signal);
+        const times = { queue: started - asked, total: performance.now() - started };
+        return { result, report: reportFor(result, { times }) };
+      });
+      this.#tail = turn.catch(() => {});
+      const { result, report } = await abortable(turn, signal);
+      this.#lastRun = report;
+      const results = {};
+      for (const output of result.outputs) {
+        results[output.name] = preallocated[output.name]
+          ? fill(preallocated[output.name], output)
+          : new Tensor(output.type, output.data, output.dims);
+      }
+      return attach(results, report);
+    }
+
+    /** Lets the runs that wait finish, then gives the memory back. Later runs are refused. */
+    async release() {
+      if (this.#released) return;
+      this.#released = true;
+      await this.#tail;
+      await this.#route.close();
+    }
+
+    /** The engine measures every run anyway: see `reportOf`. */
+    startProfiling() {}
+
+    endProfiling() {}
+
+    #checkAlive() {
+      if (this.#released) throw new NearsideError('SESSION_RELEASED', 'The session was released.');
+    }
+  };
+}
+
+/** A model for each place that the policy may reach; none of them does anything yet. */
+function modelsFor(platform, source, policy) {
+  const models = { on_device: new DeviceModel(platform, source, policy) };
+  if (policy.edge && policy.model) models.in_edge = new RemoteModel(policy.edge, policy.model, policy.timeout);
+  if (policy.cloud && policy.model) models.in_cloud = new RemoteModel(policy.cloud, policy.model, policy.timeout);
+  return models;
+}
+
+/** `freeDimensionOverrides`: a symbol of the model becomes the caller's number. */
+function withFreeDimensions({ inputs, outputs }, overrides) {
+  const bind = (info) => ({ ...info, shape: info.shape.map((dim) => (Object.hasOwn(overrides, dim) ? overrides[dim] : dim)) });
+  return { inputs: inputs.map(bind), outputs: outputs.map(bind) };
+}
