@@ -1,0 +1,75 @@
+/**
+ * Offline: the service worker's life, told to the visitor.
+ *
+ * In: precache.json, the list of files and hashes that the server or the build made. Out: the chip at the top, and
+ * a note when a new version waits. One decision: the worker's address carries the list's version, so that a change
+ * of any file is a new worker; the browser then does the rest (install beside the old one, swap when complete).
+ */
+import { byId, bytes, el } from './ui.js';
+
+export async function startOffline() {
+  const chip = byId('offline-state');
+  const say = (state, words) => {
+    chip.dataset.state = state;
+    chip.textContent = words;
+  };
+  if (!('serviceWorker' in navigator)) return say('wait', 'Online only');
+  window.addEventListener('offline', () => tell(say));
+  window.addEventListener('online', () => tell(say));
+  navigator.serviceWorker.addEventListener('message', ({ data }) => {
+    if (data?.type === 'precache') say('wait', `Saving ${bytes(data.done)} of ${bytes(data.bytes)}`);
+    if (data?.type === 'precache-failed') say('wait', 'Not saved for offline use');
+  });
+  try {
+    const list = await fetch('precache.json', { cache: 'no-cache' }).then((answer) => answer.ok ? answer.json() : undefined).catch(() => undefined);
+    if (list) {
+      const registration = await navigator.serviceWorker.register(`sw.js?v=${list.version}`, { updateViaCache: 'none' });
+      watch(registration);
+      navigator.storage?.persist?.().catch(() => {});
+    }
+    await tell(say);
+  } catch (error) {
+    console.warn(error);
+    say('wait', 'Online only');
+  }
+}
+
+/** What is stored now. */
+async function tell(say) {
+  const registration = await navigator.serviceWorker.ready;
+  const list = await ask(registration.active);
+  if (!list) return say('wait', 'Online only');
+  const size = `${list.files} files, ${bytes(list.bytes)}`;
+  byId('offline-state').title = `Stored on this device: ${size}`;
+  return navigator.onLine ? say('ready', 'Works offline') : say('off', 'Offline');
+}
+
+function ask(worker) {
+  return new Promise((resolve) => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = ({ data }) => resolve(data);
+    worker.postMessage({ type: 'stored' }, [channel.port2]);
+    setTimeout(() => resolve(undefined), 5000);
+  });
+}
+
+/** Offers a reload when a new version is complete. */
+function watch(registration) {
+  const offer = (worker) => {
+    const toast = byId('toast');
+    toast.replaceChildren(el('span', {}, 'A new version is ready.'), el('button', {
+      type: 'button',
+      onclick: () => {
+        navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
+        worker.postMessage({ type: 'take-over' });
+      },
+    }, 'Reload'));
+    toast.hidden = false;
+  };
+  const follow = (worker) => worker?.addEventListener('statechange', () => {
+    if (worker.state === 'installed' && registration.active) offer(worker);
+  });
+  if (registration.waiting && registration.active) offer(registration.waiting);
+  follow(registration.installing);
+  registration.addEventListener('updatefound', () => follow(registration.installing));
+}
