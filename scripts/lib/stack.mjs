@@ -66,11 +66,23 @@ async function staticFiles(models) {
     response.setHeader('x-content-type-options', 'nosniff');
     if (!['GET', 'HEAD'].includes(request.method)) return response.writeHead(405, { allow: 'GET, HEAD' }).end();
     const path = request.url.split('?')[0];
+    // What the demo's service worker stores, as of now: a file that was edited is a new version at the next visit.
+    if (path === '/precache.json') return sendPrecache(response);
     if (path.endsWith('.onnx')) response.setHeader('content-type', 'application/octet-stream');
     const [prefix, serve] = mounts.find(([start]) => path.startsWith(start));
     request.url = request.url.slice(prefix.length - 1);
     serve(request, response);
   };
+}
+
+async function sendPrecache(response) {
+  try {
+    const { precacheList } = await import('../../www/precache.mjs');
+    const body = JSON.stringify(await precacheList());
+    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(body);
+  } catch (error) {
+    response.writeHead(500, { 'content-type': 'text/plain' }).end(String(error));
+  }
 }
 
 function listen(server, port) {
