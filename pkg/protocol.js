@@ -137,13 +137,13 @@ function fromJson(type, nested) {
   return array.from(flat, Number);
 }
 
-/** Integers beyond 2^53 are kept exact where the host lets us see their digits. */
+/** Integers that a number may not hold exactly become strings, which BigInt reads; strings are left alone. */
+const LONG_INTEGER = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+
 function parseJson(text) {
-  const exact = (key, value, context) =>
-    typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '')
-      ? BigInt(context.source) : value;
+  const wide = /"U?INT64"/.test(text);
   try {
-    return JSON.parse(text, /"U?INT64"/.test(text) ? exact : undefined);
+    return JSON.parse(wide ? text.replace(LONG_INTEGER, (found) => (found[0] === '"' ? found : `"${found}"`)) : text);
   } catch {
     return malformed('the answer is not JSON');
   }
