@@ -12,6 +12,7 @@ mod clock;
 pub mod error;
 mod guard;
 mod model;
+mod optimize;
 mod plan;
 pub mod session;
 pub mod tensor;

@@ -85,14 +85,6 @@ impl DType {
     }
 
     pub(crate) fn from_datum(datum: DatumType) -> Option<Self> {
-        // Quantised types keep their storage type; a symbolic dimension is an int64 for ONNX.
-        let datum = match datum {
-            DatumType::QI8(_) => DatumType::I8,
-            DatumType::QU8(_) => DatumType::U8,
-            DatumType::QI32(_) => DatumType::I32,
-            DatumType::TDim => DatumType::I64,
-            other => other,
-        };
         TYPES.iter().find(|t| t.4 == datum).map(|t| t.0)
     }
 }
@@ -218,37 +210,39 @@ impl Tensor {
         Ok(Self(Arc::new(tensor)))
     }
 
-    pub(crate) fn into_tract(self) -> tract::TValue {
-        tract::TValue::from_const(self.0)
+    /// As the engine takes it: of the element type in which a plan computes.
+    pub(crate) fn cast_for_engine(self, wanted: DatumType) -> Result<tract::TValue> {
+        Ok(tract::TValue::from_const(cast(self.0, wanted)?))
     }
 
     pub(crate) fn as_tract(&self) -> &Arc<tract::Tensor> {
         &self.0
     }
 
-    /// Takes an engine tensor over, in the storage type that ONNX knows.
-    pub(crate) fn from_tract(value: tract::TValue) -> Result<Self> {
-        let mut tensor = value.into_arc_tensor();
-        let datum = tensor.datum_type();
-        let dtype = DType::from_datum(datum).ok_or_else(|| {
-            Error::new(ErrorKind::UnsupportedType, format!("no ONNX type for {datum:?}"))
-        })?;
-        if datum == DatumType::TDim {
-            let cast = tensor.cast_to_dt(DatumType::I64).map_err(|e| {
-                Error::new(ErrorKind::Internal, "an output is still symbolic").with_source(e)
-            })?;
-            tensor = Arc::new(cast.into_owned());
-        } else if datum.is_quantized() {
-            let plain = tract::Tensor::zero_dt(dtype.to_datum(), tensor.shape()).map(|mut t| {
-                t.as_bytes_mut().copy_from_slice(tensor.as_bytes());
-                t
-            });
-            tensor = Arc::new(plain.map_err(|e| {
-                Error::new(ErrorKind::OutOfMemory, "cannot hold an output").with_source(e)
-            })?);
-        }
-        Ok(Self(tensor))
+    /// Takes an engine tensor over, as the element type that the model declares.
+    pub(crate) fn from_tract(value: tract::TValue, declared: DType) -> Result<Self> {
+        Ok(Self(cast(value.into_arc_tensor(), declared.to_datum())?))
     }
+}
+
+/// The tensor itself where the type fits already. A quantised value keeps its stored integers.
+fn cast(tensor: Arc<tract::Tensor>, wanted: DatumType) -> Result<Arc<tract::Tensor>> {
+    let datum = tensor.datum_type();
+    if datum == wanted {
+        return Ok(tensor);
+    }
+    let plain = if datum.is_quantized() && datum.unquantized() == wanted {
+        tract::Tensor::zero_dt(wanted, tensor.shape()).map(|mut t| {
+            t.as_bytes_mut().copy_from_slice(tensor.as_bytes());
+            t
+        })
+    } else {
+        tensor.cast_to_dt(wanted).map(std::borrow::Cow::into_owned)
+    };
+    plain.map(Arc::new).map_err(|e| {
+        Error::new(ErrorKind::Internal, format!("cannot give {datum:?} as {wanted:?}"))
+            .with_source(e)
+    })
 }
 
 macro_rules! from_slice {

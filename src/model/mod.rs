@@ -10,6 +10,7 @@
 mod inspect;
 mod onnx;
 pub(crate) mod ops;
+mod rewrite;
 mod signature;
 mod validate;
 

@@ -7,7 +7,7 @@ use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModel};
 
 use super::inspect::{Inspection, domain_name};
-use super::{ops, validate};
+use super::{ops, rewrite, validate};
 use crate::error::{Error, ErrorKind, Result, UnsupportedOperator};
 use crate::guard::guarded;
 
@@ -20,9 +20,10 @@ pub(crate) struct Model {
 impl Model {
     /// Decodes, checks and imports a model file.
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        let (proto, inspection) = decode(bytes)?;
+        let (mut proto, inspection) = decode(bytes)?;
         validate::validate(&proto)?;
         inspection.require_supported()?;
+        rewrite::rewrite(&mut proto);
         let graph = guarded("importing the model", || {
             ops::importer().model_for_proto_model(&proto).map_err(|e| import_error(&proto, e))
         })?;

@@ -15,7 +15,8 @@ use tract_onnx::tract_hir::infer::InferenceFact;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
 use crate::model::Model;
-use crate::tensor::Tensor;
+use crate::optimize;
+use crate::tensor::{DType, Tensor};
 
 pub(crate) use cache::PlanCache;
 pub(crate) use key::PlanKey;
@@ -23,6 +24,8 @@ pub(crate) use key::PlanKey;
 /// A graph that is ready to run for one set of input shapes.
 pub(crate) struct Plan {
     runnable: Arc<TypedRunnableModel>,
+    /// Element types of the outputs as the model declares them; a plan may compute in others.
+    outputs: Vec<DType>,
 }
 
 impl Plan {
@@ -35,18 +38,25 @@ impl Plan {
                     typed.into_optimized()?.into_runnable()
                 })
                 .map_err(|e| plan_error(key, e))?;
-            Ok(Self { runnable })
+            let outputs = model.inspection.signature.outputs.iter().map(|o| o.dtype).collect();
+            Ok(Self { runnable, outputs })
         })
     }
 
     /// Runs with the inputs in the signature's order; gives all outputs in the signature's order.
     pub(crate) fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         guarded("running the model", || {
-            let inputs = inputs.into_iter().map(Tensor::into_tract).collect();
-            let outputs = self.runnable.run(inputs).map_err(|e| {
+            let failed = |e: TractError| {
                 Error::new(ErrorKind::Internal, "the model failed while running").with_source(e)
-            })?;
-            outputs.into_iter().map(Tensor::from_tract).collect()
+            };
+            let plan = self.runnable.model();
+            let mut feeds: TVec<TValue> = tvec!();
+            for (ix, input) in inputs.into_iter().enumerate() {
+                let wanted = plan.input_fact(ix).map_err(failed)?.datum_type;
+                feeds.push(input.cast_for_engine(wanted)?);
+            }
+            let outputs = self.runnable.run(feeds).map_err(failed)?;
+            outputs.into_iter().zip(&self.outputs).map(|(o, t)| Tensor::from_tract(o, *t)).collect()
         })
     }
 }
@@ -74,7 +84,7 @@ fn specialise(model: &Model, key: &PlanKey) -> TractResult<TypedModel> {
     }
     graph.analyse(false)?;
     bind_values(&mut graph, key)?;
-    graph.into_typed()?.into_decluttered()
+    optimize::rewrite(graph.into_typed()?)?.into_decluttered()
 }
 
 /// Inputs bound by value are constants for the planner; the graph keeps its input list, so a run

@@ -1,0 +1,49 @@
+//! Rewrites of the decoded file before import: where the importer reads an operator set's defaults wrongly.
+//!
+//! In: a checked file. Out: the same model, with the defaults written out. Each rewrite is one row.
+
+use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType};
+
+/// (operator, first and last operator set, rewrite)
+type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
+
+const ROWS: &[Row] = &[("Resize", 10, 10, resize_10_rounds_down)];
+
+/// Applies every row to every node, subgraphs included.
+pub(crate) fn rewrite(model: &mut pb::ModelProto) {
+    let opset = model
+        .opset_import
+        .iter()
+        .find(|o| matches!(o.domain.as_str(), "" | "ai.onnx"))
+        .map_or(0, |o| o.version);
+    if let Some(graph) = &mut model.graph {
+        rewrite_graph(graph, opset);
+    }
+}
+
+fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
+    for node in &mut graph.node {
+        for (op_type, first, last, rewrite) in ROWS {
+            if node.op_type == *op_type && (*first..=*last).contains(&opset) {
+                rewrite(node);
+            }
+        }
+        for attribute in &mut node.attribute {
+            for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
+                rewrite_graph(graph, opset);
+            }
+        }
+    }
+}
+
+/// Resize-10 has no `nearest_mode`: it takes the source index rounded down, while the importer gives
+/// it the default of Resize-11.
+fn resize_10_rounds_down(node: &mut pb::NodeProto) {
+    node.attribute.retain(|a| a.name != "nearest_mode");
+    node.attribute.push(AttributeProto {
+        name: "nearest_mode".to_owned(),
+        r#type: AttributeType::String as i32,
+        s: b"floor".to_vec(),
+        ..AttributeProto::default()
+    });
+}

@@ -1,0 +1,100 @@
+//! Whether a tensor equals its reference, within a row of tolerances.
+
+use nearside::{DType, Tensor};
+use serde::Deserialize;
+
+/// A value is right when `|a-b| <= rtol*|b| + atol*max|reference|`; where `cosine` is set, the
+/// innermost rows are right when their cosine with the reference is at least that.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Tolerance {
+    rtol: f64,
+    atol: f64,
+    /// Share of values that may be beyond: engines round int8 differently, and a tie breaks either way.
+    #[serde(default)]
+    beyond: f64,
+    cosine: Option<f64>,
+}
+
+/// The elements as f64; enough for every type here (labels are small integers).
+fn values(tensor: &Tensor) -> Result<Vec<f64>, String> {
+    macro_rules! read {
+        ($t:ty) => {
+            tensor
+                .bytes()
+                .chunks_exact(size_of::<$t>())
+                .map(|c| <$t>::from_le_bytes(c.try_into().expect("exact")) as f64)
+                .collect()
+        };
+    }
+    Ok(match tensor.dtype() {
+        DType::Float32 => read!(f32),
+        DType::Float64 => read!(f64),
+        DType::Int64 => read!(i64),
+        DType::Int32 => read!(i32),
+        DType::Uint8 | DType::Bool => read!(u8),
+        DType::Int8 => read!(i8),
+        DType::Float16 => tensor
+            .bytes()
+            .chunks_exact(2)
+            .map(|c| half::f16::from_le_bytes([c[0], c[1]]).to_f64())
+            .collect(),
+        other => return Err(format!("no comparison for {}", other.name())),
+    })
+}
+
+/// `Err` says how far off it is.
+pub(crate) fn compare(
+    name: &str,
+    got: &Tensor,
+    wanted: &Tensor,
+    tol: &Tolerance,
+) -> Result<(), String> {
+    if got.dtype() != wanted.dtype() || got.shape() != wanted.shape() {
+        return Err(format!(
+            "{name}: {} {:?} instead of {} {:?}",
+            got.dtype().name(),
+            got.shape(),
+            wanted.dtype().name(),
+            wanted.shape()
+        ));
+    }
+    if got.dtype() == DType::String {
+        return if got.strings() == wanted.strings() { Ok(()) } else { Err(name.to_owned()) };
+    }
+    let (got, wanted_values) = (values(got)?, values(wanted)?);
+    if let Some(limit) = tol.cosine {
+        return cosine(name, &got, &wanted_values, wanted.shape(), limit);
+    }
+    let range = wanted_values.iter().filter(|v| v.is_finite()).fold(0f64, |m, v| m.max(v.abs()));
+    let (mut worst, mut beyond) = (0f64, 0usize);
+    for (a, b) in got.iter().zip(&wanted_values) {
+        if a == b || (a.is_nan() && b.is_nan()) {
+            continue;
+        }
+        let off = (a - b).abs();
+        worst = worst.max(if off.is_nan() { f64::INFINITY } else { off });
+        if off.is_nan() || off > tol.rtol * b.abs() + tol.atol * range {
+            beyond += 1;
+        }
+    }
+    let share = beyond as f64 / got.len().max(1) as f64;
+    if share > tol.beyond {
+        return Err(format!(
+            "{name}: {beyond} of {} values beyond the tolerance, largest difference {worst:e}, range {range:e}",
+            got.len()
+        ));
+    }
+    Ok(())
+}
+
+fn cosine(name: &str, a: &[f64], b: &[f64], shape: &[usize], limit: f64) -> Result<(), String> {
+    let width = shape.last().copied().unwrap_or(1).max(1);
+    for (row, (a, b)) in a.chunks(width).zip(b.chunks(width)).enumerate() {
+        let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+        let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+        if cosine.is_nan() || cosine < limit {
+            return Err(format!("{name}: row {row} has cosine {cosine} to its reference"));
+        }
+    }
+    Ok(())
+}
