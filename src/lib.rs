@@ -12,6 +12,8 @@ mod clock;
 pub mod error;
 mod guard;
 mod model;
+#[cfg(feature = "native")]
+pub mod npy;
 mod optimize;
 mod plan;
 pub mod session;
