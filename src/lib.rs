@@ -16,6 +16,7 @@ mod model;
 pub mod npy;
 mod optimize;
 mod plan;
+pub mod protocol;
 pub mod session;
 pub mod tensor;
 #[cfg(feature = "web")]
