@@ -8,12 +8,12 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { POLICY, precacheList } from '../../www/precache.mjs';
 import { startEdge } from './edge.mjs';
 import { assembleModels } from './models.mjs';
 import { childEnv, nativeBinary, root } from './paths.mjs';
 import { forward } from './proxy.mjs';
 
-export const CSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
 const LISTENING = /listening on (http:\/\/\S+)/;
 const STOP_WITHIN = 5000;
 
@@ -62,7 +62,7 @@ async function staticFiles(models) {
     ['/', sirv(join(root, 'www'), options)],
   ];
   return (request, response) => {
-    response.setHeader('content-security-policy', CSP);
+    response.setHeader('content-security-policy', POLICY);
     response.setHeader('x-content-type-options', 'nosniff');
     if (!['GET', 'HEAD'].includes(request.method)) return response.writeHead(405, { allow: 'GET, HEAD' }).end();
     const path = request.url.split('?')[0];
@@ -77,7 +77,6 @@ async function staticFiles(models) {
 
 async function sendPrecache(response) {
   try {
-    const { precacheList } = await import('../../www/precache.mjs');
     const body = JSON.stringify(await precacheList());
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(body);
   } catch (error) {
