@@ -8,14 +8,16 @@
 import { bytes, el, millis, facts, settled, table } from './ui.js';
 import { errorView } from './error-view.js';
 
-const PLACES = { on_device: 'This device', in_edge: 'Edge', in_cloud: 'Cloud' };
+const PLACES = { on_device: 'Device', in_edge: 'Edge', in_cloud: 'Cloud' };
 const WHERE = { on_device: 'on this device', in_edge: 'at the edge', in_cloud: 'in the cloud' };
 const ICONS = {
   on_device: 'M7 3h10a1 1 0 0 1 1 1v16a1 1 0 0 1-1 1H7a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1zM10.5 18h3',
   in_edge: 'M12 21v-8M9 21h6M12 10a1.5 1.5 0 1 0 0 3a1.5 1.5 0 0 0 0-3zM7.5 15.5a6 6 0 0 1 0-8.5M16.5 7a6 6 0 0 1 0 8.5M5 18a9.8 9.8 0 0 1 0-13.5M19 4.500a9.800 9.800 0 0 1 0 13.5',
   in_cloud: 'M7 18.500h10a4 4 0 0 0 .6-7.950a5.500 5.500 0 0 0-10.700-1.300A4.650 4.650 0 0 0 7 18.500z',
 };
-const TIMES = { engine: 'start the engine', download: 'download', load: 'load the model', plan: 'plan', run: 'run', queue: 'queue', network: 'network', remote: 'answer', total: 'in all' };
+/** What the parts of a report's times are, in the order in which they are shown. */
+const TIMES = { run: 'run', total: 'run, with the way there', plan: 'plan', queue: 'queue', engine: 'engine start', download: 'download', load: 'model load' };
+const rank = (key) => (Object.keys(TIMES).indexOf(key) + 1) || 99;
 
 /** Slider positions: eight to a factor of ten, from 10 kB to 100 MB, then no limit. */
 const STEPS = 32;
@@ -69,12 +71,12 @@ export class PlacementPanel {
     box.replaceChildren(
       el('h2', {}, 'Where it ran'),
       el('div', { class: 'route' }, device, arrow(), edge, arrow(), cloud),
-      p.progress, p.why, p.attempts, p.error, p.facts,
+      p.progress, p.why, p.attempts, p.error,
       el('div', { class: 'field budget' },
-        el('label', { 'for': p.budget.id }, "The device's budget for a model ", p.budgetValue),
+        el('label', { 'for': p.budget.id }, "Device's budget ", p.budgetValue),
         p.budget, el('span', { class: 'model-mark' }, p.mark)),
-      el('div', { class: 'switches' }, toggle('edge', 'Edge may answer'), toggle('cloud', 'Cloud may answer')),
-      p.compare, p.compareBox,
+      el('fieldset', { class: 'switches' }, el('legend', {}, 'May answer when the device does not'), toggle('edge', 'Edge'), toggle('cloud', 'Cloud')),
+      p.compare, p.compareBox, p.facts,
     );
     this.#showBudget();
     this.#showAllowed();
@@ -116,8 +118,8 @@ export class PlacementPanel {
     if (opened?.times.total !== undefined) times.total = report.times.total;
     facts(p.facts, [
       ['source', report.source], ['backend', report.backend], ['reason', report.reason.code],
-      ['model fetched', bytes(opened?.bytesFetched || report.bytesFetched || 0)],
-      ...Object.entries(times).filter(([, ms]) => ms >= 0.0005).map(([key, ms]) => [TIMES[key] ?? key, millis(ms)]),
+      ['model fetched', bytes(opened?.bytesFetched || report.bytesFetched || 0)], ['input sent', bytes(report.bytesSent)],
+      ...Object.entries(times).sort(([a], [b]) => rank(a) - rank(b)).filter(([, ms]) => ms >= 0.0005).map(([key, ms]) => [TIMES[key] ?? key, millis(ms)]),
       ...more,
     ]);
   }
