@@ -13,6 +13,7 @@ pub(crate) mod ops;
 mod rewrite;
 mod signature;
 mod validate;
+mod window;
 
 pub use inspect::{Inspection, OperatorUse};
 pub use onnx::inspect;

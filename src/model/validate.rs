@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use tract_onnx::pb::{self, tensor_proto::DataLocation};
 
 use super::signature::{dtype_of, type_name};
+use super::window;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::volume;
 
@@ -60,6 +61,7 @@ fn check_graph<'a>(
         }
     }
     for node in &graph.node {
+        window::check(node)?;
         for input in node.input.iter().filter(|i| !i.is_empty()) {
             if !names.contains(input.as_str()) {
                 return Err(invalid(format!(

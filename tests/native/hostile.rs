@@ -1,0 +1,67 @@
+//! Model files that mean harm: every truncation, and many damaged bytes, of a real model.
+//!
+//! In: the digit model of this repository. Out: each damaged file loads or is a typed error; what loads
+//! runs or is a typed error. An abort would end the whole test.
+
+use nearside::{Session, SessionOptions, Tensor};
+
+fn digits() -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/www/models/digits/1/model.onnx");
+    std::fs::read(path).expect("the digit model")
+}
+
+/// The code of the failure, or `ok`.
+fn outcome(bytes: Vec<u8>) -> &'static str {
+    let options = SessionOptions { max_tensor_bytes: 64 << 20 };
+    let session = match Session::from_bytes(bytes, &options) {
+        Ok(session) => session,
+        Err(error) => return error.row().code,
+    };
+    let feeds = session.signature().inputs.iter().map(|input| {
+        let pixels = Tensor::try_from((&[1usize, 1, 8, 8][..], &[0.5f32; 64][..])).expect("fits");
+        (input.name.clone(), pixels)
+    });
+    match session.run(feeds.collect(), &[]) {
+        Ok(_) => "ok",
+        Err(error) => error.row().code,
+    }
+}
+
+#[test]
+fn the_whole_model_runs() {
+    assert_eq!(outcome(digits()), "ok");
+}
+
+#[test]
+fn a_truncated_model_is_refused() {
+    let bytes = digits();
+    for length in (0..bytes.len() - 1).step_by(bytes.len() / 400 + 1) {
+        let code = outcome(bytes[..length].to_vec());
+        assert!(["INVALID_MODEL", "UNSUPPORTED_TYPE"].contains(&code), "{length} bytes: {code}");
+    }
+}
+
+#[test]
+fn a_damaged_model_is_an_error_or_runs() {
+    let original = digits();
+    // A linear congruential generator: the same damage in every run (Knuth's MMIX constants).
+    let mut state = 42u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    let mut outcomes = std::collections::BTreeMap::<_, usize>::new();
+    for round in 0..600 {
+        let mut bytes = original.clone();
+        // Weights fill most of the file; the graph's description is what damage can turn into harm.
+        let reach = if round % 2 == 0 { bytes.len() } else { 600.min(bytes.len()) };
+        for _ in 0..=next(4) {
+            let (at, value) = (next(reach), next(256) as u8);
+            bytes[at] = value;
+        }
+        *outcomes.entry(outcome(bytes)).or_default() += 1;
+    }
+    println!("{outcomes:?}");
+    assert!(outcomes.len() > 1, "the damage did nothing: {outcomes:?}");
+    assert_eq!(outcomes.get("INTERNAL"), None, "a panic of the engine: {outcomes:?}");
+}
