@@ -1,0 +1,79 @@
+//! An error of the library with what a person at a terminal can do about it.
+//!
+//! In: any [`Error`]. Out: `error[CODE]: …`, details and a `help:` line on standard error; or one line of JSON.
+
+use std::fmt::Write;
+
+use nearside::{Error, ErrorKind};
+use serde_json::json;
+
+use crate::style;
+
+/// What ends a command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    help: Option<String>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let help = match error.kind() {
+            ErrorKind::UnsupportedOperator(_) => Some(
+                "another opset or exporter option may avoid them; `nearside inspect` lists all operators",
+            ),
+            _ => None,
+        };
+        Self { error, help: help.map(str::to_owned) }
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error::new(kind, message).into()
+    }
+
+    /// Says what to do, where nobody closer to the cause has said it.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help.get_or_insert(help.into());
+        self
+    }
+
+    pub(crate) fn print(&self, json: bool) {
+        let text = if json { format!("{}\n", self.json()) } else { self.text() };
+        // Nowhere is left to tell that standard error is closed.
+        let _ = style::print_error(&text);
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let row = self.error.row();
+        let mut error =
+            json!({ "code": row.code, "message": self.error.to_string(), "exit": row.exit });
+        if let Some(details) = self.error.details() {
+            error["details"] = details;
+        }
+        if let Some(help) = &self.help {
+            error["help"] = help.as_str().into();
+        }
+        json!({ "error": error })
+    }
+
+    fn text(&self) -> String {
+        let (bad, strong, plain) = (style::BAD, style::STRONG, style::RESET);
+        let mut text = format!("{bad}error[{}]{plain}: ", self.error.row().code);
+        if let ErrorKind::UnsupportedOperator(operators) = self.error.kind() {
+            text.push_str("the model needs operators that this engine lacks\n");
+            for o in operators {
+                let (domain, name, count) = (&o.domain, &o.op_type, o.nodes.len());
+                let times = if count > 1 { format!(" ({count} nodes)") } else { String::new() };
+                let _ = writeln!(text, "  {strong}{domain}.{name}{plain}{times}: {}", o.reason);
+            }
+        } else {
+            let _ = writeln!(text, "{}", self.error);
+        }
+        if let Some(help) = &self.help {
+            let _ = writeln!(text, "{strong}help:{plain} {help}");
+        }
+        text
+    }
+}

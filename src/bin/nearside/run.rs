@@ -1,0 +1,189 @@
+//! `nearside run MODEL --input …`: one run, or many, on this machine.
+//!
+//! In: a model and its inputs. Out: a summary for people, JSON, or files.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use nearside::{ErrorKind, Session, SessionOptions, Tensor};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::inputs::{Feeder, FillOptions, ImageOptions};
+use crate::output;
+use crate::read::{Reader, parse_size};
+use crate::style::Progress;
+use crate::summary;
+use crate::times::Times;
+use crate::values::element;
+
+const EXAMPLES: &str = "\
+Values of --input:
+  FILE.npy         a NumPy array, of the input's type and shape
+  FILE.npz         all inputs by name, or NAME=FILE.npz for one of them
+  FILE.png, .jpg   a picture, brought to the input's size and layout (see Images)
+  FILE.json        nested arrays, or without a name an object of them by input name
+  16000  [[1,2]]   a JSON literal; a plain list takes the model's shape where it fills it
+  zeros ones random        made up; with a shape: random:1x3x224x224
+  -                any of the files above, from standard input
+
+Examples:
+  nearside run digits.onnx --input image=three.png
+  nearside run mnist.onnx --input digit.npy --fetch logits --json
+  nearside run vad.onnx --input input=chunk.npy --input sr=16000 --fill zeros --dim batch=1
+  nearside run resnet.onnx --input cat.jpg --fit crop \\
+      --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --labels imagenet.txt
+  nearside run model.onnx --fill random --repeat 100
+  nearside run model.onnx --input inputs.npz --output outputs.npz
+  curl -s https://example.org/model.onnx | nearside run - --fill zeros";
+
+/// Runs a model and shows or writes its outputs
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// An ONNX file, or `-` for standard input
+    model: String,
+    /// What to feed (see below); the name may be left out where there is one input
+    #[arg(short, long = "input", value_name = "[NAME=]VALUE", allow_hyphen_values = true)]
+    inputs: Vec<String>,
+    /// Give only this output; may be repeated [default: all]
+    #[arg(short, long, value_name = "NAME")]
+    fetch: Vec<String>,
+    /// Write the outputs: to FILE.npz, one to FILE.npy, or each to a file in a folder
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Print JSON: outputs as name, type, shape and flat data (unless written to --output), and times
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Run so many times and show how long that takes
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Show so many of the largest elements of a vector
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    top: usize,
+    /// A text file with a name a line for the elements of a vector
+    #[arg(long, value_name = "FILE")]
+    labels: Option<String>,
+    /// Refuse larger files
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
+    max_size: u64,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    images: ImageOptions,
+    #[command(flatten)]
+    fills: FillOptions,
+}
+
+pub(crate) fn call(args: Args) -> Result<String, Failure> {
+    let progress = Progress { quiet: args.quiet };
+    let reader = Reader { limit: args.max_size, progress };
+    if args.model == "-" && args.inputs.iter().any(|i| i == "-" || i.ends_with("=-")) {
+        let text = "the model and an input cannot both come from standard input";
+        return Err(Failure::new(ErrorKind::InvalidInput, text));
+    }
+    let labels = match &args.labels {
+        Some(file) => {
+            String::from_utf8_lossy(&reader.file(file)?).lines().map(str::to_owned).collect()
+        }
+        None => vec![],
+    };
+    let bytes = reader.model(&args.model)?;
+    let since = Instant::now();
+    let session = {
+        let _bar = progress.work("loading");
+        Session::from_bytes(bytes, &SessionOptions::default())
+    };
+    let session = session?;
+    let load = ms(since);
+    let signature = session.signature();
+    if let Some(path) = &args.output {
+        let count = if args.fetch.is_empty() { signature.outputs.len() } else { args.fetch.len() };
+        output::prepare(path, count)?;
+    }
+    let feeder = Feeder { signature, reader, images: &args.images, fills: &args.fills };
+    let wanted = |f: Failure| f.help(advice(&args.model));
+    let feeds = feeder.feeds(&args.inputs).map_err(wanted)?;
+    let (outputs, times) = repeat(&session, &feeds, &args, load, progress).map_err(wanted)?;
+    let files = match &args.output {
+        Some(path) => output::write(path, &outputs)?,
+        None => vec![],
+    };
+    Ok(if args.json {
+        as_json(&outputs, &times, &files)?
+    } else {
+        page(&outputs, &times, &files, &args, &labels)
+    })
+}
+
+fn advice(model: &str) -> String {
+    format!(
+        "`nearside inspect {model}` shows what the model takes; --fill zeros makes up inputs that are not given"
+    )
+}
+
+type Outputs = Vec<(String, Tensor)>;
+
+fn repeat(
+    session: &Session,
+    feeds: &[(String, Tensor)],
+    args: &Args,
+    load: f64,
+    progress: Progress,
+) -> Result<(Outputs, Times), Failure> {
+    let spinner = progress.work("planning and running");
+    let first = session.run(feeds.to_vec(), &args.fetch)?;
+    drop(spinner);
+    let mut times = Times { load, plan: first.plan_ms, runs: vec![first.run_ms] };
+    let bar = progress.count("running", args.repeat.into());
+    for _ in 1..args.repeat {
+        bar.inc(1);
+        times.runs.push(session.run(feeds.to_vec(), &args.fetch)?.run_ms);
+    }
+    Ok((first.outputs, times))
+}
+
+fn page(
+    outputs: &[(String, Tensor)],
+    times: &Times,
+    files: &[PathBuf],
+    args: &Args,
+    labels: &[String],
+) -> String {
+    let mut page = String::new();
+    for (name, tensor) in outputs {
+        page += &summary::tensor(name, tensor, args.top, labels);
+    }
+    page += "\n";
+    for file in files {
+        page += &format!("wrote  {}\n", file.display());
+    }
+    page + &times.line()
+}
+
+fn as_json(
+    outputs: &[(String, Tensor)],
+    times: &Times,
+    files: &[PathBuf],
+) -> Result<String, Failure> {
+    let each = outputs.iter().map(|(name, tensor)| {
+        let mut output =
+            json!({ "name": name, "type": tensor.dtype().name(), "shape": tensor.shape() });
+        if files.is_empty() {
+            output["data"] = (0..tensor.len()).map(|i| element(tensor, i).json()).collect();
+        }
+        output
+    });
+    let mut all = json!({ "outputs": each.collect::<Vec<_>>(), "times": times.json() });
+    if !files.is_empty() {
+        all["files"] = json!(files);
+    }
+    serde_json::to_string(&all)
+        .map(|text| text + "\n")
+        .map_err(|e| Failure::new(ErrorKind::Internal, e.to_string()))
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
