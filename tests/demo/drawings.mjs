@@ -1,8 +1,8 @@
 /**
  * Drawings: digits as people draw them, as strokes on a unit square (x to the right, y down).
  *
- * Out: `DRAWINGS`, rows of `{ digit, name, strokes }`; `shake(strokes, seed)` for an unsteady hand; `move` for
- * another place, size and slant. None of it was seen in training: the model knows pen-and-paper digits only.
+ * Out: `DRAWINGS`, rows of `{ digit, name, strokes, miss }` (miss: why it is known to be misread); `shake(strokes, seed)`
+ * for an unsteady hand. None of it was seen in training: the model knows pen-and-paper digits only.
  */
 const arc = (cx, cy, rx, ry, from, to, n = 24) => Array.from({ length: n + 1 }, (_, i) => {
   const a = (from + (to - from) * i / n) * Math.PI / 180;
@@ -20,7 +20,7 @@ export const DRAWINGS = [
   { digit: 1, name: 'bar', strokes: [line([0.5, 0.12], [0.5, 0.88])] },
   { digit: 1, name: 'leaning bar', strokes: [line([0.56, 0.12], [0.46, 0.88])] },
   { digit: 1, name: 'with flag', strokes: [line([0.36, 0.3], [0.53, 0.12], [0.53, 0.88])] },
-  { digit: 1, name: 'with foot', strokes: [line([0.38, 0.28], [0.53, 0.12], [0.53, 0.88]), line([0.34, 0.88], [0.72, 0.88])] },
+  { digit: 1, name: 'with a wide foot', miss: 'the data set has no one with a foot that wide; it is read as a two', strokes: [line([0.38, 0.28], [0.53, 0.12], [0.53, 0.88]), line([0.34, 0.88], [0.72, 0.88])] },
   { digit: 2, name: 'plain', strokes: [[...arc(0.5, 0.33, 0.24, 0.21, -170, 35), ...line([0.66, 0.5], [0.26, 0.88], [0.78, 0.88])]] },
   { digit: 2, name: 'swan', strokes: [[...arc(0.48, 0.32, 0.2, 0.2, -200, 40), ...line([0.6, 0.5], [0.3, 0.86]), ...arc(0.5, 0.98, 0.25, 0.14, -140, -60, 10), ...line([0.62, 0.86], [0.8, 0.84])]] },
   { digit: 3, name: 'round', strokes: [[...arc(0.47, 0.31, 0.22, 0.19, -160, 90), ...arc(0.47, 0.69, 0.25, 0.2, -90, 160)]] },

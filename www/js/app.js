@@ -5,55 +5,54 @@
 import { byId } from './ui.js';
 import { startOffline } from './offline.js';
 
+/** Fragment of the address -> its section and its module. Sections are not named like fragments: nothing scrolls. */
 const DEMOS = {
-  digits: () => import('./digits.js'),
-  voice: () => import('./voice.js'),
-  own: () => import('./own.js'),
+  draw: { id: 'digits', words: 'digit-words', load: () => import('./digits.js') },
+  listen: { id: 'voice', words: 'voice-words', load: () => import('./voice.js') },
+  model: { id: 'own', words: 'own-words', load: () => import('./own.js') },
 };
+const NAMES = Object.keys(DEMOS);
 const started = new Map();
 
 async function show(name) {
-  for (const key of Object.keys(DEMOS)) {
-    const tab = byId(`tab-${key}`);
+  for (const [key, { id }] of Object.entries(DEMOS)) {
+    const tab = byId(`tab-${id}`);
     tab.setAttribute('aria-selected', String(key === name));
     tab.tabIndex = key === name ? 0 : -1;
-    byId(key).hidden = key !== name;
+    byId(id).hidden = key !== name;
   }
   if (!started.has(name)) {
-    started.set(name, DEMOS[name]().then((demo) => demo.start()));
+    started.set(name, DEMOS[name].load().then((demo) => demo.start()));
     try {
       await started.get(name);
     } catch (error) {
       started.delete(name);
       console.error(error);
-      byId(`${name === 'digits' ? 'digit' : name}-words`).textContent = `This demo could not be started: ${error.message}`;
+      byId(DEMOS[name].words).textContent = `This demo could not be started: ${error.message}`;
     }
   }
 }
 
 function startTabs() {
-  const names = Object.keys(DEMOS);
-  for (const name of names) {
-    const tab = byId(`tab-${name}`);
+  for (const [name, { id }] of Object.entries(DEMOS)) {
+    const tab = byId(`tab-${id}`);
     tab.addEventListener('click', () => { location.hash = name; });
     tab.addEventListener('keydown', (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      const next = step ? names[(names.indexOf(name) + step + names.length) % names.length]
-        : { Home: names[0], End: names.at(-1) }[event.key];
+      const next = step ? NAMES[(NAMES.indexOf(name) + step + NAMES.length) % NAMES.length]
+        : { Home: NAMES[0], End: NAMES.at(-1) }[event.key];
       if (!next) return;
       event.preventDefault();
       location.hash = next;
-      byId(`tab-${next}`).focus();
+      byId(`tab-${DEMOS[next].id}`).focus();
     });
   }
-  const route = () => {
-    const name = location.hash.slice(1);
-    if (name !== '' && !Object.hasOwn(DEMOS, name)) return;
-    show(name || names[0]);
-  };
-  window.addEventListener('hashchange', route);
-  // #main is the skip link's target and no demo: the first demo is shown all the same.
-  show(Object.hasOwn(DEMOS, location.hash.slice(1)) ? location.hash.slice(1) : names[0]);
+  const named = () => location.hash.slice(1);
+  window.addEventListener('hashchange', () => {
+    // Other fragments, such as the skip link's, are places in the page.
+    if (named() === '' || Object.hasOwn(DEMOS, named())) show(named() || NAMES[0]);
+  });
+  show(Object.hasOwn(DEMOS, named()) ? named() : NAMES[0]);
 }
 
 function startColours() {

@@ -20,12 +20,18 @@ export async function startOffline() {
     if (data?.type === 'precache') say('wait', `Saving ${bytes(data.done)} of ${bytes(data.bytes)}`);
     if (data?.type === 'precache-failed') say('wait', 'Not saved for offline use');
   });
+  return connect(say);
+}
+
+async function connect(say) {
   try {
     const list = await fetch('precache.json', { cache: 'no-cache' }).then((answer) => answer.ok ? answer.json() : undefined).catch(() => undefined);
     if (list) {
       const registration = await navigator.serviceWorker.register(`sw.js?v=${list.version}`, { updateViaCache: 'none' });
-      watch(registration);
+      watch(registration, say);
       navigator.storage?.persist?.().catch(() => {});
+    } else if (!await navigator.serviceWorker.getRegistration()) {
+      return say('wait', 'Online only');
     }
     await tell(say);
   } catch (error) {
@@ -54,7 +60,7 @@ function ask(worker) {
 }
 
 /** Offers a reload when a new version is complete. */
-function watch(registration) {
+function watch(registration, say) {
   const offer = (worker) => {
     const toast = byId('toast');
     toast.replaceChildren(el('span', {}, 'A new version is ready.'), el('button', {
@@ -68,6 +74,8 @@ function watch(registration) {
   };
   const follow = (worker) => worker?.addEventListener('statechange', () => {
     if (worker.state === 'installed' && registration.active) offer(worker);
+    // The chip told how far the download was; it goes back to what is stored, also when the new version failed.
+    if (registration.active) tell(say);
   });
   if (registration.waiting && registration.active) offer(registration.waiting);
   follow(registration.installing);

@@ -89,6 +89,7 @@ export function start() {
       const feeds = await form.feeds();
       const walls = [];
       let last;
+      await mine.session();
       for (let i = 0; i < times; i++) {
         const started = performance.now();
         last = await mine.run(feeds, { signal });

@@ -75,7 +75,7 @@ export class PlacementPanel {
       el('div', { class: 'field budget' },
         el('label', { 'for': p.budget.id }, "Device's budget ", p.budgetValue),
         p.budget, el('span', { class: 'model-mark' }, p.mark)),
-      el('fieldset', { class: 'switches' }, el('legend', {}, 'May answer when the device does not'), toggle('edge', 'Edge'), toggle('cloud', 'Cloud')),
+      el('fieldset', { class: 'switches' }, el('legend', {}, 'May answer instead'), toggle('edge', 'Edge'), toggle('cloud', 'Cloud')),
       p.compare, p.compareBox, p.facts,
     );
     this.#showBudget();
