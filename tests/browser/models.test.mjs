@@ -17,6 +17,7 @@ before(async () => {
   stack = await start({ models: models.folder, cloud: false, edge: false });
   chromium = await launch();
   tab = await chromium.page();
+  await tab.page.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
   // Any page of the origin will do: what matters is the policy that it came with.
   await tab.page.goto(`${stack.url}/pkg/package.json`);
   await tab.page.route('**/tests/lib/wire.mjs', (route) => route.fulfill({ path: wire, contentType: 'text/javascript' }));
