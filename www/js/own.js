@@ -85,6 +85,7 @@ export function start() {
     const { signal } = stopping;
     setRunning(true);
     byId('own-error').replaceChildren();
+    say('Running…');
     try {
       const feeds = await form.feeds();
       const walls = [];
@@ -105,7 +106,8 @@ export function start() {
     } catch (error) {
       if (error.code === 'ABORTED') say('Stopped.');
       else {
-        fail(error.code === 'NO_PLACE' ? rootCause(error) : error);
+        say('It did not run.');
+        fail(rootCause(error));
         if (error.code === 'NO_PLACE') panel.showError(error);
       }
     } finally {
@@ -160,9 +162,11 @@ export function start() {
   });
 }
 
-/** When only the device was asked, its own error says more than "no place". */
+/** When the servers were not even asked for want of a name, the device's own error says more than "no place". */
 function rootCause(error) {
-  return error.details?.attempts?.length === 1 && error.cause?.code ? error.cause : error;
+  const attempts = error.details?.attempts ?? [];
+  const alone = attempts.every(({ place, code }) => place === 'on_device' || code === 'INVALID_INPUT');
+  return error.code === 'NO_PLACE' && alone && error.cause?.code ? error.cause : error;
 }
 
 function showInspection({ irVersion, opsets, producer, parameters, operators, bytes: size }) {
