@@ -84,14 +84,16 @@ fn refused_nodes(proto: &pb::ModelProto) -> Vec<UnsupportedOperator> {
         let Some(build) = onnx.op_register.0.get(&node.op_type) else { continue };
         if let Err(error) = build(&ctx, node) {
             let (domain, reason) = (domain_name(&node.domain), error.root_cause().to_string());
+            // Ours of other domains were renamed to `domain.Type` before import.
+            let op_type = node.op_type.rsplit('.').next().unwrap_or_default().to_owned();
             let same = |o: &&mut UnsupportedOperator| {
-                o.op_type == node.op_type && o.domain == domain && o.reason == reason
+                o.op_type == op_type && o.domain == domain && o.reason == reason
             };
             match refused.iter_mut().find(same) {
                 Some(entry) => entry.nodes.push(node.name.clone()),
                 None => refused.push(UnsupportedOperator {
                     domain,
-                    op_type: node.op_type.clone(),
+                    op_type,
                     nodes: vec![node.name.clone()],
                     reason,
                 }),

@@ -1,8 +1,11 @@
-//! Rewrites of the decoded file before import: where the importer reads an operator set's defaults wrongly.
+//! Rewrites of the decoded file before import: where the importer reads an operator set's defaults
+//! wrongly, and the names of our operators of other domains.
 //!
 //! In: a checked file. Out: the same model, with the defaults written out. Each rewrite is one row.
 
 use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType};
+
+use super::ops;
 
 /// (operator, first and last operator set, rewrite)
 type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
@@ -23,6 +26,9 @@ pub(crate) fn rewrite(model: &mut pb::ModelProto) {
 
 fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
     for node in &mut graph.node {
+        if let Some(key) = ops::key(&node.domain, &node.op_type) {
+            node.op_type = key;
+        }
         for (op_type, first, last, rewrite) in ROWS {
             if node.op_type == *op_type && (*first..=*last).contains(&opset) {
                 rewrite(node);

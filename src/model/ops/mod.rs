@@ -1,19 +1,32 @@
 //! The operator table: which ONNX operators the engine has, by domain, and where ours are registered.
 //!
 //! In: nothing. Out: tract's importer with our operators in it. tract keys its table by operator
-//! type alone, so [`CONTRIB`] says which names it means for the domains beside ONNX's own; a
-//! custom domain's `Relu` is not mistaken for ONNX's.
+//! type alone. So ours of other domains than ONNX's own are registered as `domain.Type` ([`key`]), to
+//! which the nodes are renamed before import, and [`CONTRIB`] says which of tract's names belong to
+//! other domains; a custom domain's `Relu` is not mistaken for ONNX's.
+//!
+//! To add an operator: one file, one row in [`OURS`], one case.
 
 mod branch;
 
 use std::sync::OnceLock;
 
 use tract_onnx::Onnx;
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::prelude::TractResult;
+use tract_onnx::tract_hir::infer::InferenceOp;
+
+/// Makes an operator from its node; the names are of values that it captures from outer graphs.
+type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+
+/// Operators of ours: (domain, type, builder). They come before tract's of the same name.
+const OURS: &[(&str, &str, Builder)] = &[(DEFAULT_DOMAIN, "If", branch::build)];
 
 /// The name under which we report ONNX's default domain.
 pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
 
-/// Operators of other domains than the default one.
+/// Operators of tract's that belong to other domains than the default one.
 const CONTRIB: &[(&str, &[&str])] = &[
     (
         "com.microsoft",
@@ -71,27 +84,36 @@ pub(crate) fn importer() -> &'static Onnx {
         // files; ours come from the inputs alone.
         let mut onnx =
             tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-        onnx.op_register.insert("If", branch::build);
+        for (domain, op_type, build) in OURS {
+            let key = key(domain, op_type).unwrap_or_else(|| (*op_type).to_owned());
+            onnx.op_register.0.insert(key, *build);
+        }
         onnx
     })
+}
+
+fn is_default(domain: &str) -> bool {
+    matches!(domain, "" | DEFAULT_DOMAIN)
+}
+
+/// The type under which one of our operators of another domain is registered.
+pub(crate) fn key(domain: &str, op_type: &str) -> Option<String> {
+    let ours = OURS.iter().any(|(d, t, _)| *d == domain && *t == op_type);
+    (ours && !is_default(domain)).then(|| format!("{domain}.{op_type}"))
 }
 
 /// Why the engine cannot run an operator; `None` when it can.
 pub(crate) fn unsupported_reason(domain: &str, op_type: &str) -> Option<String> {
     let registered = importer().op_register.0.contains_key(op_type);
-    let supported = registered
-        && match domain {
-            "" | DEFAULT_DOMAIN => !NOT_DEFAULT.contains(&op_type),
-            other => CONTRIB.iter().any(|(d, names)| *d == other && names.contains(&op_type)),
-        };
-    if supported {
-        None
-    } else if !matches!(domain, "" | DEFAULT_DOMAIN)
-        && CONTRIB.iter().all(|(known, _)| *known != domain)
-    {
-        Some(format!("the domain {domain} is unknown here"))
-    } else {
-        Some("not implemented".to_owned())
+    let contrib = |(d, names): &(&str, &[&str])| *d == domain && names.contains(&op_type);
+    let supported = key(domain, op_type).is_some()
+        || registered && is_default(domain) && !NOT_DEFAULT.contains(&op_type)
+        || registered && CONTRIB.iter().any(contrib);
+    let known = is_default(domain) || CONTRIB.iter().any(|(d, _)| *d == domain);
+    match (supported, known) {
+        (true, _) => None,
+        (false, true) => Some("not implemented".to_owned()),
+        (false, false) => Some(format!("the domain {domain} is unknown here")),
     }
 }
 
