@@ -10,8 +10,9 @@
 import { NearsideError, CODES } from '../errors.js';
 import { download } from '../download.js';
 
-/** Room that an allocation must still find for a trap not to be a lack of memory. */
-const PROBE_PAGES = 256;
+/** Part of its present size by which the memory must still be able to grow for a trap not to be a lack of memory. */
+const PROBE = 1 / 4;
+const PAGE = 65536;
 
 export class EngineCore {
   #binding;
@@ -107,16 +108,18 @@ export class EngineCore {
 
   #crashError(doing, error) {
     const text = error instanceof Error ? error.message : String(error);
-    if (/memory access out of bounds/.test(text) === false && (/memory|alloc/i.test(text) || this.#exhausted())) {
+    const said = /alloc|out of memory/i.test(text);
+    if (said || this.#exhausted()) {
       return new NearsideError('OUT_OF_MEMORY', `the engine ran out of memory while ${doing}: ${text}`, { fatal: true }, error);
     }
     return new NearsideError('ENGINE_CRASHED', `the engine stopped while ${doing}: ${text}`, { fatal: true }, error);
   }
 
-  /** Whether the wasm memory cannot grow any more. The instance is lost anyway, so asking by doing is harmless. */
+  /** Whether the memory cannot grow any more. The instance is lost anyway, so asking by doing is harmless. */
   #exhausted() {
+    const { memory } = this.#binding;
     try {
-      this.#binding.memory?.grow(PROBE_PAGES);
+      memory?.grow(Math.ceil((memory.buffer.byteLength * PROBE) / PAGE));
       return false;
     } catch {
       return true;

@@ -6,13 +6,12 @@
  * engine's own `reinit`, not from importing the glue again: that also works in service workers and bundles.
  * @module
  */
-import init, { initSync, Model, ModelBytes, inspect, reinit, version } from '../wasm/nearside.js';
+import * as glue from '../wasm/nearside.js';
 import { NearsideError, asNearsideError } from '../errors.js';
 
-/** @type {Promise<WebAssembly.Memory> | undefined} */
-let first;
+/** The start of the first instance. */
+let started;
 let discarded = false;
-let recreated = false;
 
 /**
  * @param {{ compile: () => Promise<WebAssembly.Module>, sync?: boolean }} source
@@ -20,21 +19,18 @@ let recreated = false;
  */
 export async function instantiate({ compile, sync = false }) {
   try {
-    first ??= compile().then(async (module) => {
-      const { memory } = sync ? initSync({ module }) : await init({ module_or_path: module });
-      return memory;
-    });
-    const memory = await first;
+    started ??= compile().then((module) => (sync ? glue.initSync({ module }) : glue.default({ module_or_path: module })));
+    await started;
     if (discarded) {
-      reinit();
+      glue.reinit();
       // The engine swaps its instance at the next call; a failure has to show here and not inside a run.
-      version();
+      glue.version();
       discarded = false;
-      recreated = true;
     }
-    return { Model, ModelBytes, inspect, version: version(), memory: recreated ? undefined : memory };
+    const { Model, ModelBytes, inspect } = glue;
+    return { Model, ModelBytes, inspect, version: glue.version(), memory: glue.memory?.() };
   } catch (error) {
-    if (!discarded) first = undefined;
+    if (!discarded) started = undefined;
     throw asNearsideError(error, 'ENGINE_FAILED', 'the engine could not be started');
   }
 }

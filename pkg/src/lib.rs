@@ -1,14 +1,27 @@
-//! The wasm module of the npm package: it links the exports of `nearside::web` into one cdylib and adds the one
-//! that only a host of the module needs. In: the engine built with the feature `web`. Out: `pkg/wasm/` by way of
-//! wasm-pack.
+//! The wasm module of the npm package: it links the exports of `nearside::web` into one cdylib and adds what only
+//! a host of the module needs to survive a trap. In: the engine built with the feature `web`. Out: `pkg/wasm/` by
+//! way of wasm-pack.
 
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 pub use nearside;
+
+/// Runs when an instance starts: a panic leaves as a JavaScript error with its words, where a trap would only say
+/// "unreachable".
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| wasm_bindgen::throw_str(&panic.to_string())));
+}
 
 /// Makes the next call run on a fresh instance, with all models gone: what the host asks for after a trap, which
 /// leaves this instance's memory in an unknown state.
 #[wasm_bindgen]
 pub fn reinit() {
     wasm_bindgen::handler::schedule_reinit();
+}
+
+/// The memory of this instance, by which the host tells a lack of memory from a defect.
+#[wasm_bindgen]
+pub fn memory() -> JsValue {
+    wasm_bindgen::memory()
 }

@@ -16,6 +16,8 @@ export async function serve(handler) {
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // A test that fails before it closes its server must not keep the process.
+  server.unref();
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     requests,
