@@ -17,6 +17,8 @@ pub mod npy;
 mod optimize;
 mod plan;
 pub mod protocol;
+#[cfg(feature = "native")]
+pub mod serve;
 pub mod session;
 pub mod tensor;
 #[cfg(feature = "web")]

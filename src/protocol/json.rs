@@ -213,9 +213,7 @@ pub(crate) fn write(name: &str, tensor: &Tensor, out: &mut Vec<u8>) -> Result<()
         DType::Float32 => finite!(f32),
         DType::Float64 => finite!(f64),
         DType::Float16 => {
-            return Err(malformed(format!(
-                "output `{name}`: FP16 has no JSON form, ask for binary data"
-            )));
+            Err(malformed(format!("output `{name}`: FP16 has no JSON form, ask for binary data")))
         }
         DType::Int8 => numbers!(i8),
         DType::Int16 => numbers!(i16),

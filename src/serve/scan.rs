@@ -1,0 +1,85 @@
+//! What lies in the models folder.
+//!
+//! In: the folder and a model's name. Out: its versions and the identity of a version's file. Nothing is
+//! remembered: a version that is copied into the folder is there with the next request.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::protocol::ModelRef;
+use crate::protocol::route::{is_model_name, parse_version};
+
+const FILE: &str = "model.onnx";
+
+/// One state of one version's file: a changed file is another model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) version: u64,
+    pub(crate) bytes: u64,
+    pub(crate) modified: Option<SystemTime>,
+}
+
+/// A version that was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) identity: Identity,
+    pub(crate) path: PathBuf,
+    /// All versions, ascending.
+    pub(crate) versions: Vec<u64>,
+}
+
+/// Finds a model's wanted or latest version.
+pub(crate) fn find(root: &Path, model: &ModelRef) -> Result<Found> {
+    let unknown = |what: String| Error::new(ErrorKind::ModelNotFound, what);
+    let name = &model.name;
+    let versions = versions(root, name);
+    let latest = *versions.last().ok_or_else(|| unknown(format!("there is no model `{name}`")))?;
+    let version = model.version.unwrap_or(latest);
+    if !versions.contains(&version) {
+        let list = versions.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        return Err(unknown(format!("model `{name}` has no version {version}, only: {list}")));
+    }
+    let path = root.join(name).join(version.to_string()).join(FILE);
+    let identity = identity(&path, name, version)?;
+    Ok(Found { identity, path, versions })
+}
+
+pub(crate) fn identity(path: &Path, name: &str, version: u64) -> Result<Identity> {
+    let file = std::fs::metadata(path).map_err(|e| {
+        Error::new(ErrorKind::Io, format!("model `{name}` version {version} cannot be read"))
+            .with_source(e)
+    })?;
+    let (bytes, modified) = (file.len(), file.modified().ok());
+    Ok(Identity { name: name.to_owned(), version, bytes, modified })
+}
+
+fn versions(root: &Path, name: &str) -> Vec<u64> {
+    let Ok(entries) = std::fs::read_dir(root.join(name)) else { return vec![] };
+    let mut versions: Vec<u64> = entries
+        .flatten()
+        .filter(|entry| entry.path().join(FILE).is_file())
+        .filter_map(|entry| parse_version(entry.file_name().to_str()?))
+        .collect();
+    versions.sort_unstable();
+    versions
+}
+
+/// Every model with its versions, by name.
+pub(crate) fn all(root: &Path) -> Result<Vec<(String, Vec<u64>)>> {
+    let entries = std::fs::read_dir(root).map_err(|e| {
+        Error::new(ErrorKind::Io, format!("cannot read the models folder {}", root.display()))
+            .with_source(e)
+    })?;
+    let mut models: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| is_model_name(name))
+        .map(|name| (versions(root, &name), name))
+        .filter(|(versions, _)| !versions.is_empty())
+        .map(|(versions, name)| (name, versions))
+        .collect();
+    models.sort_unstable();
+    Ok(models)
+}
