@@ -1,1 +1,101 @@
-//! edge
+//! The edge tier: a Worker that answers the Open Inference Protocol near the caller.
+//!
+//! In: requests of Cloudflare's runtime. Out: answers of models that fit here; everything else goes to
+//! the cloud unchanged. The one decision: a request is forwarded for what the model is, never for what
+//! the caller did wrong, and its body is read only once it is known that the model runs here.
+
+mod cache;
+mod catalog;
+mod config;
+mod forward;
+mod host;
+mod http;
+
+use bytes::Bytes;
+use nearside::protocol::{LENGTH_HEADER, Reply, Route, answer};
+use nearside::{Error, ErrorKind, Result};
+use worker::{Context, Env, Method, Request, Response, event};
+
+use crate::config::Config;
+use crate::forward::Cloud;
+use crate::host::EdgeHost;
+
+/// Set by the shim, and by nobody else, when the instance that had the request first crashed on it.
+const CRASHED_HEADER: &str = "x-nearside-crashed";
+
+/// Every request of the Worker.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+    let config = Config::of(&env);
+    let origin = http::header(&request, "origin");
+    let cors = config.cors.headers(origin.as_deref());
+    let response = match respond(request, &env, &config).await {
+        Ok(response) => response,
+        Err(error) => http::response(Reply::error(&error))?,
+    };
+    http::with_headers(response, cors)
+}
+
+async fn respond(request: Request, env: &Env, config: &Config) -> Result<Response> {
+    let method = request.method();
+    let path = http::path(&request)?;
+    if method == Method::Options {
+        return http::respond(preflight(&request, &path, config));
+    }
+    let is_file = path != "/v2" && !path.starts_with("/v2/");
+    if let (true, Method::Get | Method::Head, Ok(assets)) =
+        (is_file, &method, env.assets(config::ASSETS))
+    {
+        return assets.fetch_request(request).await.map_err(|e| http::failed("static assets", e));
+    }
+    let route = match Route::parse(method.as_ref(), &path) {
+        Ok(route) => route,
+        Err(error) => return http::respond(refusal(&path, &error)),
+    };
+    let cloud = Cloud::of(config, &request);
+    if http::header(&request, CRASHED_HEADER).is_some() {
+        let crashed = Error::new(ErrorKind::Internal, "this model crashed the edge's engine");
+        return cloud.instead(request, None, crashed).await;
+    }
+    let host = EdgeHost { env, config, cloud: &cloud };
+    answer_or_forward(&host, &route, request).await
+}
+
+async fn answer_or_forward(
+    host: &EdgeHost<'_>,
+    route: &Route,
+    mut request: Request,
+) -> Result<Response> {
+    let cloud = host.cloud;
+    if let Some(model) = route.model()
+        && let Err(error) = host.load(model).await
+    {
+        return cloud.instead_if_elsewhere(request, None, error).await;
+    }
+    let length = http::header(&request, LENGTH_HEADER);
+    let body = match http::read_body(&mut request, host.config.max_body_bytes).await? {
+        Ok(body) => Bytes::from(body),
+        Err(error) => return cloud.instead(request, None, error).await,
+    };
+    match answer(host, route, length.as_deref(), body.clone()).await {
+        Ok(reply) => http::respond(reply),
+        Err(error) => cloud.instead_if_elsewhere(request, Some(&body), error).await,
+    }
+}
+
+fn preflight(request: &Request, path: &str, config: &Config) -> Reply {
+    let origin = http::header(request, "origin");
+    let wanted = http::header(request, "access-control-request-headers");
+    let mut headers = config.cors.preflight(origin.as_deref(), wanted.as_deref());
+    let allow = Route::of_path(path).map_or("GET, HEAD, OPTIONS", |r| r.allow());
+    headers.push(("allow", allow.to_owned()));
+    Reply { status: 204, headers, body: vec![] }
+}
+
+fn refusal(path: &str, error: &Error) -> Reply {
+    let mut reply = Reply::error(error);
+    if let (ErrorKind::MethodNotAllowed, Ok(route)) = (error.kind(), Route::of_path(path)) {
+        reply.headers.push(("allow", route.allow().to_owned()));
+    }
+    reply
+}
