@@ -3,7 +3,8 @@
  * not at all; a missing file is never answered with a page.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -146,5 +147,33 @@ test('a new version is stored beside the old one, takes over whole, and leaves n
     await at.close();
   } finally {
     await site.stop();
+  }
+});
+
+test('the static build works below a folder of another site, and offline', async () => {
+  execFileSync(process.execPath, [join(www, 'build.mjs')], { stdio: 'pipe' });
+  const dist = join(www, 'dist');
+  assert.ok(readFileSync(join(dist, '_headers'), 'utf8').includes(POLICY));
+  const server = await serve((request, response) => {
+    const path = request.url.split('?')[0];
+    const url = path === '/some/where/' ? 'index.html' : path.replace('/some/where/', '');
+    const found = path.startsWith('/some/where/') && existsSync(join(dist, url));
+    const headers = { 'content-type': TYPES[extname(url)] ?? 'text/plain', 'content-security-policy': POLICY };
+    response.writeHead(found ? 200 : 404, headers).end(found && request.method !== 'HEAD' ? readFileSync(join(dist, url)) : undefined);
+  });
+  try {
+    const at = await visit(browser, { url: `${server.url}/some/where` }, 'draw');
+    const { page, context } = at;
+    await reads(page, '#offline-state', /^Works offline$/, 60_000);
+    await server.close();
+    await context.setOffline(true);
+    await page.reload();
+    await draw(page, DRAWINGS.find(({ digit }) => digit === 4).strokes);
+    await reads(page, '#digit-words', /It reads a four/);
+    await ranAt(page, 'digit-place', 'on_device');
+    at.sound({ allow: NO_NETWORK });
+    await at.close();
+  } finally {
+    await server.close();
   }
 });

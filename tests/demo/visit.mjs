@@ -24,7 +24,7 @@ export async function visit(browser, stack, demo, { screen = 'desktop', scheme =
   await page.addInitScript(() => addEventListener('securitypolicyviolation', (event) =>
     window.reportViolation(`${event.violatedDirective}: ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`)));
   await page.goto(`${stack.url}/#${demo}`);
-  await page.locator('.pane:not([hidden]) .route').waitFor();
+  await started(page);
   return {
     ...opened,
     violations,
@@ -45,8 +45,12 @@ export async function visit(browser, stack, demo, { screen = 'desktop', scheme =
   };
 }
 
+/** The demo in view takes input. */
+export const started = (page) => page.locator('.pane:not([hidden]):not([inert]) .route').waitFor();
+
 /** Draws strokes on the pad with the mouse, as a hand would. */
 export async function draw(page, strokes) {
+  await started(page);
   const box = await page.locator('#pad').boundingBox();
   const at = ({ x, y }) => [box.x + x * box.width, box.y + y * Math.min(box.width, box.height)];
   for (const [first, ...rest] of strokes) {

@@ -21,10 +21,14 @@ async function show(name) {
     tab.tabIndex = key === name ? 0 : -1;
     byId(id).hidden = key !== name;
   }
+  const pane = byId(DEMOS[name].id);
   if (!started.has(name)) {
+    // Nothing takes a click before there is something behind it.
+    pane.inert = true;
     started.set(name, DEMOS[name].load().then((demo) => demo.start()));
     try {
       await started.get(name);
+      pane.inert = false;
     } catch (error) {
       started.delete(name);
       console.error(error);
@@ -89,3 +93,5 @@ function startColours() {
 startColours();
 startTabs();
 startOffline();
+// The other demos' modules are fetched while the first one is looked at.
+addEventListener('load', () => { for (const { load } of Object.values(DEMOS)) load().catch(() => {}); });

@@ -29,7 +29,6 @@ async function connect(say) {
     if (list) {
       const registration = await navigator.serviceWorker.register(`sw.js?v=${list.version}`, { updateViaCache: 'none' });
       watch(registration, say);
-      navigator.storage?.persist?.().catch(() => {});
     } else if (!await navigator.serviceWorker.getRegistration()) {
       return say('wait', 'Online only');
     }
@@ -46,8 +45,14 @@ async function tell(say) {
   const list = await ask(registration.active);
   if (!list) return say('wait', 'Online only');
   const size = `${list.files} files, ${bytes(list.bytes)}`;
+  keep().catch(() => {});
   byId('offline-state').title = `Stored on this device: ${size}`;
   return navigator.onLine ? say('ready', 'Works offline') : say('off', 'Offline');
+}
+
+/** Asks the browser not to drop the store when space is short; some browsers ask the visitor, so only once. */
+async function keep() {
+  if (await navigator.storage?.persisted?.() === false) await navigator.storage.persist();
 }
 
 function ask(worker) {

@@ -18,7 +18,7 @@ const MODELS = {
 const REPEATS = 20;
 
 export function start() {
-  let model, runner, form, stopping;
+  let model, runner, form, stopping, taken = 0;
   const panel = new PlacementPanel(byId('own-place'), { onChange: configure, onCompare: compare });
   const say = (words) => { byId('own-words').textContent = words; };
   const fail = (error) => byId('own-error').replaceChildren(errorView(error));
@@ -36,6 +36,8 @@ export function start() {
   }
 
   async function take(label, fileBytes, name = '') {
+    taken += 1;
+    const mine = taken;
     stopping?.abort();
     runner?.release();
     runner = model = undefined;
@@ -45,6 +47,7 @@ export function start() {
     try {
       const data = new Uint8Array(await fileBytes());
       const inspection = await InferenceSession.inspect(data);
+      if (mine !== taken) return;
       model = { label, data };
       byId('own-name').value = name;
       panel.modelSize(data.length);
@@ -55,6 +58,7 @@ export function start() {
       say(`${label}: ${bytes(data.length)}, ${plural(inspection.nodes, 'node')}.`);
       await open();
     } catch (error) {
+      if (mine !== taken) return;
       say(`${label} cannot be used.`);
       fail(error);
     }

@@ -16,7 +16,7 @@ const ICONS = {
   in_cloud: 'M7 18.500h10a4 4 0 0 0 .6-7.950a5.500 5.500 0 0 0-10.700-1.300A4.650 4.650 0 0 0 7 18.500z',
 };
 /** What the parts of a report's times are, in the order in which they are shown. */
-const TIMES = { run: 'run', total: 'run, with the way there', plan: 'plan', queue: 'queue', engine: 'engine start', download: 'download', load: 'model load' };
+const TIMES = { run: 'run', total: 'round trip', plan: 'plan', queue: 'queue', engine: 'engine start', download: 'download', load: 'model load', ready: 'ready after' };
 const rank = (key) => (Object.keys(TIMES).indexOf(key) + 1) || 99;
 
 /** Slider positions: eight to a factor of ten, from 10 kB to 100 MB, then no limit. */
@@ -100,8 +100,8 @@ export class PlacementPanel {
     progress.firstElementChild.style.setProperty('--part', String((event.progress ?? 0) / 100));
   }
 
-  /** `report` of the run, `opened` of the session; `more`: further rows for the list of facts. */
-  show(report, opened, more = []) {
+  /** `report` of a run and `opened` of its session; without `opened`, `report` is a session's that has not run yet. */
+  show(report, opened) {
     const p = this.#parts;
     this.#box.dataset.source = report.source;
     p.progress.hidden = true;
@@ -110,17 +110,18 @@ export class PlacementPanel {
       const attempt = report.attempts.find((row) => row.place === place && place !== report.source);
       this.#state(node, place === report.source ? 'here' : attempt ? 'out' : 'idle', place === report.source ? 'ran here' : attempt ? short(attempt.code) : '');
     }
-    p.why.textContent = report.reason.code === 'PREFERRED'
-      ? `It ran ${WHERE[report.source]}: the nearest place, and nothing stood against it.`
-      : `It ran ${WHERE[report.source]}.`;
+    const did = opened ? 'It ran' : 'Ready';
+    this.#say(report.reason.code === 'PREFERRED'
+      ? `${did} ${WHERE[report.source]}: the nearest place, and nothing stood against it.`
+      : `${did} ${WHERE[report.source]}.`);
     this.#showAttempts(report.attempts, report.reason);
-    const times = { ...opened?.times, ...report.times };
-    if (opened?.times.total !== undefined) times.total = report.times.total;
+    const { total, ...times } = { ...opened?.times, ...report.times };
+    times[opened ? 'total' : 'ready'] = total;
     facts(p.facts, [
       ['source', report.source], ['backend', report.backend], ['reason', report.reason.code],
+      ['thread', report.source === 'on_device' ? (opened ?? report).engine?.thread : undefined],
       ['model fetched', bytes(opened?.bytesFetched || report.bytesFetched || 0)], ['input sent', bytes(report.bytesSent)],
       ...Object.entries(times).sort(([a], [b]) => rank(a) - rank(b)).filter(([, ms]) => ms >= 0.0005).map(([key, ms]) => [TIMES[key] ?? key, millis(ms)]),
-      ...more,
     ]);
   }
 
@@ -133,7 +134,7 @@ export class PlacementPanel {
       const attempt = attempts.find((row) => row.place === place);
       this.#state(node, attempt ? 'out' : 'idle', attempt ? short(attempt.code) : '');
     }
-    p.why.textContent = 'No place could run it.';
+    this.#say('No place could run it.');
     p.attempts.replaceChildren();
     p.facts.replaceChildren();
     p.error.replaceChildren(errorView(error));
@@ -146,6 +147,11 @@ export class PlacementPanel {
     if (said.length === 0 && reason.code !== 'PREFERRED') {
       this.#parts.attempts.replaceChildren(el('li', {}, el('code', {}, reason.code), ` ${reason.message}`));
     }
+  }
+
+  /** Said again only when it changed: the line is read aloud. */
+  #say(words) {
+    if (this.#parts.why.textContent !== words) this.#parts.why.textContent = words;
   }
 
   #state(node, state, words) {

@@ -118,6 +118,7 @@ export function start() {
     const mine = await begin({ samples: new Float32Array(0), name: 'the microphone', live: true });
     const stream = new VoiceStream((feeds) => runner.run(feeds));
     const waiting = [];
+    const heard = new Float32Array(KEPT + RATE);
     let working = false;
     const work = async () => {
       if (working) return;
@@ -125,16 +126,19 @@ export function start() {
       try {
         for (let frame = waiting.shift(); frame && mine === job; frame = waiting.shift()) {
           const { probability, report, opened } = await stream.probability(frame);
+          if (mine !== job) return;
           state.probabilities.push(probability);
           panel.show(report, opened);
-          byId('voice-words').textContent = probability >= state.limit ? 'Voice' : 'No voice';
+          const words = probability >= state.limit ? 'Voice' : 'No voice';
+          if (byId('voice-words').textContent !== words) byId('voice-words').textContent = words;
           // A place that answers slower than one speaks: what is late is left out, and the plot says so by a gap.
           while (waiting.length > 60) { waiting.shift(); state.probabilities.push(0); }
           repaint();
         }
       } catch (error) {
-        failed(error);
+        if (mine !== job) return;
         await endMic();
+        failed(error);
       } finally {
         working = false;
       }
@@ -142,10 +146,9 @@ export function start() {
     try {
       stopMic = await listen((samples) => {
         if (mine !== job) return;
-        const all = new Float32Array(state.samples.length + samples.length);
-        all.set(state.samples);
-        all.set(samples, state.samples.length);
-        state.samples = all;
+        const had = state.samples.length;
+        heard.set(samples, had);
+        state.samples = heard.subarray(0, had + samples.length);
         waiting.push(...stream.frames(samples));
         work();
         if (state.samples.length >= KEPT) endMic();
@@ -163,6 +166,8 @@ export function start() {
     if (!stopMic) return;
     const stop = stopMic;
     stopMic = undefined;
+    // Frames that still wait are not read: the recording ends where the answers end.
+    job += 1;
     byId('voice-mic').setAttribute('aria-pressed', 'false');
     byId('voice-mic').textContent = 'Microphone';
     await stop();
