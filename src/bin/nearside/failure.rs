@@ -39,10 +39,19 @@ impl Failure {
         self
     }
 
+    /// Says that the error says it all.
+    pub(crate) fn no_help(self) -> Self {
+        self.help("")
+    }
+
     pub(crate) fn print(&self, json: bool) {
         let text = if json { format!("{}\n", self.json()) } else { self.text() };
         // Nowhere is left to tell that standard error is closed.
         let _ = style::print_error(&text);
+    }
+
+    fn advice(&self) -> Option<&str> {
+        self.help.as_deref().filter(|h| !h.is_empty())
     }
 
     fn json(&self) -> serde_json::Value {
@@ -52,8 +61,8 @@ impl Failure {
         if let Some(details) = self.error.details() {
             error["details"] = details;
         }
-        if let Some(help) = &self.help {
-            error["help"] = help.as_str().into();
+        if let Some(help) = self.advice() {
+            error["help"] = help.into();
         }
         json!({ "error": error })
     }
@@ -71,7 +80,7 @@ impl Failure {
         } else {
             let _ = writeln!(text, "{}", self.error);
         }
-        if let Some(help) = &self.help {
+        if let Some(help) = self.advice() {
             let _ = writeln!(text, "{strong}help:{plain} {help}");
         }
         text

@@ -100,9 +100,11 @@ fn operators(page: &mut String, about: &Inspection) {
         "ai.onnx" => o.op_type.clone(),
         domain => format!("{domain}.{}", o.op_type),
     };
-    let labels: Vec<_> = about.operators.iter().map(label).collect();
-    let width = width(labels.iter().map(String::as_str));
-    for (o, label) in about.operators.iter().zip(&labels) {
+    // What is lacking first: it is what one looks for.
+    let (lacking, has): (Vec<_>, Vec<_>) = about.operators.iter().partition(|o| !o.supported);
+    let rows: Vec<_> = lacking.into_iter().chain(has).map(|o| (o, label(o))).collect();
+    let width = width(rows.iter().map(|(_, label)| label.as_str()));
+    for (o, label) in &rows {
         let mark =
             if o.supported { format!("{GOOD}✓{RESET}") } else { format!("{BAD}✗{RESET}") };
         let reason = o.reason.as_deref().unwrap_or_default();

@@ -92,7 +92,8 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    // The library turns the engine's panics into errors that say the same in one line.
+    // The library turns the engine's panics into errors that say the same in one line; a server's log
+    // is the place for more.
     if std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use nearside::{ErrorKind, Session, SessionOptions, Tensor};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::inputs::{Feeder, FillOptions, ImageOptions};
@@ -103,9 +104,9 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         output::prepare(path, count)?;
     }
     let feeder = Feeder { signature, reader, images: &args.images, fills: &args.fills };
-    let wanted = |f: Failure| f.help(advice(&args.model));
-    let feeds = feeder.feeds(&args.inputs).map_err(wanted)?;
-    let (outputs, times) = repeat(&session, &feeds, &args, load, progress).map_err(wanted)?;
+    let advice = |f: Failure| advice(f, &args.model);
+    let feeds = feeder.feeds(&args.inputs).map_err(advice)?;
+    let (outputs, times) = repeat(&session, &feeds, &args, load, progress).map_err(advice)?;
     let files = match &args.output {
         Some(path) => output::write(path, &outputs)?,
         None => vec![],
@@ -117,10 +118,15 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
     })
 }
 
-fn advice(model: &str) -> String {
-    format!(
-        "`nearside inspect {model}` shows what the model takes; --fill zeros makes up inputs that are not given"
-    )
+/// What helps where a tensor and the model disagree.
+fn advice(failure: Failure, model: &str) -> Failure {
+    match failure.error.kind() {
+        ErrorKind::TypeMismatch => failure.help("in Python, array.astype(\"float32\") converts"),
+        ErrorKind::InvalidInput | ErrorKind::ShapeMismatch => {
+            failure.help(format!("`nearside inspect {model}` shows what the model takes"))
+        }
+        _ => failure,
+    }
 }
 
 type Outputs = Vec<(String, Tensor)>;
@@ -162,24 +168,37 @@ fn page(
     page + &times.line()
 }
 
+/// The JSON of one run; its field names are those of the JavaScript package.
+#[derive(Serialize)]
+struct Answer<'a> {
+    outputs: Vec<Output<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    files: &'a [PathBuf],
+    times: Value,
+}
+
+#[derive(Serialize)]
+struct Output<'a> {
+    name: &'a str,
+    r#type: &'static str,
+    shape: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+}
+
 fn as_json(
     outputs: &[(String, Tensor)],
     times: &Times,
     files: &[PathBuf],
 ) -> Result<String, Failure> {
-    let each = outputs.iter().map(|(name, tensor)| {
-        let mut output =
-            json!({ "name": name, "type": tensor.dtype().name(), "shape": tensor.shape() });
-        if files.is_empty() {
-            output["data"] = (0..tensor.len()).map(|i| element(tensor, i).json()).collect();
-        }
-        output
+    let data = |tensor| (0..Tensor::len(tensor)).map(|i| element(tensor, i).json()).collect();
+    let each = outputs.iter().map(|(name, tensor)| Output {
+        name,
+        r#type: tensor.dtype().name(),
+        shape: tensor.shape(),
+        data: files.is_empty().then(|| data(tensor)),
     });
-    let mut all = json!({ "outputs": each.collect::<Vec<_>>(), "times": times.json() });
-    if !files.is_empty() {
-        all["files"] = json!(files);
-    }
-    serde_json::to_string(&all)
+    serde_json::to_string(&Answer { outputs: each.collect(), files, times: times.json() })
         .map(|text| text + "\n")
         .map_err(|e| Failure::new(ErrorKind::Internal, e.to_string()))
 }

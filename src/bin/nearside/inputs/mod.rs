@@ -18,6 +18,9 @@ pub(crate) use image::ImageOptions;
 use crate::failure::Failure;
 use crate::read::Reader;
 
+const KINDS: &str =
+    "a value is a file, a JSON literal such as 16000 or [1,2,3], or zeros, ones or random";
+
 /// Everything that turns arguments into feeds.
 pub(crate) struct Feeder<'a> {
     pub(crate) signature: &'a Signature,
@@ -56,7 +59,19 @@ impl Feeder<'_> {
             let tensor = fill.tensor(info, &bound, self.fills.seed.wrapping_add(index as u64))?;
             feeds.push((info.name.clone(), tensor));
         }
+        self.complete(&feeds)?;
         Ok(feeds)
+    }
+
+    fn complete(&self, feeds: &Feeds) -> Result<(), Failure> {
+        let missing = |i: &&ValueInfo| !feeds.iter().any(|(name, _)| *name == i.name);
+        let missing: Vec<_> = self.signature.inputs.iter().filter(missing).collect();
+        let Some(first) = missing.first() else { return Ok(()) };
+        let names: Vec<_> = missing.iter().map(|i| format!("`{}`", i.name)).collect();
+        let verb = if names.len() == 1 { "input {} is" } else { "inputs {} are" };
+        let text = format!("{} missing", verb.replace("{}", &names.join(", ")));
+        Err(Failure::new(ErrorKind::InvalidInput, text)
+            .help(format!("feed --input {}=FILE, or make it up with --fill zeros", first.name)))
     }
 
     /// An argument's input, where it names one, and its value.
@@ -110,10 +125,14 @@ impl Feeder<'_> {
         if let Some(literal) = json::literal(value) {
             return self.json(info, value, &literal, feeds);
         }
-        let bytes = self.reader.file(value).map_err(|f| {
-            f.help("a value is a file, a JSON literal such as 16000 or [1,2,3], or zeros, ones or random")
-        })?;
-        let of_file = |e: nearside::Error| Failure::new(e.kind().clone(), format!("{value}: {e}"));
+        if value.is_empty() {
+            let text = "an --input has an empty value";
+            return Err(Failure::new(ErrorKind::InvalidInput, text).help(KINDS));
+        }
+        let bytes = self.reader.file(value).map_err(|f| f.help(KINDS))?;
+        let of_file = |e: nearside::Error| {
+            Failure::new(e.kind().clone(), format!("{value}: {e}")).no_help()
+        };
         match bytes.get(..4).unwrap_or_default() {
             b"\x93NUM" => {
                 let info = self.required(info, value)?;
