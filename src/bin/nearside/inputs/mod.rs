@@ -86,13 +86,15 @@ impl Feeder<'_> {
         }
         match argument.split_once('=') {
             Some((name, _)) if !Path::new(argument).exists() && !json::is_literal(argument) => {
-                Err(Failure::new(
-                    ErrorKind::InvalidInput,
-                    format!("unknown input `{name}`; the inputs are: {}", self.names()),
-                ))
+                Err(self.unknown(name))
             }
             _ => Ok((None, argument)),
         }
+    }
+
+    fn unknown(&self, name: &str) -> Failure {
+        let text = format!("unknown input `{name}`; the inputs are: {}", self.names());
+        Failure::new(ErrorKind::InvalidInput, text)
     }
 
     fn names(&self) -> String {
@@ -130,9 +132,8 @@ impl Feeder<'_> {
             return Err(Failure::new(ErrorKind::InvalidInput, text).help(KINDS));
         }
         let bytes = self.reader.file(value).map_err(|f| f.help(KINDS))?;
-        let of_file = |e: nearside::Error| {
-            Failure::new(e.kind().clone(), format!("{value}: {e}")).no_help()
-        };
+        let of_file =
+            |e: nearside::Error| Failure::new(e.kind().clone(), format!("{value}: {e}")).no_help();
         match bytes.get(..4).unwrap_or_default() {
             b"\x93NUM" => {
                 let info = self.required(info, value)?;
@@ -166,12 +167,7 @@ impl Feeder<'_> {
             (None, serde_json::Value::Object(inputs)) => {
                 for (name, literal) in inputs {
                     let info = self.signature.inputs.iter().find(|i| i.name == *name);
-                    let info = info.ok_or_else(|| {
-                        Failure::new(
-                            ErrorKind::InvalidInput,
-                            format!("unknown input `{name}`; the inputs are: {}", self.names()),
-                        )
-                    })?;
+                    let info = info.ok_or_else(|| self.unknown(name))?;
                     feeds.push((name.clone(), json::tensor(info, literal)?));
                 }
             }
@@ -192,6 +188,11 @@ impl Feeder<'_> {
         feeds: &mut Feeds,
     ) -> Result<(), Failure> {
         let Some(info) = info else {
+            // Said before what is missing: the one explains the other.
+            let known = |name: &String| self.signature.inputs.iter().any(|i| i.name == *name);
+            if let Some((name, _)) = arrays.iter().find(|(name, _)| !known(name)) {
+                return Err(self.unknown(name));
+            }
             feeds.append(&mut arrays);
             return Ok(());
         };
