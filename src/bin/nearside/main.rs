@@ -13,6 +13,7 @@ mod inspect;
 mod output;
 mod read;
 mod run;
+mod serve;
 mod style;
 mod summary;
 mod times;
@@ -48,6 +49,7 @@ turns colours off.
 Examples:
   nearside inspect model.onnx
   nearside run model.onnx --input photo.png
+  nearside serve --models ./models
   nearside run --help";
 
 /// Runs ONNX models: looks into them, runs them, serves them.
@@ -62,6 +64,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Args),
     Run(Box<run::Args>),
+    Serve(Box<serve::Args>),
     Completions(completions::Args),
 }
 
@@ -70,7 +73,7 @@ impl Command {
         match self {
             Self::Inspect(args) => args.json,
             Self::Run(args) => args.json,
-            Self::Completions(_) => false,
+            Self::Serve(_) | Self::Completions(_) => false,
         }
     }
 
@@ -78,6 +81,7 @@ impl Command {
         match self {
             Self::Inspect(args) => inspect::call(args),
             Self::Run(args) => run::call(*args),
+            Self::Serve(args) => serve::call(*args),
             Self::Completions(args) => completions::call(&args),
         }
     }
@@ -94,7 +98,7 @@ fn main() -> ExitCode {
     };
     // The library turns the engine's panics into errors that say the same in one line; a server's log
     // is the place for more.
-    if std::env::var_os("RUST_BACKTRACE").is_none() {
+    if !matches!(command, Command::Serve(_)) && std::env::var_os("RUST_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }
     let json = command.json();
