@@ -33,6 +33,23 @@ export function capture(command, args = [], options = {}) {
   return { ok: done.status === 0, code: done.status, out: (done.stdout ?? '').trim(), err: (done.stderr ?? '').trim() };
 }
 
+/** Whoever ends this script ends its children too; a signal only counts while there are some. */
+const children = new Set();
+const endChildren = () => children.forEach((child) => child.kill('SIGTERM'));
+const onSignal = (signal) => {
+  endChildren();
+  process.exit(signal === 'SIGINT' ? 130 : 143);
+};
+process.on('exit', endChildren);
+function watch(child) {
+  if (children.size === 0) for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
+  children.add(child);
+  child.on('close', () => {
+    children.delete(child);
+    if (children.size === 0) for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, onSignal);
+  });
+}
+
 /** Runs with progress; throws with the tail of the output when it fails. `onLine` sees every line. */
 export function run(command, args = [], { label = command, cwd = root, env = {}, onLine, allowFailure = false, tail = 60, within } = {}) {
   const since = performance.now();
@@ -40,6 +57,7 @@ export function run(command, args = [], { label = command, cwd = root, env = {},
   let last = '';
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env: childEnv(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    watch(child);
     for (const stream of [child.stdout, child.stderr]) {
       let rest = '';
       stream.setEncoding('utf8').on('data', (text) => {

@@ -8,6 +8,8 @@ import { run, say } from './run.mjs';
 import { measure } from './wasm.mjs';
 
 const SUITE_LIMIT = 30 * 60 * 1000;
+/** For a test, and for a file of tests. */
+const TEST_LIMIT = 15 * 60 * 1000;
 
 function settle({ passed, failed, skipped }, result, counted) {
   const crashed = !counted || result.late || (result.code !== 0 && failed === 0);
@@ -48,7 +50,7 @@ export const nodeTests = (folder) => async () => {
   if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, output: '', note: `no tests in tests/${folder}` };
   const counts = {};
   let reporting = true;
-  const result = await run(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files], {
+  const result = await run(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${TEST_LIMIT}`, ...files], {
     label: `node --test ${folder}`,
     allowFailure: true,
     within: SUITE_LIMIT,

@@ -3,9 +3,9 @@
 // The one decision: three ways, in order, each a row of `ways`: rustup's own download; else a build from Debian's
 // source package of the same version, for the same compiler; else Debian's own toolchain, kept up for its
 // browsers, whatever its version. NEARSIDE_WASM_STD names one way to allow only that one.
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cache, childEnv } from './paths.mjs';
+import { cache, childEnv, target } from './paths.mjs';
 import { capture, run } from './run.mjs';
 import { aptInstall, aptUpdate, hasApt, isRoot } from './system.mjs';
 
@@ -102,7 +102,10 @@ async function fromDebianSource() {
     await buildStd({ rustc: join(home, 'bin', 'rustc'), cargo: join(home, 'bin', 'cargo') });
   } finally {
     // A source folder that rustup did not put there would stop a later `rustup component add rust-src`.
-    if (!had) rmSync(place);
+    if (!had) {
+      rmSync(place);
+      for (let empty = dirname(place); readdirSync(empty).length === 0; empty = dirname(empty)) rmdirSync(empty);
+    }
   }
 }
 
@@ -111,8 +114,17 @@ async function fromDebianToolchain() {
   await buildStd({ ...DEBIAN, env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER: rustLld() } });
 }
 
+async function fromRustup() {
+  const rustup = (verb) => run('rustup', ['target', verb, TARGET], { label: `rustup target ${verb}` });
+  await rustup('add');
+  if (wasmEnv()) return;
+  // rustup has it on its list and the files are gone.
+  await rustup('remove');
+  await rustup('add');
+}
+
 const ways = [
-  { name: 'rustup', how: 'rustup target add', go: () => run('rustup', ['target', 'add', TARGET], { label: 'rustup target add' }) },
+  { name: 'rustup', how: 'rustup target add', go: fromRustup },
   { name: 'debian-source', how: "built from Debian's source package", go: fromDebianSource },
   { name: 'debian-toolchain', how: "Debian's own toolchain", go: fromDebianToolchain },
 ];
@@ -126,10 +138,13 @@ export async function installWasmTarget(note) {
       note(way.how);
       await way.go();
       if (!wasmEnv()) throw new Error('finished, and the compiler still does not find the target');
+      // What was compiled against another standard library fails to link with this one, and cargo does not notice.
+      rmSync(join(target, TARGET), { recursive: true, force: true });
       return `installed (${way.how})`;
     } catch (error) {
       failures.push(`${way.how}: ${error.message}`);
-      note(`${way.how} did not work, ${error.message.split('\n').filter(Boolean).at(-1)}`);
+      const lines = error.message.split('\n');
+      note(`${way.how} did not work (${lines.find((line) => line.startsWith('error')) ?? lines[0]})`);
     }
   }
   throw new Error(`the Rust target ${TARGET} could not be installed:\n${failures.join('\n')}`);
