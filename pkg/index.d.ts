@@ -1,0 +1,413 @@
+/**
+ * nearside runs an ONNX model on the nearest machine that can: the page, the edge, or the cloud.
+ *
+ * The surface is that of `onnxruntime-common`; nearside's own options are under the key `nearside`.
+ *
+ * @example
+ * ```ts
+ * import { InferenceSession, Tensor, reportOf } from 'nearside';
+ *
+ * const session = await InferenceSession.create('/models/digits/1/model.onnx', {
+ *   nearside: { edge: 'https://edge.example', maxModelBytes: 20e6 },
+ * });
+ * const results = await session.run({ image: new Tensor('float32', pixels, [1, 1, 8, 8]) });
+ * console.log(results.probabilities.data, reportOf(results)?.source);
+ * ```
+ * @packageDocumentation
+ */
+
+// ---------------------------------------------------------------------------------------------------- tensors
+
+export declare namespace Tensor {
+  /** The array that holds the data of each element type. */
+  interface DataTypeMap {
+    float32: Float32Array;
+    /** Bit patterns. Where `Float16Array` exists, the tensor holds one of these, as in ONNX Runtime. */
+    float16: Uint16Array;
+    float64: Float64Array;
+    int8: Int8Array;
+    int16: Int16Array;
+    int32: Int32Array;
+    int64: BigInt64Array;
+    uint8: Uint8Array;
+    uint16: Uint16Array;
+    uint32: Uint32Array;
+    uint64: BigUint64Array;
+    /** 0 or 1. */
+    bool: Uint8Array;
+    string: string[];
+  }
+
+  /** One element of each type, as JavaScript has it. */
+  interface ElementTypeMap {
+    float32: number;
+    float16: number;
+    float64: number;
+    int8: number;
+    int16: number;
+    int32: number;
+    int64: bigint;
+    uint8: number;
+    uint16: number;
+    uint32: number;
+    uint64: bigint;
+    bool: boolean;
+    string: string;
+  }
+
+  /** The element types. */
+  type Type = keyof DataTypeMap;
+  type DataType = DataTypeMap[Type];
+  type ElementType = ElementTypeMap[Type];
+  /** Where the data is: on the CPU, or nowhere after `dispose`. */
+  type DataLocation = 'none' | 'cpu';
+}
+
+/** A tensor of a known element type. */
+export interface TypedTensor<T extends Tensor.Type> {
+  /** The element type. */
+  readonly type: T;
+  /** The dimensions. */
+  readonly dims: readonly number[];
+  /** The number of elements. */
+  readonly size: number;
+  /** The elements in row-major order. @throws {NearsideError} INVALID_INPUT after `dispose` */
+  readonly data: Tensor.DataTypeMap[T];
+  /** Where the data is. */
+  readonly location: Tensor.DataLocation;
+  /** The elements; the same as `data`, since nearside keeps tensors on the CPU. */
+  getData(releaseData?: boolean): Promise<Tensor.DataTypeMap[T]>;
+  /** Lets go of the data. */
+  dispose(): void;
+  /** The same data under other dimensions of the same size. */
+  reshape(dims: readonly number[]): TypedTensor<T>;
+}
+
+/** A tensor. */
+export interface Tensor extends TypedTensor<Tensor.Type> {
+  reshape(dims: readonly number[]): Tensor;
+}
+
+/** The constructors of `Tensor`. Typed arrays are held, not copied. Without `dims` a tensor has one dimension. */
+export interface TensorConstructor {
+  new (type: 'string', data: readonly string[], dims?: readonly number[]): TypedTensor<'string'>;
+  new (type: 'bool', data: Uint8Array | readonly boolean[], dims?: readonly number[]): TypedTensor<'bool'>;
+  new (type: 'uint8', data: Uint8ClampedArray, dims?: readonly number[]): TypedTensor<'uint8'>;
+  new <T extends 'int64' | 'uint64'>(type: T, data: Tensor.DataTypeMap[T] | readonly (bigint | number)[], dims?: readonly number[]): TypedTensor<T>;
+  /** `float16` also takes a `Float16Array`, or numbers, which are rounded to half precision. */
+  new <T extends Exclude<Tensor.Type, 'string' | 'bool' | 'int64' | 'uint64'>>(type: T, data: Tensor.DataTypeMap[T] | readonly number[], dims?: readonly number[]): TypedTensor<T>;
+  new (data: Float32Array, dims?: readonly number[]): TypedTensor<'float32'>;
+  new (data: Float64Array, dims?: readonly number[]): TypedTensor<'float64'>;
+  new (data: Int8Array, dims?: readonly number[]): TypedTensor<'int8'>;
+  new (data: Int16Array, dims?: readonly number[]): TypedTensor<'int16'>;
+  new (data: Int32Array, dims?: readonly number[]): TypedTensor<'int32'>;
+  new (data: BigInt64Array, dims?: readonly number[]): TypedTensor<'int64'>;
+  new (data: Uint8Array, dims?: readonly number[]): TypedTensor<'uint8'>;
+  new (data: Uint8ClampedArray, dims?: readonly number[]): TypedTensor<'uint8'>;
+  new (data: Uint16Array, dims?: readonly number[]): TypedTensor<'uint16'>;
+  new (data: Uint32Array, dims?: readonly number[]): TypedTensor<'uint32'>;
+  new (data: BigUint64Array, dims?: readonly number[]): TypedTensor<'uint64'>;
+  new (data: readonly string[], dims?: readonly number[]): TypedTensor<'string'>;
+  new (data: readonly boolean[], dims?: readonly number[]): TypedTensor<'bool'>;
+  new (data: readonly number[], dims?: readonly number[]): TypedTensor<'float32'>;
+  new (data: readonly bigint[], dims?: readonly number[]): TypedTensor<'int64'>;
+  new (type: Tensor.Type, data: Tensor.DataType | readonly (number | bigint)[] | readonly string[] | readonly boolean[], dims?: readonly number[]): Tensor;
+  new (data: Tensor.DataType, dims?: readonly number[]): Tensor;
+  /** The same as the constructor: nearside has no pinned memory. */
+  fromPinnedBuffer<T extends Exclude<Tensor.Type, 'string'>>(type: T, buffer: Tensor.DataTypeMap[T], dims?: readonly number[]): TypedTensor<T>;
+}
+
+export declare const Tensor: TensorConstructor;
+
+/** The value of an input or an output. */
+export type OnnxValue = Tensor;
+
+// --------------------------------------------------------------------------------------------------- placement
+
+/** Which machines may run the model, and in which order they are asked. */
+export type Mode = 'prefer_on_device' | 'only_on_device' | 'prefer_in_cloud' | 'only_in_cloud';
+
+/** The machine that ran the model. */
+export type Source = 'on_device' | 'in_edge' | 'in_cloud';
+
+/** A server of the Open Inference Protocol v2: the part of its address before `/v2`, and headers for it alone. */
+export type RemoteConfig = string | URL | { readonly url: string; readonly headers?: Readonly<Record<string, string>> };
+
+/** What happens while a model is fetched; the shape of transformers.js' progress events. */
+export interface ProgressEvent {
+  readonly status: 'initiate' | 'download' | 'progress' | 'done' | 'ready';
+  /** The last part of the address. */
+  readonly file: string;
+  readonly url: string;
+  /** Bytes so far. */
+  readonly loaded?: number;
+  /** Bytes in all; the bytes so far where the server does not say. */
+  readonly total?: number;
+  /** Percent; 0 where the server does not say the total. */
+  readonly progress?: number;
+}
+
+/** nearside's own options of a session. */
+export interface NearsideOptions {
+  /** Default: `prefer_on_device`. With `only_on_device` nothing but the model's own address is ever asked. */
+  readonly mode?: Mode;
+  /** The edge: nearside's Worker, say. */
+  readonly edge?: RemoteConfig;
+  /** The cloud: `nearside serve`, Triton, KServe, OpenVINO Model Server. */
+  readonly cloud?: RemoteConfig;
+  /** The model's name there. Default, from the address: `…/<name>/<version>/model.onnx` or `…/<name>.onnx`. */
+  readonly model?: string | { readonly name: string; readonly version?: string | number };
+  /** The largest model file in bytes that the device takes. Its size is asked for before it is fetched. */
+  readonly maxModelBytes?: number;
+  /** The most memory in bytes that the device gives; compared with the estimate 24 MiB + 3 x the model file. */
+  readonly maxMemory?: number;
+  /** Headers of every request of this session: for the model file, to the edge and to the cloud. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Milliseconds that one answer of the edge or the cloud may take, and the question for the size. Default 30000. */
+  readonly timeout?: number;
+  /** Hears how the model arrives. */
+  readonly onProgress?: (event: ProgressEvent) => void;
+  /** Gives up while the model is fetched. */
+  readonly signal?: AbortSignal;
+}
+
+/** A place that was tried or ruled out before the one that answered. */
+export interface Attempt {
+  readonly place: Source;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** Where something ran, why there, and how long it took. */
+export interface Report {
+  readonly source: Source;
+  /** `wasm-simd128` on the device; elsewhere the server's word for its engine. */
+  readonly backend: string;
+  /** `PREFERRED`, or the code of what kept the model from a place before. */
+  readonly reason: { readonly code: ErrorCode | 'PREFERRED' | 'NOT_CONFIGURED'; readonly message: string };
+  readonly attempts: readonly Attempt[];
+  /** Bytes that came over the network: of the model, or of the answer. */
+  readonly bytesFetched: number;
+  /** Bytes that went to the edge or the cloud. */
+  readonly bytesSent?: number;
+  /** Milliseconds by part: `engine download load metadata total` of a session, `queue plan run request total` of a run. */
+  readonly times: Readonly<Record<string, number>>;
+}
+
+/** The report of a session: of its creation, with the place of the latest run. */
+export interface SessionReport extends Report {
+  /** In which thread the engine was started, and why not in a worker. */
+  readonly engine?: { readonly thread: 'worker' | 'inline'; readonly reason?: string };
+  readonly lastRun?: Report;
+}
+
+/** The report of the results of a run. */
+export declare function reportOf(results: InferenceSession.ReturnType): Report | undefined;
+
+// --------------------------------------------------------------------------------------------------- sessions
+
+export declare namespace InferenceSession {
+  type OnnxValueMapType = { readonly [name: string]: OnnxValue };
+  type NullableOnnxValueMapType = { readonly [name: string]: OnnxValue | null };
+  /** Inputs by name. */
+  type FeedsType = OnnxValueMapType;
+  /** Names of the wanted outputs; or an object of null, or of a tensor that takes the output. */
+  type FetchesType = readonly string[] | NullableOnnxValueMapType;
+  /** Outputs by name. `reportOf` gives the report. */
+  type ReturnType = OnnxValueMapType;
+
+  /** `'wasm'`, `'cpu'`; others are accepted and named once on the console. */
+  type ExecutionProviderConfig = string | { readonly name: string; readonly [option: string]: unknown };
+
+  /** Options of `create`. Those of ONNX Runtime that only tune its engine are accepted and have no effect. */
+  interface SessionOptions {
+    /** nearside's own options. */
+    readonly nearside?: NearsideOptions;
+    /** Fixes dimensions that the model leaves open, by their name. */
+    readonly freeDimensionOverrides?: { readonly [dimensionName: string]: number };
+    readonly executionProviders?: readonly ExecutionProviderConfig[];
+    readonly intraOpNumThreads?: number;
+    readonly interOpNumThreads?: number;
+    readonly graphOptimizationLevel?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
+    readonly enableCpuMemArena?: boolean;
+    readonly enableMemPattern?: boolean;
+    readonly executionMode?: 'sequential' | 'parallel';
+    readonly optimizedModelFilePath?: string;
+    readonly enableProfiling?: boolean;
+    readonly profileFilePrefix?: string;
+    readonly logId?: string;
+    readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
+    readonly logVerbosityLevel?: number;
+    readonly preferredOutputLocation?: string | { readonly [outputName: string]: string };
+    readonly enableGraphCapture?: boolean;
+    readonly extra?: Record<string, unknown>;
+  }
+
+  /** Options of `run`. Those of ONNX Runtime are accepted and have no effect. */
+  interface RunOptions {
+    /** Gives up this run while it waits; a run that has begun is not waited for. */
+    readonly signal?: AbortSignal;
+    readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
+    readonly logVerbosityLevel?: number;
+    readonly terminate?: boolean;
+    readonly tag?: string;
+    readonly extra?: Record<string, unknown>;
+  }
+
+  /** An input or an output of the model. */
+  interface TensorValueMetadata {
+    readonly name: string;
+    readonly isTensor: true;
+    readonly type: Tensor.Type;
+    /** A number, the name of an open dimension, or '' for one without a name. Empty: a scalar or an unknown rank. */
+    readonly shape: ReadonlyArray<number | string>;
+  }
+  interface NonTensorValueMetadata {
+    readonly name: string;
+    readonly isTensor: false;
+  }
+  type ValueMetadata = TensorValueMetadata | NonTensorValueMetadata;
+}
+
+/** A model that answers runs. Runs of one session go one after another; it may be asked for several at once. */
+export interface InferenceSession {
+  /** Runs the model. */
+  run(feeds: InferenceSession.FeedsType, options?: InferenceSession.RunOptions): Promise<InferenceSession.ReturnType>;
+  run(feeds: InferenceSession.FeedsType, fetches: InferenceSession.FetchesType, options?: InferenceSession.RunOptions): Promise<InferenceSession.ReturnType>;
+  /** Lets the runs that wait finish, then gives the memory back. Later runs fail with SESSION_RELEASED. */
+  release(): Promise<void>;
+  /** Nothing: every run is measured, see `reportOf`. */
+  startProfiling(): void;
+  /** Nothing: every run is measured, see `reportOf`. */
+  endProfiling(): void;
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  readonly inputMetadata: readonly InferenceSession.ValueMetadata[];
+  readonly outputMetadata: readonly InferenceSession.ValueMetadata[];
+  /** Where the model runs and why. */
+  readonly report: SessionReport;
+}
+
+/** One kind of operator in a model. */
+export interface OperatorUse {
+  readonly domain: string;
+  readonly type: string;
+  /** How many nodes. */
+  readonly count: number;
+  readonly supported: boolean;
+  /** Why not. */
+  readonly reason?: string;
+}
+
+/** What a model file is made of. */
+export interface ModelInspection {
+  readonly irVersion: number;
+  /** Versions of the operator sets by domain. */
+  readonly opsets: Readonly<Record<string, number>>;
+  readonly producer: string;
+  /** Size of the file. */
+  readonly bytes: number;
+  readonly parameters: number;
+  readonly nodes: number;
+  readonly operators: readonly OperatorUse[];
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+}
+
+/** An input or an output in an inspection. */
+export interface ValueInfo {
+  readonly name: string;
+  readonly type: string;
+  readonly shape: ReadonlyArray<number | string>;
+}
+
+/** The makers of sessions. */
+export interface InferenceSessionFactory {
+  /** Loads a model from an address; in Node also from a path. */
+  create(uri: string | URL, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  /** Loads a model from bytes, which stay the caller's and are needed again if the engine is lost. */
+  create(buffer: ArrayBufferLike, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  create(buffer: ArrayBufferLike, byteOffset: number, byteLength?: number, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  create(buffer: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  /** Reads what a model is made of, also of one whose operators the engine lacks. Always on the device. */
+  inspect(uri: string | URL, options?: InferenceSession.SessionOptions): Promise<ModelInspection>;
+  inspect(buffer: ArrayBufferLike, options?: InferenceSession.SessionOptions): Promise<ModelInspection>;
+  inspect(buffer: ArrayBufferLike, byteOffset: number, byteLength?: number, options?: InferenceSession.SessionOptions): Promise<ModelInspection>;
+  inspect(buffer: Uint8Array, options?: InferenceSession.SessionOptions): Promise<ModelInspection>;
+}
+
+export declare const InferenceSession: InferenceSessionFactory;
+
+// -------------------------------------------------------------------------------------------------- environment
+
+/** A compiled module, where the consumer's libraries declare one. */
+type CompiledWasm = typeof globalThis extends { WebAssembly: { Module: { prototype: infer Module } } } ? Module : object;
+
+export declare namespace Env {
+  interface WebAssemblyFlags {
+    /**
+     * Where the wasm is: a prefix to which `nearside_bg.wasm` is added, or the address of the file itself.
+     * Default: next to the package's scripts.
+     */
+    wasmPaths?: string | { wasm?: string | URL; mjs?: string | URL };
+    /** The wasm itself, as bytes or compiled. Goes before `wasmPaths`. */
+    wasmBinary?: ArrayBufferLike | Uint8Array | CompiledWasm;
+    /** `false`: the engine runs in this thread, not in a worker. */
+    proxy?: boolean;
+    /** No effect: the engine has one thread. */
+    numThreads?: number;
+    /** No effect: the engine needs SIMD. */
+    simd?: boolean | 'fixed' | 'relaxed';
+    /** No effect. */
+    initTimeout?: number;
+    /** No effect. */
+    trace?: boolean;
+  }
+}
+
+/** The global settings. They count when the first session is created. */
+export interface Env {
+  readonly wasm: Env.WebAssemblyFlags;
+  /** No effect. */
+  readonly webgl: Record<string, unknown>;
+  /** No effect. */
+  readonly webgpu: Record<string, unknown>;
+  /** From `error` on, unknown options are not named on the console. */
+  logLevel?: 'verbose' | 'info' | 'warning' | 'error' | 'fatal';
+  /** No effect. */
+  debug?: boolean;
+  /** No effect. */
+  trace?: boolean;
+  /** `common`: the version of the API that is followed. */
+  readonly versions: { readonly common: string; readonly nearside: string };
+  [name: string]: unknown;
+}
+
+export declare const env: Env;
+
+// ------------------------------------------------------------------------------------------------------ errors
+
+/** What went wrong; stable, for programs. */
+export type ErrorCode =
+  | 'INVALID_MODEL' | 'UNSUPPORTED_OPERATOR' | 'UNSUPPORTED_TYPE' | 'INVALID_INPUT' | 'SHAPE_MISMATCH' | 'TYPE_MISMATCH'
+  | 'MALFORMED_REQUEST' | 'MODEL_NOT_FOUND' | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'OUT_OF_MEMORY' | 'TIMEOUT'
+  | 'UNAVAILABLE' | 'IO' | 'INTERNAL' | 'OVER_BUDGET' | 'DOWNLOAD_FAILED' | 'ENGINE_FAILED' | 'ENGINE_CRASHED' | 'ABORTED'
+  | 'SESSION_RELEASED' | 'NO_PLACE' | 'REMOTE_ERROR';
+
+/** The one error type of the package. */
+export declare class NearsideError extends Error {
+  constructor(code: ErrorCode, message: string, details?: Record<string, unknown>, cause?: unknown);
+  readonly name: 'NearsideError';
+  readonly code: ErrorCode;
+  /**
+   * Facts by code: `operators` of UNSUPPORTED_OPERATOR, `url` and `status` of DOWNLOAD_FAILED, `status` and `error` of
+   * REMOTE_ERROR, `attempts` of NO_PLACE and of a failed creation.
+   */
+  readonly details?: {
+    readonly operators?: readonly { readonly domain: string; readonly type: string; readonly nodes: readonly string[]; readonly reason: string }[];
+    readonly attempts?: readonly Attempt[];
+    readonly url?: string;
+    readonly status?: number;
+    readonly [fact: string]: unknown;
+  };
+}

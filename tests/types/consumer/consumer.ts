@@ -1,0 +1,85 @@
+// What a consumer writes, checked by tsc --strict. Nothing here runs: the expectations are the types.
+import { env, InferenceSession, NearsideError, reportOf, Tensor } from 'nearside';
+import type { Attempt, ErrorCode, Mode, ModelInspection, NearsideOptions, ProgressEvent, Report, Source, TypedTensor } from 'nearside';
+import * as ort from 'nearside';
+
+/** Holds only if the two types are the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Same<A, B>): void => {};
+
+// Tensors: the type of the data follows from the element type.
+const image = new Tensor('float32', new Float32Array(64), [1, 1, 8, 8]);
+same<typeof image, TypedTensor<'float32'>>(true);
+same<typeof image.data, Float32Array>(true);
+const ids = new Tensor('int64', [1, 2n], [2]);
+same<typeof ids.data, BigInt64Array>(true);
+const words: string[] = new Tensor(['a', 'b']).data;
+const flags: Uint8Array = new Tensor('bool', [true, false]).data;
+const half: Uint16Array = new Tensor('float16', [1, 2]).data;
+const numbers: TypedTensor<'float32'> = new Tensor([1, 2, 3], [3]);
+const reshaped: TypedTensor<'float32'> = image.reshape([64]);
+const location: 'cpu' | 'none' = image.location;
+const data: Promise<Float32Array> = image.getData();
+// @ts-expect-error: there is no such element type
+new Tensor('complex64', new Float32Array(2));
+// @ts-expect-error: the array does not fit the element type
+const misfit: TypedTensor<'float32'> = new Tensor('float32', new Float64Array(2));
+// @ts-expect-error: dims are fixed
+image.dims[0] = 2;
+
+// Sessions: ONNX Runtime's options and nearside's own.
+const onProgress = ({ status, file, loaded, total, progress }: ProgressEvent): string => `${status} ${file} ${loaded ?? 0}/${total ?? 0} ${progress ?? 0}`;
+const nearside: NearsideOptions = {
+  mode: 'prefer_on_device', edge: 'https://edge.example', cloud: { url: 'https://cloud.example', headers: { authorization: 'Bearer x' } },
+  model: { name: 'digits', version: 1 }, maxModelBytes: 20e6, maxMemory: 256e6, headers: {}, timeout: 5000, onProgress, signal: AbortSignal.timeout(1000),
+};
+const options: InferenceSession.SessionOptions = { executionProviders: ['wasm'], graphOptimizationLevel: 'all', freeDimensionOverrides: { batch: 1 }, nearside };
+// @ts-expect-error: there is no such mode
+const mode: Mode = 'fast';
+
+export async function use(buffer: ArrayBuffer): Promise<ReadonlyArray<number | string>> {
+  const session: InferenceSession = await InferenceSession.create('/models/digits/1/model.onnx', options);
+  await InferenceSession.create(buffer);
+  await InferenceSession.create(buffer, 0, 100, options);
+  await InferenceSession.create(new Uint8Array(buffer), options);
+  await InferenceSession.create(new URL('https://a.example/m.onnx'));
+  const results: InferenceSession.ReturnType = await session.run({ image });
+  await session.run({ image }, ['probabilities'], { signal: AbortSignal.timeout(1) });
+  await session.run({ image }, { probabilities: null });
+  await session.run({ image }, { tag: 'a' });
+  // @ts-expect-error: feeds are tensors
+  await session.run({ image: new Float32Array(64) });
+  const report: Report | undefined = reportOf(results);
+  const source: Source = session.report.source;
+  const attempts: readonly Attempt[] = session.report.attempts;
+  const thread: 'worker' | 'inline' | undefined = session.report.engine?.thread;
+  const facts: ModelInspection = await InferenceSession.inspect(buffer);
+  const missing = facts.operators.filter(({ supported }) => !supported).map(({ domain, type, reason }) => `${domain}.${type}: ${reason ?? ''}`);
+  session.startProfiling();
+  await session.release();
+  void [report, source, attempts, thread, missing];
+  const [input] = session.inputMetadata;
+  return input?.isTensor ? input.shape : [];
+}
+
+export function handle(error: unknown): ErrorCode | undefined {
+  if (!(error instanceof NearsideError)) return undefined;
+  if (error.code === 'UNSUPPORTED_OPERATOR') console.log(error.details?.operators?.[0]?.type);
+  // @ts-expect-error: there is no such code
+  if (error.code === 'NO_LUCK') return undefined;
+  return error.code;
+}
+
+// Settings as users of onnxruntime-web make them, and the namespace that they import.
+env.wasm.wasmPaths = '/wasm/';
+env.wasm.wasmPaths = { wasm: new URL('https://a.example/n.wasm') };
+env.wasm.wasmBinary = new Uint8Array(8);
+env.wasm.numThreads = 4;
+env.wasm.proxy = false;
+env.logLevel = 'error';
+const feeds: Record<string, ort.Tensor> = { image: new ort.Tensor('float32', [1], [1]) };
+export async function migrated(session: ort.InferenceSession): Promise<ort.Tensor | undefined> {
+  const output: ort.InferenceSession.OnnxValueMapType = await session.run(feeds);
+  return output['probabilities'];
+}
+export { misfit, words, flags, half, numbers, reshaped, location, data, mode };
