@@ -28,7 +28,7 @@ export async function instantiate({ compile, sync = false }) {
       discarded = false;
     }
     const { Model, ModelBytes, inspect } = glue;
-    return { Model, ModelBytes, inspect, version: glue.version(), memory: glue.memory?.() };
+    return { Model, ModelBytes, inspect, version: glue.version(), memory: glue.instanceMemory?.() };
   } catch (error) {
     if (!discarded) started = undefined;
     throw asNearsideError(error, 'ENGINE_FAILED', 'the engine could not be started');

@@ -21,7 +21,7 @@ pub fn reinit() {
 }
 
 /// The memory of this instance, by which the host tells a lack of memory from a defect.
-#[wasm_bindgen]
-pub fn memory() -> JsValue {
+#[wasm_bindgen(js_name = instanceMemory)]
+pub fn instance_memory() -> JsValue {
     wasm_bindgen::memory()
 }
