@@ -90,7 +90,7 @@ function winner(probabilities) {
 }
 
 function makeBars() {
-  const rows = WORDS.map((word, digit) => {
+  const rows = WORDS.map((_, digit) => {
     const fill = el('div', { class: 'fill' });
     const value = el('span', { class: 'value' });
     return { node: el('li', {}, el('span', {}, String(digit)), el('div', { class: 'track' }, fill), value), fill, value };
