@@ -15,6 +15,9 @@ const RETRIES = 2;
 const BACKOFF_MS = 200;
 const RETRY_STATUS = new Set([502, 503, 504]);
 
+/** nearside's edge says so when it handed a request on to its cloud: the code of its reason. */
+const FORWARDED_HEADER = 'x-nearside-forwarded-because';
+
 /** What a status means; the rest is REMOTE_ERROR. */
 const CODE_OF_STATUS = { 404: 'MODEL_NOT_FOUND', 413: 'TOO_LARGE', 502: 'UNAVAILABLE', 503: 'UNAVAILABLE', 504: 'TIMEOUT', 507: 'OUT_OF_MEMORY' };
 
@@ -68,7 +71,7 @@ export class RemoteModel {
   /** Asks what the server can do and what the model takes. */
   async open(signal) {
     const started = performance.now();
-    const [server, model] = await Promise.all([
+    const [{ value: server }, { value: model, forwarded }] = await Promise.all([
       this.#json('/v2', signal).catch(tolerant),
       this.#json(this.#path, signal),
     ]);
@@ -78,7 +81,7 @@ export class RemoteModel {
     this.#binary = server?.extensions?.includes('binary_tensor_data') ?? false;
     this.backend = model.platform || server?.name || this.backend;
     const signature = { inputs: model.inputs.map(valueInfo), outputs: model.outputs.map(valueInfo) };
-    return { signature, bytesFetched: 0, times: { metadata: performance.now() - started } };
+    return { signature, forwarded, bytesFetched: 0, times: { metadata: performance.now() - started } };
   }
 
   /** Whether the model answers requests now. */
@@ -103,6 +106,7 @@ export class RemoteModel {
       const decoded = decodeResponse(answer, response.headers.get(LENGTH_HEADER), response.headers.get('Content-Type'));
       return {
         outputs: decoded.outputs,
+        forwarded: response.headers.get(FORWARDED_HEADER) ?? undefined,
         bytesSent: body.byteLength,
         bytesFetched: answer.byteLength,
         times: { request: performance.now() - started },
@@ -117,7 +121,7 @@ export class RemoteModel {
       const response = await this.#request(path, { method: 'GET' }, inner);
       await this.#check(response);
       try {
-        return await response.json();
+        return { value: await response.json(), forwarded: response.headers.get(FORWARDED_HEADER) ?? undefined };
       } catch (error) {
         throw new NearsideError('REMOTE_ERROR', `GET ${this.#base}${path}: the answer is not JSON`, { status: response.status }, error);
       }
@@ -169,5 +173,5 @@ export class RemoteModel {
 /** `GET /v2` only tells extensions: a server without it is asked in JSON. The model's own answer decides the rest. */
 function tolerant(error) {
   if (['ABORTED', 'TIMEOUT'].includes(error.code)) throw error;
-  return undefined;
+  return {};
 }

@@ -30,7 +30,7 @@ export class Route {
 
   /** Opens the first place that can be opened. */
   async open(signal) {
-    return this.#travel(signal, [], async () => ({}));
+    return this.#travel(signal, [], async (model, opened) => ({ forwarded: opened.forwarded }));
   }
 
   /** Runs at the first place that answers. */
@@ -56,8 +56,8 @@ export class Route {
           continue;
         }
         const opened = await this.#open(place, signal);
-        const result = await this.#working(place, () => work(model));
-        return { ...result, place, reason, backend: model.backend, opened, attempts: attemptsOf(refused) };
+        const result = await this.#working(place, () => work(model, opened));
+        return handedOn({ ...result, place, reason, backend: model.backend, opened, attempts: attemptsOf(refused) });
       } catch (thrown) {
         const { error, whileRunning } = thrown instanceof WorkFailed ? { error: thrown.cause, whileRunning: true } : { error: thrown };
         last = asNearsideError(error, 'INTERNAL');
@@ -106,6 +106,14 @@ export class Route {
     const list = told.map(({ place, code, message }) => `${place}: ${code}: ${message}`).join('; ');
     return new NearsideError('NO_PLACE', `No place could run the model (${this.#policy.mode}). ${list}`, { attempts }, last);
   }
+}
+
+/** An edge that passed the request to its cloud did not run the model, and is not reported as if it had. */
+function handedOn(result) {
+  const { place, forwarded: code, attempts } = result;
+  if (place !== 'in_edge' || !code) return result;
+  const message = 'the edge handed the request on to its cloud';
+  return { ...result, place: 'in_cloud', reason: { code, message: `in_edge: ${message}` }, attempts: [...attempts, { place, code, message }] };
 }
 
 /** Marks a failure of the run itself, as against one of opening the place. */

@@ -19,7 +19,9 @@ const methods = (server) => server.requests.map(({ method, url }) => `${method} 
 let bytes, files, edge, cloud;
 /** What the edge and the cloud answer in place of an answer. */
 const broken = { edge: undefined, cloud: undefined };
+let handOn;
 const intercept = (place) => (request, response) => {
+  if (place === 'edge' && handOn) response.setHeader('x-nearside-forwarded-because', handOn);
   const fault = broken[place];
   if (!fault || !fault.when(request)) return false;
   sendError(response, fault.status, `${place} says ${fault.status}`);
@@ -119,6 +121,18 @@ test('fallback: an edge that fails during a run is left for that run', async () 
   assert.deepEqual(codes(report.attempts), ['on_device:OVER_BUDGET', 'in_edge:OUT_OF_MEMORY']);
   broken.edge = undefined;
   assert.equal((await answered(session)).source, 'in_edge');
+  await session.release();
+});
+
+test('fallback: an edge that hands the request on to its cloud is not reported as if it had run it', async () => {
+  handOn = 'TOO_LARGE';
+  const session = await create({ maxModelBytes: 0 });
+  assert.equal(session.report.source, 'in_cloud');
+  const report = await answered(session);
+  handOn = undefined;
+  assert.equal(report.source, 'in_cloud');
+  assert.deepEqual(report.reason, { code: 'TOO_LARGE', message: 'in_edge: the edge handed the request on to its cloud' });
+  assert.deepEqual(codes(report.attempts), ['on_device:OVER_BUDGET', 'in_edge:TOO_LARGE']);
   await session.release();
 });
 

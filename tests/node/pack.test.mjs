@@ -1,0 +1,41 @@
+// What npm would publish. In: `npm pack --dry-run`. Out: verdicts: all that a script of the package names is in it,
+// nothing else is, and nothing in it reaches for what a strict page forbids.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const pkg = fileURLToPath(new URL('../../pkg', import.meta.url));
+const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: pkg, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], shell: process.platform === 'win32' }));
+const packed = files.map(({ path }) => path);
+const scripts = packed.filter((path) => path.endsWith('.js'));
+const text = (path) => readFileSync(`${pkg}/${path}`, 'utf8');
+
+test('pack: the files of every entry are there', () => {
+  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'index.d.ts', 'LICENSE-MIT', 'LICENSE-APACHE', 'wasm/nearside_bg.wasm']) assert.ok(packed.includes(path), path);
+  for (const path of scripts) {
+    const named = [...text(path).matchAll(/(?:from |import |import\(|new URL\()'(\.[^']+)'/g)].map(([, target]) => posix.join(posix.dirname(path), target));
+    for (const target of named) assert.ok(packed.includes(target), `${path} names ${target}`);
+  }
+});
+
+test('pack: nothing but the package', () => {
+  const foreign = packed.filter((path) => !/^((engine|platform)\/)?[\w.-]+\.js$|^wasm\/nearside(_bg)?\.(js|wasm|d\.ts|wasm\.d\.ts)$|^(package\.json|index\.d\.ts|README\.md|CHANGELOG\.md|LICENSE-\w+)$/.test(path));
+  assert.deepEqual(foreign, []);
+});
+
+test('pack: no dynamic import, no code from text, no blob, no top-level await, no other host', () => {
+  for (const path of scripts) {
+    const code = text(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+    assert.deepEqual(code.match(/\bimport\(|\beval\(|\bnew Function\b|createObjectURL|^await |https?:\/\/.*/m), null, path);
+  }
+});
+
+test('pack: every entry but the Worker\'s can be imported where there is no document and no Deno', async () => {
+  for (const entry of ['browser', 'node', 'deno']) {
+    const names = Object.keys(await import(`../../pkg/index.${entry}.js`));
+    assert.deepEqual(names.sort(), ['InferenceSession', 'NearsideError', 'Tensor', 'env', 'reportOf']);
+  }
+});
