@@ -2,7 +2,6 @@
 // on one origin, until Ctrl-C.
 // The one decision: what is built is served as it is; a second start with nothing to do takes seconds.
 import { main, say, seconds } from './lib/run.mjs';
-import { start } from './lib/stack.mjs';
 import { build } from './build.mjs';
 import { setup } from './setup.mjs';
 
@@ -17,6 +16,9 @@ await main(async () => {
   const since = performance.now();
   const wanted = port();
   await setup({ tests: false });
+  // Only now: the stack uses npm packages that set-up installs.
+  const { portIsFree, start } = await import('./lib/stack.mjs');
+  await portIsFree(wanted);
   await build();
   const stack = await start({ port: wanted, log: (line) => say(`  cloud | ${line}`) });
   say(`nearside is up after ${seconds(since)}:  ${stack.url}

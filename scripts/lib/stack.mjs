@@ -21,7 +21,7 @@ const STOP_WITHIN = 5000;
 export async function startCloud({ models, args = [], env = {}, log = () => {} }) {
   if (!existsSync(nativeBinary)) throw new Error('the native binary is missing: npm run build');
   const child = spawn(nativeBinary, ['serve', '--models', models, '--port', '0', ...args],
-    { env: childEnv(env), stdio: ['ignore', 'pipe', 'pipe'] });
+    { env: childEnv({ NO_COLOR: '1', ...env }), stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = () => child.kill('SIGKILL');
   process.on('exit', kill);
   const exited = new Promise((resolve) => child.on('exit', (code, signal) => {
@@ -82,6 +82,13 @@ async function sendPrecache(response) {
   } catch (error) {
     response.writeHead(500, { 'content-type': 'text/plain' }).end(String(error));
   }
+}
+
+/** Throws when the port is taken; before a long build rather than after it. */
+export async function portIsFree(port) {
+  const server = createServer();
+  await listen(server, port);
+  await new Promise((resolve) => server.close(resolve));
 }
 
 function listen(server, port) {

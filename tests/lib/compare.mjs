@@ -32,8 +32,8 @@ export function compareTensor(name, actual, expected, { rtol = 1e-3, atol = 1e-5
     const [x, y] = text ? [NaN, 0] : [read(a), read(b)];
     if (!text && (x === y || (Number.isNaN(x) && Number.isNaN(y)))) continue;
     const diff = Math.abs(x - y);
-    // Written so that a NaN on one side is beyond every tolerance.
-    if (!(diff <= atol + rtol * Math.abs(y))) beyond += 1;
+    // A NaN or an infinity on one side only is beyond every tolerance, also the infinite one that rtol would give.
+    if (!Number.isFinite(diff) || diff > atol + rtol * Math.abs(y)) beyond += 1;
     if (!(diff <= maxDiff)) [maxDiff, worst] = [Number.isNaN(diff) ? Infinity : diff, index];
   }
   const where = worst < 0 ? '' : `, most at ${worst}: ${show(actual, worst)} for ${show(expected, worst)}`;
