@@ -1,0 +1,81 @@
+// The wire as tests see it. In: an address and a request, or the file of wrong requests. Out: the answer, unchanged by
+// any client's conveniences; or one node test a case.
+// The one decision: node:http with the path as it stands, because fetch tidies paths and decodes bodies.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { test } from 'node:test';
+import { digits, pixels } from './digits.mjs';
+
+const { cases } = JSON.parse(readFileSync(new URL('../cases/protocol-errors.json', import.meta.url), 'utf8'));
+export const LENGTH = 'inference-header-content-length';
+// Connections are kept for the next request, but not for longer than the tests.
+const agent = new Agent({ keepAlive: true, timeout: 60_000 });
+
+/** @returns {Promise<{ status: number, headers: object, body: Buffer, json: () => any }>} */
+export function ask(base, path, { method = 'GET', headers = {}, body, chunked = false } = {}) {
+  const { hostname, port, pathname } = new URL(base);
+  return new Promise((resolve, reject) => {
+    const prefix = pathname === '/' ? '' : pathname;
+    const size = body !== undefined && !chunked ? { 'content-length': Buffer.byteLength(body) } : {};
+    const sent = request({ agent, hostname, port, path: prefix + path, method, headers: { ...size, ...headers } }, (response) => {
+      const parts = [];
+      response.on('data', (part) => parts.push(part)).on('error', reject).on('end', () => {
+        const all = Buffer.concat(parts);
+        resolve({ status: response.statusCode, headers: response.headers, body: all, json: () => JSON.parse(all.toString()) });
+      });
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}
+
+/** Connections that are kept open would keep the test's process. */
+export const hangUp = () => agent.destroy();
+
+/** A request's head and the bytes after it. */
+export function framed(json, tail = Buffer.alloc(0)) {
+  const head = Buffer.from(typeof json === 'string' ? json : JSON.stringify(json));
+  return { method: 'POST', headers: { [LENGTH]: String(head.length) }, body: Buffer.concat([head, tail]) };
+}
+
+/** Head and tail of an answer. */
+export function unframed({ headers, body }) {
+  const length = Number(headers[LENGTH] ?? body.length);
+  return { head: JSON.parse(body.subarray(0, length).toString()), tail: body.subarray(length) };
+}
+
+export const digitRequest = (example, binary = true) => {
+  const input = { name: 'image', shape: digits.shape, datatype: 'FP32' };
+  if (!binary) return { method: 'POST', body: JSON.stringify({ inputs: [{ ...input, data: [...pixels(example)] }] }) };
+  const bytes = Buffer.from(pixels(example).buffer);
+  const json = { inputs: [{ ...input, parameters: { binary_data_size: bytes.length } }], parameters: { binary_data_output: true } };
+  return framed(json, bytes);
+};
+
+/** The first output of an answer as a tensor of the package's kind. */
+export function firstFloats(answer) {
+  const { head, tail } = unframed(answer);
+  const [{ shape, data, parameters }] = head.outputs;
+  const bytes = tail.subarray(0, parameters?.binary_data_size ?? 0);
+  const values = data ? Float32Array.from(data) : new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+  return { type: 'float32', dims: shape, data: values };
+}
+
+/** Every wrong request of the file; `base()` is the server's address. */
+export function defineErrorTests(place, base) {
+  for (const { name, method, path, json, tail, text, length, status, code, says, allow, operators } of cases) {
+    test(`${place}: ${name}`, async () => {
+      const options = tail === undefined ? { method, body: json ? JSON.stringify(json) : text } : framed(json, Buffer.from(tail, 'hex'));
+      if (length) options.headers = { [LENGTH]: length };
+      const answer = await ask(base(), path, options);
+      assert.equal(answer.headers['content-type'], 'application/json');
+      const said = answer.json();
+      assert.deepEqual([answer.status, said.code], [status, code], said.error);
+      assert.ok(said.error.includes(says), said.error);
+      assert.equal(answer.headers['access-control-allow-origin'], '*');
+      if (allow) assert.equal(answer.headers.allow, allow);
+      if (operators) assert.deepEqual(said.details.operators.map(({ type }) => type), operators);
+    });
+  }
+}
