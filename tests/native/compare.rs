@@ -73,7 +73,8 @@ pub(crate) fn compare(
         }
         let off = (a - b).abs();
         worst = worst.max(if off.is_nan() { f64::INFINITY } else { off });
-        if off.is_nan() || off > tol.rtol * b.abs() + tol.atol * range {
+        // An infinity on one side only is wrong, though rtol would allow it an infinite distance.
+        if !off.is_finite() || off > tol.rtol * b.abs() + tol.atol * range {
             beyond += 1;
         }
     }
