@@ -6,10 +6,11 @@
  * engine's own `reinit`, not from importing the glue again: that also works in service workers and bundles.
  * @module
  */
-import * as glue from '../wasm/nearside.js';
+import init, { initSync, inspect, instanceMemory, Model, ModelBytes, reinit, version } from '../wasm/nearside.js';
 import { NearsideError, asNearsideError } from '../errors.js';
 
-/** The start of the first instance. */
+/** The start of the first instance.
+ * @type {Promise<unknown> | undefined} */
 let started;
 let discarded = false;
 
@@ -19,20 +20,62 @@ let discarded = false;
  */
 export async function instantiate({ compile, sync = false }) {
   try {
-    started ??= compile().then((module) => (sync ? glue.initSync({ module }) : glue.default({ module_or_path: module })));
+    started ??= compile().then((module) => (sync ? initSync({ module }) : init({ module_or_path: module })));
     await started;
     if (discarded) {
-      glue.reinit();
-      // The engine swaps its instance at the next call; a failure has to show here and not inside a run.
-      glue.version();
+      await renew();
       discarded = false;
     }
-    const { Model, ModelBytes, inspect } = glue;
-    return { Model, ModelBytes, inspect, version: glue.version(), memory: glue.instanceMemory?.() };
+    return { Model, ModelBytes, inspect, version: version(), memory: instanceMemory() };
   } catch (error) {
     if (!discarded) started = undefined;
     throw asNearsideError(error, 'ENGINE_FAILED', 'the engine could not be started');
   }
+}
+
+/** The engine swaps its instance at the call after `reinit`. */
+function swap() {
+  reinit();
+  version();
+}
+
+async function renew() {
+  try {
+    swap();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    await renewLarge();
+  }
+}
+
+/**
+ * On a page's own thread Chromium instantiates modules over 8 MiB only asynchronously, and the generated glue only
+ * knows the other way. So the glue is asked twice: first what it would instantiate, then to take the result.
+ */
+async function renewLarge() {
+  const { Instance } = WebAssembly;
+  const swapWith = (constructor) => {
+    WebAssembly.Instance = constructor;
+    try {
+      swap();
+    } finally {
+      WebAssembly.Instance = Instance;
+    }
+  };
+  let wanted;
+  const noted = new Error('noted');
+  try {
+    swapWith(function (...args) {
+      wanted = args;
+      throw noted;
+    });
+  } catch (error) {
+    if (error !== noted) throw error;
+  }
+  const instance = await WebAssembly.instantiate(...wanted);
+  swapWith(function () {
+    return instance;
+  });
 }
 
 /** The instance trapped: the next `instantiate` makes a new one. */
