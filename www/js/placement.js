@@ -176,7 +176,7 @@ export class PlacementPanel {
 
   #showComparison(rows) {
     if (!rows) return this.#parts.compareBox.replaceChildren(el('p', { class: 'hint' }, 'There is no input yet.'));
-    return this.#parts.compareBox.replaceChildren(table(['place', 'answer', 'ready', 'answer in'], rows.map((row) => [
+    return this.#parts.compareBox.replaceChildren(table(['place', 'answer', 'ready', 'time'], rows.map((row) => [
       el('span', {}, el('span', { class: 'dot', data: { place: row.place } }), PLACES[row.place]),
       row.error ? el('span', { class: 'no', title: row.error.message }, short(row.error.details?.attempts?.at(-1)?.code ?? row.error.code ?? 'ERROR')) : row.answer,
       row.error ? '' : millis(row.openMs), row.error ? '' : millis(row.runMs),
