@@ -159,7 +159,7 @@ export interface NearsideOptions {
   readonly model?: string | { readonly name: string; readonly version?: string | number };
   /** The largest model file in bytes that the device takes. Its size is asked for before it is fetched. */
   readonly maxModelBytes?: number;
-  /** The most memory in bytes that the device gives; compared with the estimate 24 MiB + 3 x the model file. */
+  /** The most memory in bytes that the device gives; compared with the estimate 32 MiB + 2 x the model file. */
   readonly maxMemory?: number;
   /** Headers of every request of this session: for the model file, to the edge and to the cloud. */
   readonly headers?: Readonly<Record<string, string>>;

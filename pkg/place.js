@@ -35,12 +35,12 @@ export const MODES = Object.freeze({
 /** wasm32 cannot address more; a larger model cannot be loaded by any setting. */
 const ADDRESS_SPACE = 2 ** 32;
 
-/** The engine itself, its stacks and the activations of a small model. */
-export const ENGINE_MEMORY = 24 * 2 ** 20;
-/** The file, the parsed weights and the packed weights are alive at once while a model is loaded. */
-export const MEMORY_PER_MODEL_BYTE = 3;
+/** The engine itself and the activations of one run; they depend on the inputs, which are not known yet. */
+export const ENGINE_MEMORY = 32 * 2 ** 20;
+/** The file and the weights made of it are alive at once while a model is loaded. */
+export const MEMORY_PER_MODEL_BYTE = 2;
 
-/** The estimated peak of the engine's memory: 24 MiB + 3 x the size of the model file. */
+/** The estimated peak of the engine's memory: 32 MiB + 2 x the size of the model file. */
 export const estimateMemory = (modelBytes) => ENGINE_MEMORY + MEMORY_PER_MODEL_BYTE * modelBytes;
 
 const size = (bytes) => bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
