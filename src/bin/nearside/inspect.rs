@@ -12,8 +12,8 @@ use crate::style::{BAD, FAINT, GOOD, Progress, RESET, STRONG};
 use crate::summary::shape;
 
 const EXAMPLES: &str = "\
-A model with operators that the engine lacks can be inspected too: they are marked, with the reason,
-and the exit code is 0.
+A model with operators that the engine lacks can be inspected too: they are marked, with the \
+reason, and the exit code is 0.
 
 Examples:
   nearside inspect model.onnx

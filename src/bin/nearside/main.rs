@@ -42,9 +42,9 @@ Exit codes:
   64  wrong usage
   70  a defect of nearside
 
-Results go to standard output, errors and progress to standard error. With --json an error is one
-line of JSON there, {\"error\":{\"code\":…,\"message\":…,\"exit\":…}}, but for wrong usage. NO_COLOR=1
-turns colours off.
+Results go to standard output, errors and progress to standard error. With --json an error is \
+one line of JSON there, {\"error\":{\"code\":…,\"message\":…,\"exit\":…}}, but for wrong usage. \
+NO_COLOR=1 turns colours off.
 
 Examples:
   nearside inspect model.onnx

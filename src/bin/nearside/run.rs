@@ -20,18 +20,18 @@ use crate::values::element;
 
 const EXAMPLES: &str = "\
 Values of --input:
-  FILE.npy         a NumPy array, of the input's type and shape
-  FILE.npz         all inputs by name, or NAME=FILE.npz for one of them
-  FILE.png, .jpg   a picture, brought to the input's size and layout (see Images)
-  FILE.json        nested arrays, or without a name an object of them by input name
-  16000  [[1,2]]   a JSON literal; a plain list takes the model's shape where it fills it
-  zeros ones random        made up; with a shape: random:1x3x224x224
-  -                any of the files above, from standard input
+  FILE.npy        a NumPy array, of the input's type and shape
+  FILE.npz        all inputs by name, or NAME=FILE.npz for one of them
+  FILE.png, .jpg  a picture, brought to the input's size, layout and channels
+  FILE.json       nested arrays; without a name an object of them by name
+  16000, [[1,2]]  a JSON literal; a list takes the model's shape if it fills it
+  random          or zeros or ones: made up; with a shape: random:1x3x224x224
+  -               any of the files above, from standard input
 
 Examples:
   nearside run digits.onnx --input image=three.png
   nearside run mnist.onnx --input digit.npy --fetch logits --json
-  nearside run vad.onnx --input input=chunk.npy --input sr=16000 --fill zeros --dim batch=1
+  nearside run vad.onnx --input input=chunk.npy --input sr=16000 --fill zeros
   nearside run resnet.onnx --input cat.jpg --fit crop \\
       --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --labels imagenet.txt
   nearside run model.onnx --fill random --repeat 100

@@ -13,13 +13,13 @@ use crate::failure::Failure;
 use crate::read::parse_size;
 
 const EXAMPLES: &str = "\
-The folder holds <name>/<version>/model.onnx, versions being numbers; what is put there or taken away
-is seen at once. Clients speak the Open Inference Protocol v2 over HTTP, with JSON or binary tensors.
-SIGINT and SIGTERM let the requests in flight finish. RUST_LOG chooses what is logged.
+The folder holds <name>/<version>/model.onnx, versions being numbers; what is put there or taken \
+away is seen at once. Clients speak the Open Inference Protocol v2 over HTTP, with JSON or binary \
+tensors. SIGINT and SIGTERM let the requests in flight finish. RUST_LOG chooses what is logged.
 
 Examples:
   nearside serve --models ./models
-  nearside serve --models /srv/models --host 0.0.0.0 --port 8080 --cors https://app.example
+  nearside serve --models models --host 0.0.0.0 --cors https://app.example
   curl -s http://127.0.0.1:8000/v2/models/digits
   curl -s http://127.0.0.1:8000/v2/models/digits/infer -d @request.json";
 

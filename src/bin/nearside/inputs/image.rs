@@ -12,6 +12,9 @@ use nearside::{Dim, Error, ErrorKind, Result, Tensor, ValueInfo};
 
 use crate::values::{is_float, push};
 
+/// As float64 in four channels, 8 GiB.
+const MAX_PIXELS: u64 = 1 << 28;
+
 /// How images become tensors.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Images (PNG, JPEG)")]
@@ -86,6 +89,10 @@ pub(crate) fn tensor(bytes: &[u8], info: &ValueInfo, options: &ImageOptions) -> 
     let (own_width, own_height) = options.size.unwrap_or((picture.width(), picture.height()));
     let or = |wanted: u32, own: u32| if wanted == 0 { own } else { wanted };
     let (width, height) = (or(wanted.width, own_width), or(wanted.height, own_height));
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        let text = format!("a picture of {width} x {height} pixels is too large");
+        return Err(Error::new(ErrorKind::TooLarge, text));
+    }
     let picture = fit(picture, width, height, options.fit);
     let pixels = pixels(&picture, wanted.channels, options.bgr);
     let scale = options.scale.unwrap_or(if is_float(info.dtype) { 1.0 / 255.0 } else { 1.0 });

@@ -100,6 +100,8 @@ fn other_sizes_and_no_pictures() -> Result<()> {
     assert_eq!(element(&padded, 0).number(), Some(0.0));
     let cropped = tensor(&png(), &open, &ImageOptions { fit: Fit::Crop, ..sized })?;
     assert_eq!(cropped.shape(), [1, 3, 4, 8]);
+    let huge = ImageOptions { size: Some((1 << 15, 1 << 15)), ..options() };
+    assert_eq!(tensor(&png(), &open, &huge).unwrap_err().row().code, "TOO_LARGE");
     let broken = tensor(&png()[..40], &open, &options()).unwrap_err();
     assert_eq!(broken.row().code, "INVALID_INPUT");
     let text = tensor(&png(), &info(DType::String, &[1]), &options()).unwrap_err();
