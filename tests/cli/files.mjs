@@ -105,6 +105,14 @@ export function makeFiles(folder) {
         { name: 'difference', type: 'int64', shape: ['n', 2] },
       ],
     }),
+    'product.onnx': onnx({
+      nodes: [{ op: 'MatMul', inputs: ['a', 'b'], outputs: ['y'] }],
+      inputs: [
+        { name: 'a', type: 'float32', shape: ['n', 'k'] },
+        { name: 'b', type: 'float32', shape: ['l', 'm'] },
+      ],
+      outputs: [{ name: 'y', type: 'float32', shape: ['n', 'm'] }],
+    }),
     'words.onnx': identity('string'),
     'halves.onnx': identity('float16'),
     'bytes.onnx': identity('uint8', ['h', 'w']),

@@ -89,6 +89,13 @@ describe('ways out', () => {
     assert.deepEqual(run('1'), run('1'));
     assert.notDeepEqual(run('1'), run('2'));
   });
+  test('sizes that were made up are named when they do not fit', () => {
+    const model = join(files, 'product.onnx');
+    const { code, stderr } = nearside(['run', model, '--fill', 'ones', '--dim', 'k=3', '--dim', 'n=2']);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /help: .*taken as 1: l, m; --dim/);
+    assert.match(succeed(['run', model, '--fill', 'ones', '--dim', 'k=3', '--dim', 'l=3']), /\[\[3\]\]/);
+  });
   test('inspect as JSON', () => {
     const about = JSON.parse(succeed(['inspect', digitsPath, '--json']));
     assert.deepEqual(about.inputs, [{ name: 'image', type: 'float32', shape: ['batch', 1, 8, 8] }]);

@@ -19,7 +19,7 @@ pub(crate) struct Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let help = match error.kind() {
-            ErrorKind::UnsupportedOperator(_) => Some(
+            ErrorKind::UnsupportedOperator(operators) if !operators.is_empty() => Some(
                 "another opset or exporter option may avoid them; `nearside inspect` lists all operators",
             ),
             _ => None,
@@ -70,7 +70,10 @@ impl Failure {
     fn text(&self) -> String {
         let (bad, strong, plain) = (style::BAD, style::STRONG, style::RESET);
         let mut text = format!("{bad}error[{}]{plain}: ", self.error.row().code);
-        if let ErrorKind::UnsupportedOperator(operators) = self.error.kind() {
+        // Without a list it is a plan that failed, and the message says why.
+        if let ErrorKind::UnsupportedOperator(operators) = self.error.kind()
+            && !operators.is_empty()
+        {
             text.push_str("the model needs operators that this engine lacks\n");
             for o in operators {
                 let (domain, name, count) = (&o.domain, &o.op_type, o.nodes.len());

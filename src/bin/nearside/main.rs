@@ -98,7 +98,9 @@ fn main() -> ExitCode {
     };
     // The library turns the engine's panics into errors that say the same in one line; a server's log
     // is the place for more.
-    if !matches!(command, Command::Serve(_)) && std::env::var_os("RUST_BACKTRACE").is_none() {
+    if !matches!(command, Command::Serve(_))
+        && std::env::var_os("RUST_BACKTRACE").is_none_or(|v| v == "0")
+    {
         std::panic::set_hook(Box::new(|_| {}));
     }
     let json = command.json();

@@ -105,8 +105,9 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
     }
     let feeder = Feeder { signature, reader, images: &args.images, fills: &args.fills };
     let advice = |f: Failure| advice(f, &args.model);
-    let feeds = feeder.feeds(&args.inputs).map_err(advice)?;
-    let (outputs, times) = repeat(&session, &feeds, &args, load, progress).map_err(advice)?;
+    let (feeds, assumed) = feeder.feeds(&args.inputs).map_err(advice)?;
+    let ran = repeat(&session, &feeds, &args, load, progress);
+    let (outputs, times) = ran.map_err(|f| sizes(f, &assumed)).map_err(advice)?;
     let files = match &args.output {
         Some(path) => output::write(path, &outputs)?,
         None => vec![],
@@ -127,6 +128,15 @@ fn advice(failure: Failure, model: &str) -> Failure {
         }
         _ => failure,
     }
+}
+
+/// Made-up inputs of the wrong size are a likely cause of anything.
+fn sizes(failure: Failure, assumed: &[String]) -> Failure {
+    if assumed.is_empty() {
+        return failure;
+    }
+    let names = assumed.join(", ");
+    failure.help(format!("these dimensions were taken as 1: {names}; --dim NAME=N sets one"))
 }
 
 type Outputs = Vec<(String, Tensor)>;

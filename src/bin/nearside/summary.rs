@@ -43,13 +43,14 @@ pub(crate) fn tensor(name: &str, tensor: &Tensor, top: usize, labels: &[String])
     page
 }
 
+/// Of a vector: a tensor with one dimension that is not 1.
 fn largest(tensor: &Tensor, top: usize, labels: &[String]) -> Option<String> {
-    let (last, outer) = tensor.shape().split_last()?;
-    if top == 0 || *last < 2 || outer.iter().any(|d| *d != 1) || !is_float(tensor.dtype()) {
+    let count = tensor.len();
+    if top == 0 || count < 2 || !tensor.shape().contains(&count) || !is_float(tensor.dtype()) {
         return None;
     }
     let mut all: Vec<(usize, f64)> =
-        (0..*last).filter_map(|i| Some((i, element(tensor, i).number()?))).collect();
+        (0..count).filter_map(|i| Some((i, element(tensor, i).number()?))).collect();
     // NaN last, equal values in their order.
     all.sort_by(|a, b| match (a.1.is_nan(), b.1.is_nan()) {
         (false, false) => b.1.partial_cmp(&a.1).unwrap_or(Ordering::Equal),
@@ -138,6 +139,8 @@ mod tests {
         assert!(text.contains("largest 3: 3.5   0: 0.25\n"), "{text}");
         assert!(text.contains("range   -1 to 3.5, mean 0.916667, 1 not finite\n"), "{text}");
         assert!(text.contains("values  [[0.25, NaN, -1, 3.5]]\n"), "{text}");
+        assert!(plain(&tensor("y", &t.clone().reshaped(&[1, 4, 1])?, 1, &[])).contains("largest"));
+        assert!(!plain(&tensor("y", &t.clone().reshaped(&[2, 2])?, 1, &[])).contains("largest"));
         let labels = ["a", "b", "c", "d"].map(String::from);
         assert!(plain(&tensor("y", &t, 1, &labels)).contains("largest d: 3.5\n"));
         Ok(())

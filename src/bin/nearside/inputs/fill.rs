@@ -75,6 +75,19 @@ impl Fill {
         Ok(Some(Self { kind, shape }))
     }
 
+    /// The open dimensions of an input whose sizes nobody gave.
+    pub(crate) fn assumed<'a>(
+        &self,
+        info: &'a ValueInfo,
+        bound: &'a [(String, usize)],
+    ) -> impl Iterator<Item = &'a str> {
+        let given = self.shape.is_some();
+        info.shape.iter().filter_map(move |dim| match dim {
+            Dim::Symbol(s) if !given && !bound.iter().any(|(name, _)| name == s) => Some(&s[..]),
+            _ => None,
+        })
+    }
+
     /// The tensor for an input, with these sizes of named dimensions.
     pub(crate) fn tensor(
         self,

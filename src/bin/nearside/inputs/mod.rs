@@ -32,8 +32,8 @@ pub(crate) struct Feeder<'a> {
 type Feeds = Vec<(String, Tensor)>;
 
 impl Feeder<'_> {
-    /// The feeds of all arguments.
-    pub(crate) fn feeds(&self, arguments: &[String]) -> Result<Feeds, Failure> {
+    /// The feeds of all arguments, and the named dimensions that nothing gave a size.
+    pub(crate) fn feeds(&self, arguments: &[String]) -> Result<(Feeds, Vec<String>), Failure> {
         let mut feeds = vec![];
         let mut fills = vec![];
         for argument in arguments {
@@ -55,12 +55,18 @@ impl Feeder<'_> {
         }
         // Made-up tensors come last: a named dimension has the size that the real ones give it.
         let bound = self.bound(&feeds);
+        let mut assumed: Vec<String> = vec![];
         for (index, (info, fill)) in fills.into_iter().enumerate() {
+            for dim in fill.assumed(info, &bound) {
+                if !assumed.iter().any(|d| d == dim) {
+                    assumed.push(dim.to_owned());
+                }
+            }
             let tensor = fill.tensor(info, &bound, self.fills.seed.wrapping_add(index as u64))?;
             feeds.push((info.name.clone(), tensor));
         }
         self.complete(&feeds)?;
-        Ok(feeds)
+        Ok((feeds, assumed))
     }
 
     fn complete(&self, feeds: &Feeds) -> Result<(), Failure> {
