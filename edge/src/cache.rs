@@ -19,7 +19,10 @@ pub(crate) struct Key {
 }
 
 enum Entry {
-    Loaded { session: Arc<Session>, bytes: u64 },
+    Loaded {
+        session: Arc<Session>,
+        bytes: u64,
+    },
     /// It would only be read and refused again.
     Refused(ErrorKind, String),
 }

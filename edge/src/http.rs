@@ -22,7 +22,8 @@ pub(crate) fn failed(what: &str, error: worker::Error) -> Error {
 
 pub(crate) fn response(reply: Reply) -> worker::Result<Response> {
     let response = ResponseBuilder::new().with_status(reply.status);
-    let response = if reply.body.is_empty() { response.empty() } else { response.fixed(reply.body) };
+    let response =
+        if reply.body.is_empty() { response.empty() } else { response.fixed(reply.body) };
     with_headers(response, reply.headers)
 }
 

@@ -16,7 +16,7 @@ fn json_tensors_of_every_datatype() -> Result<()> {
         (
             "FP32",
             json!([1, -2.5, 1e3]),
-            vec![1f32.to_le_bytes(), (-2.5f32).to_le_bytes(), 1e3f32.to_le_bytes()].concat(),
+            [1f32.to_le_bytes(), (-2.5f32).to_le_bytes(), 1e3f32.to_le_bytes()].concat(),
         ),
         ("FP64", json!([1, -2.5, 1e300]), [1f64, -2.5, 1e300].map(f64::to_le_bytes).concat()),
         ("INT8", json!([-128, 0, 127]), vec![0x80, 0, 0x7f]),

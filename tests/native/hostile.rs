@@ -3,6 +3,8 @@
 //! In: the digit model of this repository. Out: each damaged file loads or is a typed error; what loads
 //! runs or is a typed error. An abort would end the whole test.
 
+#![allow(clippy::expect_used)]
+
 use nearside::{Session, SessionOptions, Tensor};
 
 fn digits() -> Vec<u8> {

@@ -3,6 +3,8 @@
 //! In: `tests/cases/models.json` and the folder of models (`NEARSIDE_MODELS`, else `../shared/models`).
 //! Out: one test a case. A row that expects a failure must fail, so that a repair shows.
 
+#![allow(clippy::expect_used)]
+
 mod compare;
 
 use std::collections::BTreeMap;

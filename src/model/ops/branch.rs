@@ -170,7 +170,7 @@ impl If {
         let [Some(then_facts), Some(else_facts)] = facts else { return };
         for (output, (a, b)) in outputs.iter_mut().zip(then_facts.iter().zip(&else_facts)) {
             if a.datum_type == b.datum_type {
-                output.datum_type = a.datum_type.clone();
+                output.datum_type = a.datum_type;
             }
             if a.shape == b.shape {
                 output.shape = a.shape.clone();
