@@ -51,8 +51,8 @@ async function runAll(chosen) {
 
 /** The end of a tool's output is where it says what is wrong. */
 function shorten(output, keep = 400) {
-  const lines = output.split('\n');
-  return lines.length <= keep ? output : [`(the last ${keep} of ${lines.length} lines)`, ...lines.slice(-keep)].join('\n');
+  const lines = output.split('\n').filter((line) => !/^\s+(Compiling|Checking|Downloaded) /.test(line));
+  return lines.length <= keep ? lines.join('\n') : [`(the last ${keep} of ${lines.length} lines)`, ...lines.slice(-keep)].join('\n');
 }
 
 await main(async () => {
