@@ -26,8 +26,9 @@ use crate::serve::gate::Gate;
 use crate::serve::metrics::Metrics;
 use crate::serve::store::Store;
 
-/// How long a sender of too large a body is listened to, so that it reads the answer.
-const LISTEN_ON: Duration = Duration::from_secs(5);
+/// How long, and for how many bytes, a sender of too large a body is listened to: a client that still
+/// writes when the connection closes sees a broken pipe, not the answer.
+const LISTEN_ON: (Duration, usize) = (Duration::from_secs(5), 64 << 20);
 
 pub(crate) struct App {
     pub(crate) store: Store,
@@ -195,9 +196,8 @@ async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<
         return Ok(content.into());
     }
     drop(content);
-    // A client that still writes when the connection closes sees a broken pipe, not the answer.
-    let _ = tokio::time::timeout(LISTEN_ON, async {
-        let mut left = limit.saturating_mul(2);
+    let _ = tokio::time::timeout(LISTEN_ON.0, async {
+        let mut left = LISTEN_ON.1;
         while let Some(Ok(frame)) = body.frame().await {
             let size = frame.data_ref().map_or(0, Bytes::len);
             if size >= left {
