@@ -14,8 +14,8 @@ use worker::{
     AbortController, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
 };
 
-use crate::CRASHED_HEADER;
 use crate::config::Config;
+use crate::crash::CRASHED_HEADER;
 use crate::http;
 
 /// Who forwarded a request.

@@ -7,6 +7,7 @@
 mod cache;
 mod catalog;
 mod config;
+mod crash;
 mod forward;
 mod host;
 mod http;
@@ -20,12 +21,10 @@ use crate::config::Config;
 use crate::forward::Cloud;
 use crate::host::EdgeHost;
 
-/// Set by the shim, and by nobody else, when the instance that had the request first crashed on it.
-const CRASHED_HEADER: &str = "x-nearside-crashed";
-
 /// Every request of the Worker.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+    crash::tell_the_shim();
     let config = Config::of(&env);
     let origin = http::header(&request, "origin");
     let cors = config.cors.headers(origin.as_deref());
@@ -53,9 +52,12 @@ async fn respond(request: Request, env: &Env, config: &Config) -> Result<Respons
         Err(error) => return http::respond(refusal(&path, &error)),
     };
     let cloud = Cloud::of(config, &request);
-    if http::header(&request, CRASHED_HEADER).is_some() {
-        let crashed = Error::new(ErrorKind::Internal, "this model crashed the edge's engine");
-        return cloud.instead(request, None, crashed).await;
+    if let Some(error) = crash::of(&request) {
+        return if crash::lost_body(&request) {
+            Err(error)
+        } else {
+            cloud.instead(request, None, error).await
+        };
     }
     let host = EdgeHost { env, config, cloud: &cloud };
     answer_or_forward(&host, &route, request).await
