@@ -17,6 +17,18 @@ const CHUNK = 4 << 20;
 /** How often a call is repeated that failed only because another one crashed the engine. */
 const REPEATS = 3;
 
+/**
+ * @typedef {object} Platform what differs between hosts
+ * @property {import('./engine/host.js').EngineHost} host
+ * @property {() => string | undefined} missing why the engine cannot run here
+ * @property {(source: { url?: string, bytes?: Uint8Array }) => Located} locate
+ *
+ * @typedef {object} Located one of the three
+ * @property {string} [url] absolute
+ * @property {Uint8Array} [bytes]
+ * @property {{ url: string, size: () => Promise<number>, chunks: () => AsyncIterable<Uint8Array> }} [file]
+ */
+
 let nextKey = 0;
 
 export class DeviceModel {

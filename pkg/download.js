@@ -31,6 +31,8 @@ export function fileOf(url) {
 
 /**
  * Asks how large a file is without taking it: HEAD, and where that does not tell, a GET whose body is cancelled.
+ * @param {string} url
+ * @param {{ headers?: Record<string, string>, signal?: AbortSignal }} [options]
  * @returns {Promise<number | undefined>} undefined: the server does not say
  */
 export async function askSize(url, { headers, signal } = {}) {

@@ -12,6 +12,7 @@ export const CODES = Object.freeze({
   // from the engine
   INVALID_MODEL: 'the bytes are not a usable model',
   UNSUPPORTED_OPERATOR: 'the model needs an operator that the engine lacks',
+  CANNOT_PLAN: 'the engine finds no way to run the model for inputs of these sizes',
   UNSUPPORTED_TYPE: 'the model or a tensor uses an element type that is not supported',
   INVALID_INPUT: 'an argument, an input name or a value is wrong',
   SHAPE_MISMATCH: 'a tensor has the wrong dimensions',
@@ -60,7 +61,7 @@ export function abortError(signal) {
 
 /**
  * Any thrown value as a NearsideError. Errors of the engine already carry a `code` of the table.
- * @param {unknown} error
+ * @param {any} error
  * @param {keyof typeof CODES} code for errors that carry none
  * @param {string} [context] put before the message of errors that carry no code
  */

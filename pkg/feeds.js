@@ -7,7 +7,7 @@
  * @module
  */
 import { NearsideError } from './errors.js';
-import { toWireTensor } from './tensor.js';
+import { Tensor, toWireTensor } from './tensor.js';
 import { TYPES, sizeOf } from './types.js';
 
 const fail = (code, message, details) => { throw new NearsideError(code, message, details); };
@@ -29,8 +29,10 @@ export function readFeeds(feeds, inputs) {
   return inputs.map((input) => readFeed(feeds[input.name], input));
 }
 
-function readFeed(tensor, { name, type, shape }) {
-  if (!isTensor(tensor)) fail('INVALID_INPUT', `input '${name}' is not a Tensor`);
+function readFeed(value, { name, type, shape }) {
+  if (!isTensor(value)) fail('INVALID_INPUT', `input '${name}' is not a Tensor`);
+  // Tensors of another library, so that code can migrate file by file: their data may be anything.
+  const tensor = value instanceof Tensor ? value : new Tensor(value.type, value.data, value.dims);
   if (tensor.type !== type) fail('TYPE_MISMATCH', `input '${name}' is ${tensor.type}, the model takes ${type}`, { name });
   const { dims } = tensor;
   // An empty shape means a scalar or an unknown rank; the engine knows which.
@@ -39,6 +41,7 @@ function readFeed(tensor, { name, type, shape }) {
     const wanted = shape.map((dim) => dim || '?').join(', ');
     fail('SHAPE_MISMATCH', `input '${name}' has dims [${dims.join(', ')}], the model takes [${wanted}]`, { name });
   }
+  if (tensor.data.length !== tensor.size) fail('INVALID_INPUT', `the data of input '${name}' is gone: its buffer was transferred away`, { name });
   return toWireTensor(name, tensor);
 }
 

@@ -30,7 +30,7 @@ const DEFAULT_TIMEOUT = 30_000;
 
 /**
  * The arguments of `create` and `inspect`.
- * @returns {{ source: { url: string } | { bytes: Uint8Array }, options: object }}
+ * @returns {{ source: { url?: string, bytes?: Uint8Array }, options: any }}
  */
 export function readArguments(args) {
   const [first, ...rest] = args;
@@ -89,7 +89,7 @@ export function readPolicy(source, options) {
     model: readModel(own.model, source),
     maxModelBytes: own.maxModelBytes,
     maxMemory: own.maxMemory,
-    headers: own.headers,
+    headers: plainHeaders(own.headers),
     timeout: own.timeout ?? DEFAULT_TIMEOUT,
     onProgress: own.onProgress && guarded(own.onProgress),
     signal: readSignal(own.signal),

@@ -93,7 +93,7 @@ export class RemoteModel {
 
   /**
    * One inference.
-   * @param {object[]} tensors
+   * @param {{ name: string, type: string, dims: number[], data: any }[]} tensors
    * @param {string[]} outputs
    */
   async infer(tensors, outputs, signal) {

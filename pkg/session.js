@@ -22,7 +22,7 @@ const metadata = ({ name, type, shape }) => Object.freeze({ name, isTensor: true
 
 /**
  * The class for one platform.
- * @param {typeof import('./platform/browser.js')} platform
+ * @param {import('./device.js').Platform} platform
  */
 export function sessionOn(platform) {
   return class InferenceSession {
@@ -30,6 +30,7 @@ export function sessionOn(platform) {
     #signature;
     #created;
     #lastRun;
+    /** @type {Promise<unknown>} */
     #tail = Promise.resolve();
     #released = false;
 

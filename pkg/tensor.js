@@ -140,10 +140,7 @@ export class Tensor {
   }
 }
 
-/**
- * A tensor as the engine and the protocol take it: half precision as bit patterns, dims as a plain array.
- * Also takes tensors of another library with the same fields, so that code can migrate file by file.
- */
+/** A tensor as the engine and the protocol take it: half precision as bit patterns, dims as a plain array. */
 export function toWireTensor(name, tensor) {
   const { type, dims, data } = tensor;
   const wire = type === 'float16' && !isArrayOf(Uint16Array, data)

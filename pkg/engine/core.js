@@ -41,7 +41,11 @@ export class EngineCore {
     this.#guard('loading the model', () => this.#file(key).append(chunk));
   }
 
-  /** Fetches straight into wasm memory; no second copy of the model in JavaScript. */
+  /**
+   * Fetches straight into wasm memory; no second copy of the model in JavaScript.
+   * @param {{ key: number, url: string, headers?: Record<string, string>, maxBytes?: number }} args
+   * @param {{ signal?: AbortSignal, onEvent?: (event: import('../download.js').Progress) => void }} [options]
+   */
   async fetch({ key, url, headers, maxBytes }, { signal, onEvent } = {}) {
     const sink = {
       start: (sizeHint) => this.open({ key, sizeHint }),

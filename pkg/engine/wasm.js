@@ -54,7 +54,7 @@ async function renew() {
  */
 async function renewLarge() {
   const { Instance } = WebAssembly;
-  const swapWith = (constructor) => {
+  const swapWith = (/** @type {any} */ constructor) => {
     WebAssembly.Instance = constructor;
     try {
       swap();
@@ -62,11 +62,12 @@ async function renewLarge() {
       WebAssembly.Instance = Instance;
     }
   };
+  /** @type {[WebAssembly.Module, WebAssembly.Imports] | undefined} */
   let wanted;
   const noted = new Error('noted');
   try {
-    swapWith(function (...args) {
-      wanted = args;
+    swapWith(function (module, imports) {
+      wanted = [module, imports];
       throw noted;
     });
   } catch (error) {

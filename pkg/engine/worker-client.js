@@ -76,6 +76,7 @@ class WorkerEngine {
     worker.onmessageerror = () => this.#end('a message could not be read');
   }
 
+  /** @type {import('./inline.js').Engine['call']} */
   call(op, args, { signal, onEvent } = {}) {
     if (!this.alive) return Promise.reject(stopped());
     if (signal?.aborted) return Promise.reject(abortError(signal));
@@ -86,8 +87,14 @@ class WorkerEngine {
       signal?.addEventListener('abort', abort, { once: true });
       const done = () => signal?.removeEventListener('abort', abort);
       this.#calls.set(id, { resolve, reject, onEvent, done });
-      const [copied, transfer] = detached(op, args);
-      this.#worker.postMessage({ id, op, args: copied }, transfer);
+      try {
+        const [copied, transfer] = detached(op, args);
+        this.#worker.postMessage({ id, op, args: copied }, transfer);
+      } catch (error) {
+        this.#calls.delete(id);
+        done();
+        reject(error);
+      }
     });
   }
 

@@ -14,8 +14,6 @@ import { compileFrom } from '../engine/wasm.js';
 
 export { missing } from '../engine/wasm.js';
 
-export const name = 'browser';
-
 /** Read at each use and never at import: there is no document in a worker. */
 const base = () => globalThis.document?.baseURI ?? globalThis.location?.href;
 const absolute = (url) => new URL(url, base()).href;
@@ -34,7 +32,7 @@ export const host = new EngineHost(async () => {
   }
 });
 
-/** @returns {{ url: string } | { bytes: Uint8Array }} */
+/** @type {import('../device.js').Platform['locate']} */
 export function locate(source) {
   return source.url === undefined ? source : { url: absolute(source.url) };
 }

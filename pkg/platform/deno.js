@@ -11,13 +11,11 @@ import { compileFrom } from '../engine/wasm.js';
 
 export { missing } from '../engine/wasm.js';
 
-export const name = 'deno';
-
 const absolute = (url) => new URL(url, `file://${globalThis.Deno.cwd()}/`).href;
 
 export const host = new EngineHost(() => startInline({ compile: () => compileFrom(wasmSource(absolute)) }));
 
-/** @returns {{ url: string } | { bytes: Uint8Array }} */
+/** @type {import('../device.js').Platform['locate']} */
 export function locate(source) {
   return source.url === undefined ? source : { url: absolute(source.url) };
 }

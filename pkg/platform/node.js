@@ -14,8 +14,6 @@ import { NearsideError } from '../errors.js';
 
 export { missing } from '../engine/wasm.js';
 
-export const name = 'node';
-
 /** Of one letter it is a drive of Windows. */
 const hasScheme = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
 const isFile = (text) => !hasScheme(text) || text.startsWith('file:');
@@ -29,7 +27,7 @@ async function compile() {
   return WebAssembly.compile(await readFile(url === undefined ? new URL('../wasm/nearside_bg.wasm', import.meta.url) : pathOf(url)));
 }
 
-/** @returns {{ url: string } | { bytes: Uint8Array } | { file: object }} */
+/** @type {import('../device.js').Platform['locate']} */
 export function locate(source) {
   if (source.url === undefined || !isFile(source.url)) return source;
   const path = pathOf(source.url);

@@ -12,8 +12,6 @@ import { startInline } from '../engine/inline.js';
 
 export { missing } from '../engine/wasm.js';
 
-export const name = 'workerd';
-
 export const host = new EngineHost(() => startInline({ compile: async () => env.wasm.wasmBinary ?? wasm, sync: true }));
 
 /** Addresses are absolute here: a Worker has no page that they could be relative to. */

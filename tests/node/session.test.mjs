@@ -129,6 +129,16 @@ test('session: wrong feeds are refused before the run, by name', async () => {
   for (const [args, code, message] of rows) await assert.rejects(session.run(...args), refused(code, message));
 });
 
+test('session: a foreign tensor is checked, a tensor whose buffer is gone is named', async () => {
+  const { dims } = image(digits.cases[0]);
+  await assert.rejects(session.run({ image: { type: 'float32', dims, data: new Float64Array(64) } }), refused('TYPE_MISMATCH', /Float32Array/));
+  await assert.rejects(session.run({ image: { type: 'float32', dims, data: new Float32Array(63) } }), refused('SHAPE_MISMATCH'));
+  const gone = image(digits.cases[0]);
+  structuredClone(gone.data, { transfer: [gone.data.buffer] });
+  await assert.rejects(session.run({ image: gone }), refused('INVALID_INPUT', /'image' is gone/));
+  checkDigit((await session.run({ image: image(digits.cases[0]) })).probabilities, digits.cases[0]);
+});
+
 test('session: every element type goes through the engine and back', async () => {
   const values = {
     float32: Float32Array.of(1.5, -0, Infinity), float64: Float64Array.of(Math.PI, -1e300, 5e-324), float16: Uint16Array.of(0x3c00, 0x8001, 0x7bff),

@@ -11,12 +11,15 @@ import { CODES } from '../../pkg/errors.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const tsc = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url));
-const check = (...args) => promisify(execFile)(process.execPath, [tsc, '-p', 'tests/types/consumer', ...args], { cwd: root })
+const compile = (project, ...args) => promisify(execFile)(process.execPath, [tsc, '-p', `tests/types/${project}`, ...args], { cwd: root })
   .catch(({ stdout, stderr }) => assert.fail(stdout || stderr));
+const check = (...args) => compile('consumer', ...args);
 
 test('types: a consumer passes tsc --strict in a page', () => check());
 test('types: and in a worker', () => check('--lib', 'ES2022,WebWorker'));
 test('types: and in a bundler\'s project', () => check('--module', 'ESNext', '--moduleResolution', 'Bundler'));
+
+test('types: what the package\'s own comments say about types holds', () => compile('package'));
 
 test('types: the declarations name the exports and the error codes', async () => {
   const text = await readFile(new URL('../../pkg/index.d.ts', import.meta.url), 'utf8');
