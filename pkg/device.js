@@ -70,8 +70,7 @@ export class DeviceModel {
         return {
           signature,
           bytesFetched,
-          thread: engine.thread,
-          threadReason: engine.reason,
+          engine: describe(engine),
           times: { engine: downloadStarted - engineStarted, download: loadStarted - downloadStarted, load: ms },
         };
       } catch (error) {
@@ -81,14 +80,19 @@ export class DeviceModel {
     });
   }
 
-  /** @returns what the engine's `run` gives, and what loading again took if that was needed */
+  /** One run; `times` and `bytesFetched` tell of a model that had to be loaded again for it. */
   async infer(feeds, fetches, signal) {
     return this.#repeating(async () => {
       const reopened = this.#loaded?.engine.alive ? undefined : await this.open(signal);
       throwIfAborted(signal);
       const { engine, key } = this.#loaded;
       const result = await engine.call('run', { key, feeds, fetches });
-      return { ...result, bytesFetched: reopened?.bytesFetched ?? 0, times: { plan: result.planMs, run: result.runMs, ...reopened?.times } };
+      return {
+        outputs: result.outputs,
+        engine: describe(engine),
+        bytesFetched: reopened?.bytesFetched ?? 0,
+        times: { ...reopened?.times, plan: result.planMs, run: result.runMs },
+      };
     });
   }
 
@@ -164,6 +168,9 @@ export class DeviceModel {
     }
   }
 }
+
+/** @param {import('./engine/inline.js').Engine} engine */
+const describe = ({ thread, reason }) => Object.freeze(reason === undefined ? { thread } : { thread, reason });
 
 function* slices(bytes) {
   for (let at = 0; at < bytes.byteLength; at += CHUNK) yield bytes.subarray(at, at + CHUNK);

@@ -190,14 +190,14 @@ export interface Report {
   readonly bytesFetched: number;
   /** Bytes that went to the edge or the cloud. */
   readonly bytesSent?: number;
+  /** On the device: in which thread the engine ran, and why not in a worker. */
+  readonly engine?: { readonly thread: 'worker' | 'inline'; readonly reason?: string };
   /** Milliseconds by part: `engine download load metadata total` of a session, `queue plan run request total` of a run. */
   readonly times: Readonly<Record<string, number>>;
 }
 
-/** The report of a session: of its creation, with the place of the latest run. */
+/** The report of a session: bytes and times of its creation, the rest of its latest run. */
 export interface SessionReport extends Report {
-  /** In which thread the engine was started, and why not in a worker. */
-  readonly engine?: { readonly thread: 'worker' | 'inline'; readonly reason?: string };
   readonly lastRun?: Report;
 }
 

@@ -16,11 +16,12 @@ const REPORT = Symbol.for('nearside.report');
  * @property {{ code: string, message: string }} reason
  * @property {{ place: string, code: string, message: string }[]} attempts
  * @property {number} bytesFetched
+ * @property {{ thread: string, reason?: string }} [engine] on the device
  * @property {Record<string, number>} times milliseconds
  */
 
 /** @returns {Report} */
-export function reportFor({ place, backend, reason, attempts, bytesFetched = 0, bytesSent, times }, more = {}) {
+export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times }, hostTimes) {
   return Object.freeze({
     source: place,
     backend,
@@ -28,8 +29,8 @@ export function reportFor({ place, backend, reason, attempts, bytesFetched = 0, 
     attempts,
     bytesFetched,
     ...(bytesSent === undefined ? {} : { bytesSent }),
-    ...more,
-    times: Object.freeze(rounded({ ...times, ...more.times })),
+    ...(engine === undefined ? {} : { engine }),
+    times: Object.freeze(rounded({ ...times, ...hostTimes })),
   });
 }
 

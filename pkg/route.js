@@ -30,7 +30,7 @@ export class Route {
 
   /** Opens the first place that can be opened. */
   async open(signal) {
-    return this.#travel(signal, [], async (model, opened) => ({ forwarded: opened.forwarded }));
+    return this.#travel(signal, [], async (model, opened) => opened);
   }
 
   /** Runs at the first place that answers. */
@@ -57,7 +57,7 @@ export class Route {
         }
         const opened = await this.#open(place, signal);
         const result = await this.#working(place, () => work(model, opened));
-        return handedOn({ ...result, place, reason, backend: model.backend, opened, attempts: attemptsOf(refused) });
+        return handedOn({ ...result, place, reason, backend: model.backend, attempts: attemptsOf(refused) });
       } catch (thrown) {
         const { error, whileRunning } = thrown instanceof WorkFailed ? { error: thrown.cause, whileRunning: true } : { error: thrown };
         last = asNearsideError(error, 'INTERNAL');

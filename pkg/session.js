@@ -54,12 +54,8 @@ export function sessionOn(platform) {
       });
       try {
         const result = await route.open(policy.signal);
-        const { opened } = result;
-        const report = reportFor({ ...result, bytesFetched: opened.bytesFetched }, {
-          ...(opened.thread ? { engine: { thread: opened.thread, ...(opened.threadReason ? { reason: opened.threadReason } : {}) } } : {}),
-          times: { ...opened.times, total: performance.now() - started },
-        });
-        return new this(route, withFreeDimensions(opened.signature, policy.freeDimensions), report);
+        const report = reportFor(result, { total: performance.now() - started });
+        return new this(route, withFreeDimensions(result.signature, policy.freeDimensions), report);
       } catch (error) {
         await route.close();
         throw error;
@@ -94,8 +90,8 @@ export function sessionOn(platform) {
 
     /** Where the model runs and why; `lastRun` is the report of the latest run. */
     get report() {
-      const { source, backend, reason, attempts } = this.#lastRun ?? this.#created;
-      return Object.freeze({ ...this.#created, source, backend, reason, attempts, lastRun: this.#lastRun });
+      const { bytesFetched, times } = this.#created;
+      return Object.freeze({ ...(this.#lastRun ?? this.#created), bytesFetched, times, lastRun: this.#lastRun });
     }
 
     async run(feeds, second, third) {
@@ -110,7 +106,7 @@ export function sessionOn(platform) {
         const started = performance.now();
         const result = await this.#route.run(tensors, fetches, signal);
         const times = { queue: started - asked, total: performance.now() - started };
-        return { result, report: reportFor(result, { times }) };
+        return { result, report: reportFor(result, times) };
       });
       this.#tail = turn.catch(() => {});
       const { result, report } = await abortable(turn, signal);

@@ -13,6 +13,10 @@ import { download } from '../download.js';
 /** Part of its present size by which the memory must still be able to grow for a trap not to be a lack of memory. */
 const PROBE = 1 / 4;
 const PAGE = 65536;
+/** The first line of a panic: where it was, with the paths of the machine that built the engine. */
+const PANIC = /^panicked at (?:.*[\\/])?(?<file>[^\\/\n]+):\d+:\d+:\n/;
+/** How Rust, tract and the hosts say that there is no memory left. */
+const NO_MEMORY = /out of memory|fail\w* to allocate|allocation (?:of .*)?failed/i;
 
 export class EngineCore {
   #binding;
@@ -111,9 +115,8 @@ export class EngineCore {
   }
 
   #crashError(doing, error) {
-    const text = error instanceof Error ? error.message : String(error);
-    const said = /alloc|out of memory/i.test(text);
-    if (said || this.#exhausted()) {
+    const text = (error instanceof Error ? error.message : String(error)).replace(PANIC, '$<file>: ');
+    if (NO_MEMORY.test(text) || this.#exhausted()) {
       return new NearsideError('OUT_OF_MEMORY', `the engine ran out of memory while ${doing}: ${text}`, { fatal: true }, error);
     }
     return new NearsideError('ENGINE_CRASHED', `the engine stopped while ${doing}: ${text}`, { fatal: true }, error);

@@ -70,6 +70,7 @@ test('fallback: only the budget decides between device, edge and cloud; the answ
     assert.equal(report.reason.code, code);
     assert.deepEqual(codes(report.attempts), attempts);
     assert.equal(session.report.source, source);
+    assert.equal(session.report.engine?.thread, source === 'on_device' ? 'inline' : undefined);
     assert.equal(report.backend, { on_device: 'wasm-simd128', in_edge: 'edge-test', in_cloud: 'cloud-test' }[source]);
     assert.deepEqual(methods(files), source === 'on_device' ? [`HEAD ${URL_PATH}`, `GET ${URL_PATH}`] : [`HEAD ${URL_PATH}`]);
     assert.equal(session.report.bytesFetched, source === 'on_device' ? bytes.length : 0);
