@@ -159,6 +159,26 @@ test('page: what goes wrong on the way is named with its address', async () => {
   });
 });
 
+test('page: a broken download is resumed, and the model is whole', async () => {
+  const model = await readFile(digitsPath);
+  const asked = [];
+  const flaky = (request, response) => {
+    if (request.url !== '/flaky.onnx') return false;
+    const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    asked.push(from);
+    const headers = { ETag: '"1"', 'Accept-Ranges': 'bytes', 'Content-Type': 'application/octet-stream', 'Content-Length': model.length - from };
+    if (from) response.writeHead(206, { ...headers, 'Content-Range': `bytes ${from}-${model.length - 1}/${model.length}` }).end(model.subarray(from));
+    else response.writeHead(200, headers).write(model.subarray(0, 50_000), () => setTimeout(() => response.destroy(), 100));
+    return true;
+  };
+  await onPage({ intercept: flaky, allow: [/ERR_CONTENT_LENGTH_MISMATCH|ERR_INCOMPLETE_CHUNKED/] }, async (tab) => {
+    const answer = await runOnce(tab, '/flaky.onnx');
+    digit(answer);
+    assert.equal(answer.created.bytesFetched, model.length);
+    assert.deepEqual(asked, [0, 50_000]);
+  });
+});
+
 test('page: an aborted download ends at once', async () => {
   const slow = (request, response) => {
     if (request.url !== '/slow.onnx') return false;
