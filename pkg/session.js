@@ -52,12 +52,14 @@ export function sessionOn(platform) {
         modelBytes: source.bytes?.byteLength,
         engineMissing: platform.missing(),
       });
+      const opening = route.open(policy.signal);
       try {
-        const result = await route.open(policy.signal);
+        const result = await abortable(opening, policy.signal);
         const report = reportFor(result, { total: performance.now() - started });
         return new this(route, withFreeDimensions(result.signature, policy.freeDimensions), report);
       } catch (error) {
-        await route.close();
+        // Not waited for: who aborts does not want to wait until the engine has compiled.
+        opening.catch(() => {}).then(() => route.close()).catch(() => {});
         throw error;
       }
     }
@@ -69,7 +71,7 @@ export function sessionOn(platform) {
       const policy = readPolicy(source, options);
       const why = platform.missing();
       if (why) throw new NearsideError('ENGINE_FAILED', why);
-      return new DeviceModel(platform, source, policy).inspect(policy.signal);
+      return abortable(new DeviceModel(platform, source, policy).inspect(policy.signal), policy.signal);
     }
 
     get inputNames() {

@@ -256,6 +256,13 @@ test('create: unknown options are named once on the console', async (context) =>
   ]);
 });
 
+test('create: aborted while the model is loaded', async () => {
+  const controller = new AbortController();
+  const onProgress = ({ status }) => status === 'done' && controller.abort();
+  await assert.rejects(InferenceSession.create(digitsPath, { nearside: { signal: controller.signal, onProgress } }), refused('ABORTED'));
+  await assert.rejects(InferenceSession.inspect(digitsPath, { nearside: { signal: AbortSignal.abort() } }), refused('ABORTED'));
+});
+
 test('create: aborted while the model arrives', async () => {
   const server = await serve((request, response) => {
     response.writeHead(200, { 'Content-Length': bytes.length });
