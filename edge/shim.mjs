@@ -9,20 +9,15 @@ const MARK = 'x-nearside-crashed';
 const KEEP_BYTES = 16 * 2 ** 20;
 
 const CRASHED = Symbol('crashed');
+const newInstance = () => ({ dead: undefined, waiting: new Set() });
 let instance = newInstance();
-function newInstance() {
-  const made = { dead: undefined };
-  made.death = new Promise((resolve) => {
-    made.die = (why) => {
-      made.dead ??= why;
-      resolve(CRASHED);
-    };
-  });
-  return made;
-}
 
 /** Called by the engine as it dies: every request that it held has lost it. */
-globalThis.nearsideCrashed = (why) => instance.die(why);
+globalThis.nearsideCrashed = (why) => died(instance, why);
+function died(one, why) {
+  one.dead ??= why;
+  for (const tell of one.waiting) tell(CRASHED);
+}
 
 /** The engine's answer, or CRASHED; `by` is the instance that had the request. */
 async function ask(request, env, context) {
@@ -31,12 +26,18 @@ async function ask(request, env, context) {
     engine.__wbg_reset_state();
   }
   const by = instance;
+  // A promise of this request's own: the runtime lets no request wait for another's.
+  let tell;
+  const death = new Promise((resolve) => { tell = resolve; });
+  by.waiting.add(tell);
   try {
-    return { by, answer: await Promise.race([engine.fetch(request, env, context), by.death]) };
+    return { by, answer: await Promise.race([engine.fetch(request, env, context), death]) };
   } catch (error) {
     if (!by.dead && !(error instanceof WebAssembly.RuntimeError)) throw error;
-    by.die('panic');
+    died(by, 'panic');
     return { by, answer: CRASHED };
+  } finally {
+    by.waiting.delete(tell);
   }
 }
 

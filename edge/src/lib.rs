@@ -13,8 +13,8 @@ mod host;
 mod http;
 
 use bytes::Bytes;
+use nearside::Result;
 use nearside::protocol::{LENGTH_HEADER, Reply, Route, answer};
-use nearside::{Error, ErrorKind, Result};
 use worker::{Context, Env, Method, Request, Response, event};
 
 use crate::config::Config;
@@ -39,7 +39,10 @@ async fn respond(request: Request, env: &Env, config: &Config) -> Result<Respons
     let method = request.method();
     let path = http::path(&request)?;
     if method == Method::Options {
-        return http::respond(preflight(&request, &path, config));
+        let origin = http::header(&request, "origin");
+        let wanted = http::header(&request, "access-control-request-headers");
+        let (origin, wanted) = (origin.as_deref(), wanted.as_deref());
+        return http::respond(Reply::preflight(&path, &config.cors, origin, wanted));
     }
     let is_file = path != "/v2" && !path.starts_with("/v2/");
     if let (true, Method::Get | Method::Head, Ok(assets)) =
@@ -49,7 +52,7 @@ async fn respond(request: Request, env: &Env, config: &Config) -> Result<Respons
     }
     let route = match Route::parse(method.as_ref(), &path) {
         Ok(route) => route,
-        Err(error) => return http::respond(refusal(&path, &error)),
+        Err(error) => return http::respond(Reply::no_route(&path, &error)),
     };
     let cloud = Cloud::of(config, &request);
     if let Some(error) = crash::of(&request) {
@@ -83,21 +86,4 @@ async fn answer_or_forward(
         Ok(reply) => http::respond(reply),
         Err(error) => cloud.instead_if_elsewhere(request, Some(&body), error).await,
     }
-}
-
-fn preflight(request: &Request, path: &str, config: &Config) -> Reply {
-    let origin = http::header(request, "origin");
-    let wanted = http::header(request, "access-control-request-headers");
-    let mut headers = config.cors.preflight(origin.as_deref(), wanted.as_deref());
-    let allow = Route::of_path(path).map_or("GET, HEAD, OPTIONS", |r| r.allow());
-    headers.push(("allow", allow.to_owned()));
-    Reply { status: 204, headers, body: vec![] }
-}
-
-fn refusal(path: &str, error: &Error) -> Reply {
-    let mut reply = Reply::error(error);
-    if let (ErrorKind::MethodNotAllowed, Ok(route)) = (error.kind(), Route::of_path(path)) {
-        reply.headers.push(("allow", route.allow().to_owned()));
-    }
-    reply
 }

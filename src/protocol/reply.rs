@@ -5,7 +5,8 @@
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
-use crate::protocol::cors::HeaderList;
+use crate::protocol::cors::{Cors, HeaderList};
+use crate::protocol::route::Route;
 
 /// Status, headers (lower-case names) and body.
 #[derive(Clone, Debug)]
@@ -19,11 +20,6 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// 200 and no body.
-    pub fn empty() -> Self {
-        Self { status: 200, headers: vec![], body: vec![] }
-    }
-
     /// A value as JSON.
     pub fn json(status: u16, value: &impl Serialize) -> Self {
         // Values of ours have string keys and cannot fail to serialise.
@@ -43,6 +39,23 @@ impl Reply {
             reply.headers.push(("retry-after", "1".to_owned()));
         }
         reply
+    }
+
+    /// The answer to a request that has no route.
+    pub fn no_route(path: &str, error: &Error) -> Self {
+        let mut reply = Self::error(error);
+        if let (ErrorKind::MethodNotAllowed, Ok(route)) = (error.kind(), Route::of_path(path)) {
+            reply.headers.push(("allow", route.allow().to_owned()));
+        }
+        reply
+    }
+
+    /// The answer to `OPTIONS`: what a page of `origin` may send to `path`.
+    pub fn preflight(path: &str, cors: &Cors, origin: Option<&str>, wanted: Option<&str>) -> Self {
+        let allow = Route::of_path(path).map_or("GET, HEAD, OPTIONS", |r| r.allow());
+        let mut headers = cors.preflight(origin, wanted);
+        headers.push(("allow", allow.to_owned()));
+        Self { status: 204, headers, body: vec![] }
     }
 
     /// The same with more headers; one of the same name is replaced.

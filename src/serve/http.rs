@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -94,14 +93,18 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let (label, model, reply) = match (parts.method.as_str(), path) {
-        ("OPTIONS", _) => ("preflight", None, preflight(&app, &parts)),
+        ("OPTIONS", _) => {
+            let wanted = text(&parts.headers, "access-control-request-headers");
+            let origin = text(&parts.headers, "origin");
+            ("preflight", None, Reply::preflight(path, &app.cors, origin, wanted))
+        }
         ("GET", "/metrics") => ("metrics", None, metrics(&app)),
         (method, _) => match Route::parse(method, path) {
             Ok(route) => {
                 let reply = limited(&app, &route, &parts.headers, body).await;
                 (label(&route), route.model().map(|m| m.name.clone()), reply)
             }
-            Err(error) => ("none", None, refusal(path, &error)),
+            Err(error) => ("none", None, Reply::no_route(path, &error)),
         },
     };
     let reply = reply.with_headers(app.cors.headers(text(&parts.headers, "origin")));
@@ -128,26 +131,9 @@ fn label(route: &Route) -> &'static str {
     }
 }
 
-fn preflight(app: &App, parts: &Parts) -> Reply {
-    let origin = text(&parts.headers, "origin");
-    let wanted = text(&parts.headers, "access-control-request-headers");
-    let allow = Route::of_path(parts.uri.path()).map_or("GET, HEAD, OPTIONS", |r| r.allow());
-    let mut headers = app.cors.preflight(origin, wanted);
-    headers.push(("allow", allow.to_owned()));
-    Reply { status: 204, headers, body: vec![] }
-}
-
 fn metrics(app: &App) -> Reply {
     let headers = vec![("content-type", "text/plain; version=0.0.4".to_owned())];
     Reply { status: 200, headers, body: app.metrics.text().into_bytes() }
-}
-
-fn refusal(path: &str, error: &Error) -> Reply {
-    let mut reply = Reply::error(error);
-    if let (ErrorKind::MethodNotAllowed, Ok(route)) = (error.kind(), Route::of_path(path)) {
-        reply.headers.push(("allow", route.allow().to_owned()));
-    }
-    reply
 }
 
 /// The answer, within the time limit.
