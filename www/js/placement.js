@@ -16,7 +16,9 @@ const ICONS = {
   in_cloud: 'M7 18.500h10a4 4 0 0 0 .6-7.950a5.500 5.500 0 0 0-10.700-1.300A4.650 4.650 0 0 0 7 18.500z',
 };
 /** What the parts of a report's times are, in the order in which they are shown. */
-const TIMES = { run: 'run', total: 'round trip', plan: 'plan', queue: 'queue', engine: 'engine start', download: 'download', load: 'model load', ready: 'ready after' };
+const TIMES = {
+  run: 'run', total: 'round trip', request: 'request', metadata: 'metadata', plan: 'plan', queue: 'queue', engine: 'engine start', download: 'download', load: 'model load', ready: 'ready after',
+};
 const rank = (key) => (Object.keys(TIMES).indexOf(key) + 1) || 99;
 
 /** Slider positions: eight to a factor of ten, from 10 kB to 100 MB, then no limit. */
@@ -120,7 +122,8 @@ export class PlacementPanel {
     facts(p.facts, [
       ['source', report.source], ['backend', report.backend], ['reason', report.reason.code],
       ['thread', report.source === 'on_device' ? (opened ?? report).engine?.thread : undefined],
-      ['model fetched', bytes(opened?.bytesFetched || report.bytesFetched || 0)], ['input sent', bytes(report.bytesSent)],
+      report.source === 'on_device' ? ['model fetched', bytes(opened?.bytesFetched || report.bytesFetched || 0)] : ['answer fetched', bytes(report.bytesFetched)],
+      ['input sent', bytes(report.bytesSent)],
       ...Object.entries(times).sort(([a], [b]) => rank(a) - rank(b)).filter(([, ms]) => ms >= 0.0005).map(([key, ms]) => [TIMES[key] ?? key, millis(ms)]),
     ]);
   }
