@@ -33,6 +33,9 @@ pub enum ErrorKind {
     InvalidModel,
     /// The model needs operators that the engine lacks; all of them are listed.
     UnsupportedOperator(Vec<UnsupportedOperator>),
+    /// The engine has the operators, but finds no plan for these inputs: their sizes contradict the
+    /// graph, or the graph has a form that the engine cannot handle.
+    CannotPlan,
     /// The model or a tensor has an element type that the engine lacks.
     UnsupportedType,
     /// An input is missing, unknown, given twice or has a bad value.
@@ -84,6 +87,7 @@ impl ErrorKind {
         match self {
             Self::InvalidModel => row("INVALID_MODEL", 400, 2),
             Self::UnsupportedOperator(_) => row("UNSUPPORTED_OPERATOR", 400, 2),
+            Self::CannotPlan => row("CANNOT_PLAN", 400, 3),
             Self::UnsupportedType => row("UNSUPPORTED_TYPE", 400, 2),
             Self::InvalidInput => row("INVALID_INPUT", 400, 3),
             Self::ShapeMismatch => row("SHAPE_MISMATCH", 400, 3),
@@ -204,6 +208,7 @@ mod tests {
         let kinds = [
             ErrorKind::InvalidModel,
             ErrorKind::UnsupportedOperator(vec![]),
+            ErrorKind::CannotPlan,
             ErrorKind::UnsupportedType,
             ErrorKind::InvalidInput,
             ErrorKind::ShapeMismatch,

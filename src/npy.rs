@@ -180,10 +180,11 @@ fn split(bytes: &[u8]) -> Result<(NpyHeader, &[u8])> {
         return Err(invalid("the array's header is not one that NumPy writes"));
     }
     // npyz multiplies the dimensions unchecked, so the guard; the shape is checked afterwards.
-    let header = crate::guard::guarded("reading an array's header", || {
-        NpyHeader::from_reader(head)
-            .map_err(|e| invalid("the array's header cannot be read").with_source(e))
-    })?;
+    let header =
+        crate::guard::guarded(ErrorKind::InvalidInput, "reading an array's header", || {
+            NpyHeader::from_reader(head)
+                .map_err(|e| invalid("the array's header cannot be read").with_source(e))
+        })?;
     Ok((header, data))
 }
 

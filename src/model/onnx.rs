@@ -24,7 +24,7 @@ impl Model {
         validate::validate(&proto)?;
         inspection.require_supported()?;
         rewrite::rewrite(&mut proto);
-        let graph = guarded("importing the model", || {
+        let graph = guarded(ErrorKind::InvalidModel, "importing the model", || {
             ops::importer().model_for_proto_model(&proto).map_err(|e| import_error(&proto, e))
         })?;
         Ok(Self { inspection, graph })

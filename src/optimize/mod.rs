@@ -3,6 +3,7 @@
 //! In: a graph with concrete shapes, as imported. Out: an equivalent graph that the engine runs
 //! better. Each pass is one file and one row.
 
+mod bounds;
 mod precision;
 
 use tract_onnx::prelude::{TractResult, TypedModel};
@@ -10,7 +11,8 @@ use tract_onnx::prelude::{TractResult, TypedModel};
 type Pass = fn(TypedModel) -> TractResult<TypedModel>;
 
 /// The passes in the order in which they run.
-const PASSES: &[(&str, Pass)] = &[("half_to_single", precision::half_to_single)];
+const PASSES: &[(&str, Pass)] =
+    &[("half_to_single", precision::half_to_single), ("check_indices", bounds::check_indices)];
 
 /// Runs all passes.
 pub(crate) fn rewrite(model: TypedModel) -> TractResult<TypedModel> {

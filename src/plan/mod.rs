@@ -31,7 +31,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Plans `model` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors.
     pub(crate) fn build(model: &Model, key: &PlanKey, max_bytes: u64) -> Result<Self> {
-        guarded("planning the model", || {
+        guarded(ErrorKind::CannotPlan, "planning the model", || {
             let runnable = specialise(model, key)
                 .and_then(|typed| {
                     check_size(&typed, max_bytes)?;
@@ -45,9 +45,10 @@ impl Plan {
 
     /// Runs with the inputs in the signature's order; gives all outputs in the signature's order.
     pub(crate) fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        guarded("running the model", || {
+        guarded(ErrorKind::Internal, "running the model", || {
             let failed = |e: TractError| {
-                Error::new(ErrorKind::Internal, "the model failed while running").with_source(e)
+                Error::new(ErrorKind::InvalidInput, "the model fails on these inputs")
+                    .with_source(e)
             };
             let plan = self.runnable.model();
             let mut feeds: TVec<TValue> = tvec!();
@@ -138,7 +139,7 @@ fn plan_error(key: &PlanKey, error: TractError) -> Error {
     }
     let shapes: Vec<_> = key.inputs.iter().map(|i| format!("{:?}", i.shape)).collect();
     Error::new(
-        ErrorKind::UnsupportedOperator(vec![]),
+        ErrorKind::CannotPlan,
         format!("the engine cannot plan this model for inputs of shape {}", shapes.join(", ")),
     )
     .with_source(error)

@@ -101,7 +101,7 @@ async function runSequence(engine, row) {
 }
 
 /** Codes that say honestly that an engine or a place cannot run a model. */
-const REFUSALS = ['UNSUPPORTED_OPERATOR', 'UNSUPPORTED_TYPE', 'REMOTE_ERROR', 'NO_PLACE'];
+const REFUSALS = ['UNSUPPORTED_OPERATOR', 'CANNOT_PLAN', 'UNSUPPORTED_TYPE', 'REMOTE_ERROR', 'NO_PLACE'];
 
 async function mustFail(open, row, [kind, why]) {
   let engine;

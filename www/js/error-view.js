@@ -7,6 +7,7 @@ import { el, table } from './ui.js';
 
 const TITLES = {
   INVALID_MODEL: 'This is not a usable model', UNSUPPORTED_OPERATOR: 'The model needs operators that the engine lacks',
+  CANNOT_PLAN: 'The engine finds no way to run the model for inputs of these sizes',
   UNSUPPORTED_TYPE: 'The model uses a type that is not supported', INVALID_INPUT: 'An input is not right',
   SHAPE_MISMATCH: 'An input has the wrong dimensions', TYPE_MISMATCH: 'An input has the wrong type',
   MODEL_NOT_FOUND: 'The server does not have this model', TOO_LARGE: 'Too large for the server', OUT_OF_MEMORY: 'Not enough memory',
