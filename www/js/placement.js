@@ -110,7 +110,7 @@ export class PlacementPanel {
     p.error.replaceChildren();
     for (const [place, node] of Object.entries(p.stops)) {
       const attempt = report.attempts.find((row) => row.place === place && place !== report.source);
-      this.#state(node, place === report.source ? 'here' : attempt ? 'out' : 'idle', place === report.source ? 'ran here' : attempt ? short(attempt.code) : '');
+      this.#state(node, place === report.source ? 'here' : attempt ? 'out' : 'idle', place === report.source ? (opened ? 'ran here' : 'ready') : attempt ? short(attempt.code) : '');
     }
     const did = opened ? 'It ran' : 'Ready';
     this.#say(report.reason.code === 'PREFERRED'
