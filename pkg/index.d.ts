@@ -133,6 +133,9 @@ export type Source = 'on_device' | 'in_edge' | 'in_cloud';
 /** A server of the Open Inference Protocol v2: the part of its address before `/v2`, and headers for it alone. */
 export type RemoteConfig = string | URL | { readonly url: string; readonly headers?: Readonly<Record<string, string>> };
 
+/** The edge, and the largest model file in bytes that it is asked to run. */
+export type EdgeConfig = string | URL | { readonly url: string; readonly headers?: Readonly<Record<string, string>>; readonly maxModelBytes?: number };
+
 /** What happens while a model is fetched; the shape of transformers.js' progress events. */
 export interface ProgressEvent {
   readonly status: 'initiate' | 'download' | 'progress' | 'done' | 'ready';
@@ -151,8 +154,8 @@ export interface ProgressEvent {
 export interface NearsideOptions {
   /** Default: `prefer_on_device`. With `only_on_device` nothing but the model's own address is ever asked. */
   readonly mode?: Mode;
-  /** The edge: nearside's Worker, say. */
-  readonly edge?: RemoteConfig;
+  /** The edge: nearside's Worker, say. It is asked only for models of at most `maxModelBytes`, where that is given. */
+  readonly edge?: EdgeConfig;
   /** The cloud: `nearside serve`, Triton, KServe, OpenVINO Model Server. */
   readonly cloud?: RemoteConfig;
   /** The model's name there. Default, from the address: `…/<name>/<version>/model.onnx` or `…/<name>.onnx`. */

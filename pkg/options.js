@@ -76,15 +76,11 @@ export function readPolicy(source, options) {
   warnUnknown('options.nearside', own, NEARSIDE_OPTIONS);
   const mode = own.mode ?? 'prefer_on_device';
   if (!Object.hasOwn(MODES, mode)) bad(`Unknown mode '${String(mode)}'; the modes are ${Object.keys(MODES).join(', ')}.`);
-  for (const limit of ['maxModelBytes', 'maxMemory', 'timeout']) {
-    if (own[limit] !== undefined && !(typeof own[limit] === 'number' && own[limit] >= 0)) {
-      bad(`'${limit}' must be a number of at least 0, got ${String(own[limit])}.`);
-    }
-  }
+  for (const limit of ['maxModelBytes', 'maxMemory', 'timeout']) checkLimit(limit, own[limit]);
   if (own.onProgress !== undefined && typeof own.onProgress !== 'function') bad("'onProgress' must be a function.");
   return {
     mode,
-    edge: readRemote('edge', own.edge, own.headers),
+    edge: readEdge(own.edge, own.headers),
     cloud: readRemote('cloud', own.cloud, own.headers),
     model: readModel(own.model, source),
     maxModelBytes: own.maxModelBytes,
@@ -118,6 +114,17 @@ export function readRunOptions(options) {
 function readSignal(signal) {
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') bad("'signal' must be an AbortSignal.");
   return signal;
+}
+
+function checkLimit(name, value) {
+  if (value !== undefined && !(typeof value === 'number' && value >= 0)) bad(`'${name}' must be a number of at least 0, got ${String(value)}.`);
+}
+
+/** The edge has a budget of its own: it is a small machine too. */
+function readEdge(value, headers) {
+  const remote = readRemote('edge', value, headers);
+  checkLimit('edge.maxModelBytes', value?.maxModelBytes);
+  return remote && { ...remote, maxModelBytes: value.maxModelBytes };
 }
 
 /** @returns {{ url: string, headers: Record<string, string> } | undefined} */

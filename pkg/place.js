@@ -16,7 +16,7 @@
  * @property {Attempt[]} [failed] places that were tried
  * @typedef {object} Policy
  * @property {keyof typeof MODES} mode
- * @property {unknown} [edge] configured or not
+ * @property {{ maxModelBytes?: number }} [edge] configured or not, and the largest model that it is asked to run
  * @property {unknown} [cloud] configured or not
  * @property {{ name: string }} [model] the model's name on the edge and the cloud
  * @property {number} [maxModelBytes]
@@ -64,6 +64,8 @@ const RULES = [
     why: (f, p) => `the model needs about ${size(estimateMemory(f.modelBytes))} of memory, maxMemory allows ${size(p.maxMemory)}` },
   { place: 'on_device', code: 'OVER_BUDGET', tried: true, when: (f) => known(f) && estimateMemory(f.modelBytes) > ADDRESS_SPACE,
     why: (f) => `the model needs about ${size(estimateMemory(f.modelBytes))} of memory, WebAssembly has ${size(ADDRESS_SPACE)}` },
+  { place: 'in_edge', code: 'OVER_BUDGET', tried: true, when: (f, p) => known(f) && f.modelBytes > p.edge.maxModelBytes,
+    why: (f, p) => `the model has ${size(f.modelBytes)}, edge.maxModelBytes allows ${size(p.edge.maxModelBytes)}` },
 ];
 
 /** Failures after which the next place is asked. The others would fail everywhere, or the caller wants them. */

@@ -77,8 +77,9 @@ export class Route {
   /** Only a budget makes the size worth a question; without one the download itself finds out. */
   #mustAskSize() {
     const { modelBytes, sizeAsked } = this.#facts;
-    const { maxModelBytes, maxMemory } = this.#policy;
-    return !sizeAsked && modelBytes === undefined && (maxModelBytes !== undefined || maxMemory !== undefined);
+    const { maxModelBytes, maxMemory, edge } = this.#policy;
+    const budgets = [maxModelBytes, maxMemory, edge?.maxModelBytes];
+    return !sizeAsked && modelBytes === undefined && budgets.some((budget) => budget !== undefined);
   }
 
   async #open(place, signal) {

@@ -61,6 +61,7 @@ test('fallback: only the budget decides between device, edge and cloud; the answ
     [{ maxModelBytes: bytes.length - 1 }, 'in_edge', 'OVER_BUDGET', ['on_device:OVER_BUDGET']],
     [{ maxMemory: 1e6 }, 'in_edge', 'OVER_BUDGET', ['on_device:OVER_BUDGET']],
     [{ maxModelBytes: 0, edge: undefined }, 'in_cloud', 'OVER_BUDGET', ['on_device:OVER_BUDGET']],
+    [{ maxModelBytes: 0, edge: { url: edge.url, maxModelBytes: 0 } }, 'in_cloud', 'OVER_BUDGET', ['on_device:OVER_BUDGET', 'in_edge:OVER_BUDGET']],
   ];
   for (const [options, source, code, attempts] of rows) {
     files.requests.length = 0;
