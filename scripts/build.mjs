@@ -1,7 +1,7 @@
 // The build: `npm run build [-- native pkg edge] [--no-opt] [--record]`. In: the sources and what set-up installed.
 // Out: the native binary in the cargo target folder, pkg/wasm/ (the npm package's module), edge/build/ (the Worker).
-// The one decision: cargo runs one build after the other (each uses all cores), while wasm-bindgen and wasm-opt of
-// a finished module run beside the next cargo build, because they use one core for minutes.
+// The one decision: cargo runs one build after the other (each uses all cores), while wasm-opt of a
+// finished module runs beside the next cargo build, because it uses one core for minutes.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ const cargo = (args, env) => run('cargo', ['build', ...args], { label: 'cargo', 
 const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
 const sizes = ({ raw, gzip, brotli }) => `${mebibytes(raw)}, gzip ${mebibytes(gzip)}, brotli ${mebibytes(brotli)}`;
 
-async function finishPkg({ optimise }) {
+async function finishPkg({ optimise, bound }) {
   const { did, size } = await publish({
     label: 'pkg',
     input: wasmFile('nearside_web.wasm'),
@@ -28,6 +28,7 @@ async function finishPkg({ optimise }) {
     module: 'nearside_bg.wasm',
     recipe: ['wasm-pack', lockedVersion('wasm-bindgen')],
     optimise,
+    bound,
     // wasm-pack calls cargo again with the same arguments, which finds nothing to do.
     bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
       '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm'], { label: 'wasm-pack', env: wasmEnv() }),
@@ -35,7 +36,7 @@ async function finishPkg({ optimise }) {
   return { did: `${did}, ${sizes(size)}`, size };
 }
 
-async function finishEdge({ optimise }) {
+async function finishEdge({ optimise, bound }) {
   const shim = join(root, 'edge', 'shim.mjs');
   if (!existsSync(shim)) throw new Error('edge/shim.mjs is missing: the Worker has no entry');
   const { did, size } = await publish({
@@ -45,6 +46,7 @@ async function finishEdge({ optimise }) {
     module: 'index_bg.wasm',
     recipe: ['wasm-bindgen', lockedVersion('wasm-bindgen'), readFileSync(shim, 'utf8')],
     optimise,
+    bound,
     async bindgen(out) {
       await run('wasm-bindgen', [wasmFile('edge.wasm'), '--target', 'module', '--out-dir', out, '--out-name', 'index', '--no-typescript',
         '--experimental-reset-state-function', '--force-enable-abort-handler'], { label: 'wasm-bindgen edge' });
@@ -86,14 +88,16 @@ export async function build({ only = [], optimise = true, recordSize = false } =
       const crates = lines.filter((line) => line.trim().startsWith('Compiling')).length;
       return crates === 0 ? 'unchanged' : `${crates} crates`;
     });
-    // Failures wait for their turn below, so that the next cargo build is not cut off half-way.
-    if (finish) {
+    if (!finish) continue;
+    // wasm-pack asks cargo too, and would wait for the lock until the next build is done.
+    await new Promise((bound) => {
+      // Failures wait for their turn below, so that the next cargo build is not cut off half-way.
       finishing.push(step(`${name}, module`, async () => {
-        const done = await finish({ optimise });
+        const done = await finish({ optimise, bound });
         size[name] = done.size;
         return done.did;
-      }).then(() => undefined, (error) => error));
-    }
+      }).then(() => undefined, (error) => error).finally(bound));
+    });
   }
   const failed = (await Promise.all(finishing)).find(Boolean);
   if (failed) throw failed;

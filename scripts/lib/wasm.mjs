@@ -43,9 +43,10 @@ export function measure(file) {
 
 /**
  * Makes `folder` from `input` unless it was made from the same input in the same way.
- * `bindgen(temporary)` fills a temporary folder, `module` is the wasm in it, `recipe` is what else decides the result.
+ * `bindgen(temporary)` fills a temporary folder, `module` is the wasm in it, `recipe` is what else decides the result;
+ * `bound()` is called when cargo is no longer needed.
  */
-export async function publish({ input, folder, module, recipe, optimise, label, bindgen }) {
+export async function publish({ input, folder, module, recipe, optimise, label, bindgen, bound }) {
   const stampFile = join(folder, '.stamp.json');
   const key = sha256(readFileSync(input), JSON.stringify(recipe), String(optimise));
   const stamp = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {};
@@ -56,6 +57,7 @@ export async function publish({ input, folder, module, recipe, optimise, label, 
   mkdirSync(temporary, { recursive: true });
   try {
     await bindgen(temporary);
+    bound();
     if (optimise) await wasmOpt(join(temporary, module), label);
     const size = measure(join(temporary, module));
     writeFileSync(join(temporary, '.stamp.json'), JSON.stringify({ key, size }));
