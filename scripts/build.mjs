@@ -47,6 +47,8 @@ async function finishEdge({ optimise, bound }) {
     recipe: ['wasm-bindgen', lockedVersion('wasm-bindgen'), readFileSync(shim, 'utf8')],
     optimise,
     bound,
+    // wasm-bindgen's abort handler catches what the runtime throws.
+    features: ['exception-handling'],
     async bindgen(out) {
       await run('wasm-bindgen', [wasmFile('edge.wasm'), '--target', 'module', '--out-dir', out, '--out-name', 'index', '--no-typescript',
         '--experimental-reset-state-function', '--force-enable-abort-handler'], { label: 'wasm-bindgen edge' });

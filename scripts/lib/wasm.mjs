@@ -12,21 +12,22 @@ import { run } from './run.mjs';
 
 // By name: `--all-features` writes an import encoding that no engine reads.
 const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
-const FLAGS = ['-Os', ...FEATURES.map((name) => `--enable-${name}`)];
+const flags = (more) => ['-Os', ...[...FEATURES, ...more].map((name) => `--enable-${name}`)];
 const require = createRequire(join(root, 'package.json'));
 
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex');
 
-/** Optimises `file` in place. */
-export async function wasmOpt(file, label) {
+/** Optimises `file` in place; `features` are those that this module has beside the usual ones. */
+export async function wasmOpt(file, label, features = []) {
+  const chosen = flags(features);
   // Debian's wasm-opt is too old for the tables that wasm-bindgen writes; npm's is pinned by package-lock.json.
   const manifest = require.resolve('binaryen/package.json');
   const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
-  const kept = join(cache, 'wasm-opt', `${sha256(readFileSync(file), version, ...FLAGS)}.wasm`);
+  const kept = join(cache, 'wasm-opt', `${sha256(readFileSync(file), version, ...chosen)}.wasm`);
   if (!existsSync(kept)) {
     mkdirSync(dirname(kept), { recursive: true });
     const part = `${kept}.${process.pid}`;
-    await run(process.execPath, [join(dirname(manifest), 'bin', 'wasm-opt'), file, '-o', part, ...FLAGS], { label: `wasm-opt ${label}` });
+    await run(process.execPath, [join(dirname(manifest), 'bin', 'wasm-opt'), file, '-o', part, ...chosen], { label: `wasm-opt ${label}` });
     renameSync(part, kept);
   }
   copyFileSync(kept, file);
@@ -46,7 +47,7 @@ export function measure(file) {
  * `bindgen(temporary)` fills a temporary folder, `module` is the wasm in it, `recipe` is what else decides the result;
  * `bound()` is called when cargo is no longer needed.
  */
-export async function publish({ input, folder, module, recipe, optimise, label, bindgen, bound }) {
+export async function publish({ input, folder, module, recipe, optimise, label, bindgen, bound, features }) {
   const stampFile = join(folder, '.stamp.json');
   const key = sha256(readFileSync(input), JSON.stringify(recipe), String(optimise));
   const stamp = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {};
@@ -58,7 +59,7 @@ export async function publish({ input, folder, module, recipe, optimise, label, 
   try {
     await bindgen(temporary);
     bound();
-    if (optimise) await wasmOpt(join(temporary, module), label);
+    if (optimise) await wasmOpt(join(temporary, module), label, features);
     const size = measure(join(temporary, module));
     writeFileSync(join(temporary, '.stamp.json'), JSON.stringify({ key, size }));
     rmSync(folder, { recursive: true, force: true });

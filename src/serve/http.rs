@@ -25,8 +25,8 @@ use crate::serve::gate::Gate;
 use crate::serve::metrics::Metrics;
 use crate::serve::store::Store;
 
-/// How long, and for how many bytes, a sender of too large a body is listened to: a client that still
-/// writes when the connection closes sees a broken pipe, not the answer.
+/// How long, and for how many bytes, the sender of a body that nobody wants any more is listened to: a
+/// client that still writes when the connection closes sees a broken pipe, not the answer.
 const LISTEN_ON: (Duration, usize) = (Duration::from_secs(5), 64 << 20);
 
 pub(crate) struct App {
@@ -137,7 +137,7 @@ fn metrics(app: &App) -> Reply {
 }
 
 /// The answer, within the time limit.
-async fn limited(app: &App, route: &Route, headers: &HeaderMap, body: Body) -> Reply {
+async fn limited(app: &App, route: &Route, headers: &HeaderMap, mut body: Body) -> Reply {
     let work = async {
         // The place is kept until the answer is there.
         let _place = match route {
@@ -149,51 +149,56 @@ async fn limited(app: &App, route: &Route, headers: &HeaderMap, body: Body) -> R
             | Route::Metadata(_)
             | Route::ModelReady(_) => None,
         };
-        let body = read_body(headers, body, app.body_limit).await?;
-        answer(app, route, text(headers, LENGTH_HEADER), body).await
+        let content = read_body(headers, &mut body, app.body_limit).await?;
+        answer(app, route, text(headers, LENGTH_HEADER), content).await
     };
     let done = tokio::time::timeout(app.timeout, work).await.unwrap_or_else(|_| {
         let limit = app.timeout.as_secs_f64();
         Err(Error::new(ErrorKind::Timeout, format!("not done within {limit} s")))
     });
-    done.unwrap_or_else(|error| Reply::error(&error))
+    done.unwrap_or_else(|error| {
+        tokio::spawn(tokio::time::timeout(LISTEN_ON.0, discard(body, LISTEN_ON.1)));
+        Reply::error(&error)
+    })
 }
 
-async fn read_body(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes> {
+async fn read_body(headers: &HeaderMap, body: &mut Body, limit: usize) -> Result<Bytes> {
     if let Some(encoding) = text(headers, "content-encoding") {
         return Err(Error::new(
             ErrorKind::MalformedRequest,
             format!("Content-Encoding {encoding:?} is not understood; gzip and deflate are"),
         ));
     }
+    let too_large =
+        || Error::new(ErrorKind::TooLarge, format!("the body has more than {limit} bytes"));
     let declared = text(headers, "content-length").and_then(|n| n.parse::<u64>().ok());
+    if declared.is_some_and(|n| n > limit as u64) {
+        return Err(too_large());
+    }
     let mut content: Vec<u8> = vec![];
-    let mut too_large = declared.is_some_and(|n| n > limit as u64);
-    while let (false, Some(frame)) = (too_large, body.frame().await) {
+    while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| {
             Error::new(ErrorKind::MalformedRequest, "the body cannot be read").with_source(e)
         })?;
         if let Ok(data) = frame.into_data() {
-            too_large = content.len() + data.len() > limit;
+            if content.len() + data.len() > limit {
+                return Err(too_large());
+            }
             content.extend_from_slice(&data);
         }
     }
-    if !too_large {
-        return Ok(content.into());
-    }
-    drop(content);
-    let _ = tokio::time::timeout(LISTEN_ON.0, async {
-        let mut left = LISTEN_ON.1;
-        while let Some(Ok(frame)) = body.frame().await {
-            let size = frame.data_ref().map_or(0, Bytes::len);
-            if size >= left {
-                break;
-            }
-            left -= size;
+    Ok(content.into())
+}
+
+/// Reads what is left of a body, for nothing.
+async fn discard(mut body: Body, mut limit: usize) {
+    while let Some(Ok(frame)) = body.frame().await {
+        let size = frame.data_ref().map_or(0, Bytes::len);
+        if size >= limit {
+            break;
         }
-    })
-    .await;
-    Err(Error::new(ErrorKind::TooLarge, format!("the body has more than {limit} bytes")))
+        limit -= size;
+    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
