@@ -109,8 +109,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let reply = reply.with_headers(app.cors.headers(text(&parts.headers, "origin")));
     let (status, seconds) = (reply.status, started.elapsed().as_secs_f64());
-    // Only a model that exists gets a row of its own.
-    let model = model.filter(|_| status != 404 && status != 413).unwrap_or_default();
+    let model = model.filter(|name| app.store.knows(name)).unwrap_or_default();
     app.metrics.count(&model, label, status, seconds);
     tracing::info!(
         method = %parts.method, path, status, bytes = reply.body.len(),

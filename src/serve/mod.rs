@@ -5,6 +5,7 @@
 
 mod gate;
 mod http;
+mod listen;
 mod metrics;
 mod scan;
 mod store;
@@ -14,13 +15,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Cors;
 use crate::serve::http::App;
+use crate::serve::listen::listen;
 
 /// What `nearside serve` can be told.
 #[derive(Clone, Debug)]
@@ -100,7 +101,7 @@ async fn serve(options: ServeOptions) -> Result<()> {
     if options.preload {
         app.store.preload().await?;
     }
-    let (stop, stopped) = watch::channel(());
+    let (stop, mut stopped) = watch::channel(());
     tokio::spawn(async move {
         signal().await;
         tracing::info!("stopping: requests in flight finish");
@@ -112,20 +113,8 @@ async fn serve(options: ServeOptions) -> Result<()> {
     let mut stdout = std::io::stdout();
     // Nobody may be reading; that is no reason not to serve.
     let _ = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
-    let listener = listener.tap_io(|stream| {
-        // An answer is one or two small writes; waiting to fill a packet only delays it.
-        let _ = stream.set_nodelay(true);
-    });
-    let until =
-        |mut stopped: watch::Receiver<()>| async move { while stopped.changed().await.is_ok() {} };
-    let server =
-        axum::serve(listener, http::router(app)).with_graceful_shutdown(until(stopped.clone()));
-    tokio::select! {
-        done = server => done.map_err(|e| io_error("the server failed", e))?,
-        () = async { until(stopped).await; tokio::time::sleep(options.drain).await } => {
-            tracing::warn!("requests were still running when the drain time was over");
-        }
-    }
+    let until = async move { while stopped.changed().await.is_ok() {} };
+    listen(listener, http::router(app), until, options.drain).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -56,6 +56,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a model of this name was found before; callers ask for all sorts of names.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        lock(&self.slots).iter().any(|(id, _)| id.name == name)
+    }
+
     pub(crate) async fn index(&self) -> Result<Vec<IndexEntry>> {
         let models = self.scan(scan::all).await?;
         let slots = lock(&self.slots);

@@ -51,6 +51,22 @@ test('bodies over the limit get 413, declared or not, and the server goes on', a
   });
 });
 
+test('what is no HTTP, and heads that do not end, leave the server alone', async () => {
+  await withCloud([], async (cloud) => {
+    const { hostname, port } = new URL(cloud.url);
+    const say = (bytes) => new Promise((resolve) => {
+      const socket = connect(Number(port), hostname, () => socket.end(bytes));
+      let heard = '';
+      socket.on('data', (part) => { heard += part.toString('latin1'); }).on('error', () => {}).on('close', () => resolve(heard));
+    });
+    const long = `GET /v2 HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(1_000_000)}`;
+    for (const bytes of ['', '\r\n\r\n', Buffer.alloc(1000, 0xff), 'GET / HTTP/9.9\r\n\r\n', long, 'POST /v2/models/digits/infer HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n']) {
+      assert.doesNotMatch(await say(bytes), /^HTTP\/1\.1 (200|500)/);
+    }
+    checkDigit(firstFloats(await digit(cloud)), digits.cases[0]);
+  });
+});
+
 test('a body that never ends is cut off by the time limit', async () => {
   await withCloud(['--timeout', '1'], async (cloud) => {
     const { hostname, port } = new URL(cloud.url);

@@ -156,6 +156,8 @@ test('HEAD has no body, OPTIONS allows pages to call', async () => {
 defineErrorTests('cloud', () => cloud.url);
 
 test('requests are counted by model and status, and unknown names are not', async () => {
+  const odd = await ask(cloud.url, '/v2/models/nothing-odd/infer', { method: 'POST', headers: { 'content-encoding': 'odd' }, body: '' });
+  assert.equal(odd.status, 400);
   const text = (await ask(cloud.url, '/metrics')).body.toString();
   assert.match(text, /nearside_requests_total\{model="digits",route="infer",status="200"\} [1-9]/);
   assert.match(text, /nearside_request_duration_seconds_count\{model="digits",route="infer"\} [1-9]/);
