@@ -16,13 +16,15 @@ after(async () => {
   await stack?.stop();
 });
 
-/** Slider position 4: 31.6 kB, below the digit model and the voice model. */
+/** Slider position 4: 31.6 kB, below the digit model and the voice model; ten times that is above the digit model. */
 const TIGHT = 4;
+/** Slider position 0: 10 kB, ten times that is below the digit model. */
+const TIGHTEST = 0;
 /** What Chromium prints for a request that a tier refused; the page tells it in its panel. */
 const REFUSED = [/Failed to load resource: the server responded with a status of (404|413|502|503)/];
 
 for (const { digit, strokes } of [DRAWINGS.find((row) => row.digit === 2), DRAWINGS.find((row) => row.digit === 7)]) {
-  test(`a ${digit} is read by the device, by the edge when it is over the budget, by the cloud when the edge may not`, async () => {
+  test(`a ${digit} is read by the device, the edge and the cloud, as the budget goes down`, async () => {
     const at = await visit(browser, stack, 'draw');
     const { page, requests } = at;
     const answer = () => page.locator('#digit-answer').textContent();
@@ -42,12 +44,17 @@ for (const { digit, strokes } of [DRAWINGS.find((row) => row.digit === 2), DRAWI
     assert.match(await page.locator('#digit-place').innerText(), /OVER_BUDGET/);
     await at.picture('digits-edge');
 
-    await page.click('#digit-place-edge');
+    await slide(page, '#digit-place-budget', TIGHTEST);
     await ranAt(page, 'digit-place', 'in_cloud');
     assert.equal(await answer(), String(digit));
     await same(onDevice);
     await at.picture('digits-cloud');
 
+    await slide(page, '#digit-place-budget', TIGHT);
+    await ranAt(page, 'digit-place', 'in_edge');
+    await page.click('#digit-place-edge');
+    await ranAt(page, 'digit-place', 'in_cloud');
+    assert.equal(await answer(), String(digit));
     await page.click('#digit-place-cloud');
     await page.locator('#digit-place .error').waitFor();
     assert.equal(await page.locator('#digit-place .error').getAttribute('data-code'), 'OVER_BUDGET');

@@ -7,6 +7,7 @@
  */
 import { bytes, el, millis, facts, settled, table } from './ui.js';
 import { errorView } from './error-view.js';
+import { EDGE_SHARE } from './runner.js';
 
 const PLACES = { on_device: 'Device', in_edge: 'Edge', in_cloud: 'Cloud' };
 const WHERE = { on_device: 'on this device', in_edge: 'at the edge', in_cloud: 'in the cloud' };
@@ -50,6 +51,7 @@ export class PlacementPanel {
       changed();
     } });
     p.budgetValue = el('output', { 'for': p.budget.id });
+    p.edgeBudget = el('p', { class: 'hint' });
     p.mark = el('span', { hidden: true });
     const toggle = (key, label) => el('label', { class: 'switch' }, el('input', {
       type: 'checkbox', role: 'switch', checked: true, id: `${id}-${key}`,
@@ -76,7 +78,7 @@ export class PlacementPanel {
       p.progress, p.why, p.attempts, p.error,
       el('div', { class: 'field budget' },
         el('label', { 'for': p.budget.id }, "Device's budget ", p.budgetValue),
-        p.budget, el('span', { class: 'model-mark' }, p.mark)),
+        p.budget, el('span', { class: 'model-mark' }, p.mark), p.edgeBudget),
       el('fieldset', { class: 'switches' }, el('legend', {}, 'May answer instead'), toggle('edge', 'Edge'), toggle('cloud', 'Cloud')),
       p.compare, p.compareBox, p.facts,
     );
@@ -163,10 +165,11 @@ export class PlacementPanel {
   }
 
   #showBudget() {
-    const { budget, budgetValue } = this.#parts;
+    const { budget, budgetValue, edgeBudget } = this.#parts;
     const words = this.settings.budget === undefined ? 'no limit' : bytes(this.settings.budget);
     budgetValue.textContent = words;
     budget.setAttribute('aria-valuetext', words);
+    edgeBudget.textContent = this.settings.budget === undefined ? '' : `The edge's budget: ${bytes(this.settings.budget * EDGE_SHARE)}`;
   }
 
   #showAllowed() {

@@ -10,12 +10,15 @@ import { InferenceSession, reportOf } from './engine.js';
 const EDGE = new URL('../edge', import.meta.url).href;
 const CLOUD = new URL('../cloud', import.meta.url).href;
 
+/** How many times the device's budget the edge may have: one slider then reaches all three places. */
+export const EDGE_SHARE = 10;
+
 /** What the panel's settings mean to the package. */
 export function placement({ budget, edge, cloud }, more = {}) {
   return {
     mode: 'prefer_on_device',
     maxModelBytes: budget,
-    edge: edge ? EDGE : undefined,
+    edge: edge ? { url: EDGE, maxModelBytes: budget && budget * EDGE_SHARE } : undefined,
     cloud: cloud ? CLOUD : undefined,
     ...more,
   };
