@@ -51,6 +51,7 @@ fn elsewhere(kind: &ErrorKind) -> bool {
             | ErrorKind::TooLarge
             | ErrorKind::UnsupportedOperator(_)
             | ErrorKind::UnsupportedType
+            | ErrorKind::CannotPlan
             | ErrorKind::OutOfMemory
     )
 }
