@@ -1,9 +1,10 @@
 // The Open Inference Protocol on `nearside serve`: every route, every way of writing tensors, every error.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { startCloud } from '../../scripts/lib/stack.mjs';
-import { checkDigit, digits } from '../lib/digits.mjs';
+import { checkDigit, digits, digitsPath } from '../lib/digits.mjs';
 import { ask, defineErrorTests, digitRequest, firstFloats, framed, hangUp, unframed } from '../lib/protocol.mjs';
 import { servedModels } from '../lib/served-models.mjs';
 
@@ -11,7 +12,7 @@ let models;
 let cloud;
 before(async () => {
   models = servedModels();
-  models.put('digits', 10, await import('node:fs').then((fs) => fs.readFileSync(`${models.folder}/digits/1/model.onnx`)));
+  models.put('digits', 10, readFileSync(digitsPath));
   models.put('.hidden', 1, 'not to be seen');
   models.put('unfinished', 'draft', 'not a version');
   cloud = await startCloud({ models: models.folder });

@@ -1,6 +1,7 @@
 // From the Worker to a real `nearside serve`: what does not fit the edge is answered by the cloud, and the answer says so.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { startEdge } from '../../scripts/lib/edge.mjs';
 import { startCloud } from '../../scripts/lib/stack.mjs';
 import { checkDigit, digits } from '../lib/digits.mjs';
@@ -87,7 +88,6 @@ test('a body over the limit of the edge goes to the cloud unread', async () => {
 });
 
 test('a compressed body goes to the cloud, which understands it', async () => {
-  const { gzipSync } = await import('node:zlib');
   await withEdge({}, async (edge) => {
     const { headers, body } = digitRequest(digits.cases[0]);
     const answer = await ask(edge.url, '/v2/models/digits/infer',
