@@ -30,7 +30,10 @@ await main(async () => {
 
 Ctrl-C stops everything.`);
   await new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, resolve);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+      // miniflare's own listener would end the process before the server has finished its requests.
+      process.removeAllListeners(signal).once(signal, resolve);
+    }
   });
   say('\nstopping …');
   await stack.stop();
