@@ -8,6 +8,10 @@
 //! To add an operator: one file, one row in [`OURS`], one case.
 
 mod branch;
+mod lower;
+mod qlinear;
+mod qlinear_product;
+mod quantize;
 
 use std::sync::OnceLock;
 
@@ -21,7 +25,27 @@ use tract_onnx::tract_hir::infer::InferenceOp;
 type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
-const OURS: &[(&str, &str, Builder)] = &[(DEFAULT_DOMAIN, "If", branch::build)];
+const OURS: &[(&str, &str, Builder)] = &[
+    (DEFAULT_DOMAIN, "If", branch::build),
+    (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
+    (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
+    (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
+    (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
+    (MICROSOFT, "QGemm", qlinear_product::gemm),
+    (MICROSOFT, "QLinearAdd", qlinear::add),
+    (MICROSOFT, "QLinearAveragePool", qlinear::average_pool),
+    (MICROSOFT, "QLinearConcat", qlinear::concat),
+    (MICROSOFT, "QLinearConv", qlinear_product::conv),
+    (MICROSOFT, "QLinearGlobalAveragePool", qlinear::global_average_pool),
+    (MICROSOFT, "QLinearLeakyRelu", qlinear::leaky),
+    (MICROSOFT, "QLinearMul", qlinear::mul),
+    (MICROSOFT, "QLinearSigmoid", qlinear::logistic),
+    (MICROSOFT, "QLinearSoftmax", qlinear::softmax),
+    (MICROSOFT, "QLinearWhere", qlinear::r#where),
+];
+
+/// ONNX Runtime's own domain.
+const MICROSOFT: &str = "com.microsoft";
 
 /// The name under which we report ONNX's default domain.
 pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
@@ -29,7 +53,7 @@ pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
 /// Operators of tract's that belong to other domains than the default one.
 const CONTRIB: &[(&str, &[&str])] = &[
     (
-        "com.microsoft",
+        MICROSOFT,
         &[
             "BiasGelu",
             "FastGelu",

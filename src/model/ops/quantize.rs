@@ -1,0 +1,167 @@
+//! Arithmetic of quantised tensors, as ONNX Runtime's CPU kernels do it: integers are exact, scales
+//! are applied in float32, and halves round to even.
+//!
+//! In: integer tensors with scales and zero points, which may be computed. Out: wires. The
+//! importer's own quantised operators round through fixed-point multipliers, which is off by one
+//! now and then; one step off in the first layer is a visible difference in the last.
+
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_hir::internal::*;
+
+use super::lower::Wires;
+
+/// A quantised tensor: integers, scale, zero point (0 where absent).
+#[derive(Clone, Copy)]
+pub(super) struct Quantized {
+    pub(super) values: OutletId,
+    pub(super) scale: OutletId,
+    pub(super) zero: Option<OutletId>,
+}
+
+impl Wires<'_> {
+    /// A scale or zero point that holds one value, as a scalar; others as they are.
+    pub(super) fn parameter(&mut self, x: OutletId) -> TractResult<OutletId> {
+        let one = self.fact(x)?.shape.volume().is_one();
+        let shape = self.shape(x)?;
+        if one { self.reshape(x, 0, shape, tvec!()) } else { Ok(x) }
+    }
+
+    /// A parameter per slice along `axis` of a tensor of rank `rank`, shaped to broadcast.
+    pub(super) fn along(
+        &mut self,
+        x: OutletId,
+        axis: usize,
+        rank: usize,
+    ) -> TractResult<OutletId> {
+        let mut x = self.parameter(x)?;
+        if self.rank(x)? == 1 {
+            for _ in axis + 1..rank {
+                let at = self.rank(x)?;
+                x = self.add_axis(x, at)?;
+            }
+        }
+        Ok(x)
+    }
+
+    /// `(values - zero) * scale` in float32; parameters of rank 1 run along `axis`.
+    pub(super) fn dequantize(&mut self, q: Quantized, axis: usize) -> TractResult<OutletId> {
+        let rank = self.rank(q.values)?;
+        let mut x = self.f32(q.values)?;
+        if let Some(zero) = q.zero {
+            let zero = self.along(zero, axis, rank)?;
+            let zero = self.f32(zero)?;
+            x = self.sub(x, zero)?;
+        }
+        let scale = self.along(q.scale, axis, rank)?;
+        let scale = self.f32(scale)?;
+        self.mul(x, scale)
+    }
+
+    /// `saturate(round(x / scale) + zero)` of the zero point's type, uint8 without one.
+    pub(super) fn quantize(
+        &mut self,
+        x: OutletId,
+        scale: OutletId,
+        zero: Option<OutletId>,
+        axis: usize,
+    ) -> TractResult<OutletId> {
+        let rank = self.rank(x)?;
+        let scale = self.along(scale, axis, rank)?;
+        let x = self.div(x, scale)?;
+        self.saturate(x, zero, axis)
+    }
+
+    /// `saturate(round(x) + zero)`.
+    pub(super) fn saturate(
+        &mut self,
+        x: OutletId,
+        zero: Option<OutletId>,
+        axis: usize,
+    ) -> TractResult<OutletId> {
+        let rank = self.rank(x)?;
+        let mut x = self.op(math::round_half_to_even(), &[x])?;
+        let mut dtype = DatumType::U8;
+        if let Some(zero) = zero {
+            dtype = self.dtype(zero)?;
+            let zero = self.along(zero, axis, rank)?;
+            let zero = self.f32(zero)?;
+            x = self.add(x, zero)?;
+        }
+        let (low, high) = match dtype {
+            DatumType::U8 => (0f32, 255.),
+            DatumType::I8 => (-128., 127.),
+            DatumType::U16 => (0., 65535.),
+            DatumType::I16 => (-32768., 32767.),
+            _ => bail!("no quantisation to {dtype:?}"),
+        };
+        let (low, high) = (self.scalar(low)?, self.scalar(high)?);
+        x = self.binary(math::max(), x, low)?;
+        x = self.binary(math::min(), x, high)?;
+        self.cast(x, dtype)
+    }
+
+    /// The exact int32 product of two 8-bit matrices (ranks at least 2), less their zero points;
+    /// `b`'s may be one a column.
+    pub(super) fn integer_matmul(
+        &mut self,
+        a: OutletId,
+        a_zero: Option<OutletId>,
+        b: OutletId,
+        b_zero: Option<OutletId>,
+        transposed: (bool, bool),
+    ) -> TractResult<OutletId> {
+        let (mut a, mut b) = (a, b);
+        let rank = self.rank(a)?.max(self.rank(b)?);
+        ensure!(rank >= 2, "an integer product needs matrices");
+        for side in [&mut a, &mut b] {
+            while self.rank(*side)? < rank {
+                *side = self.add_axis(*side, 0)?;
+            }
+        }
+        if transposed.0 {
+            a = self.move_axis(a, rank - 2, rank - 1)?;
+        }
+        if transposed.1 {
+            b = self.move_axis(b, rank - 2, rank - 1)?;
+        }
+        let bias = self.constant(tensor0(0i32))?;
+        let a_zero = self.zero_point(a_zero)?;
+        let b_zero = self.zero_point(b_zero)?;
+        let one = self.scalar(1.)?;
+        let zero = self.constant(tensor0(0i32))?;
+        let inputs = [a, b, bias, a_zero, one, b_zero, one, zero, one];
+        let ranks: Vec<usize> = inputs.iter().map(|i| self.rank(*i)).collect::<TractResult<_>>()?;
+        ensure!(ranks[3] <= 1 && ranks[5] <= 1, "a zero point a batch is not supported");
+        let mut axes = AxesMapping::disconnected_for_ranks(&ranks, &ranks[0..1])?
+            .renaming((InOut::In(0), rank - 2), 'm')?
+            .linking('m', (InOut::Out(0), rank - 2))?
+            .renaming((InOut::In(1), rank - 1), 'n')?
+            .linking('n', (InOut::Out(0), rank - 1))?
+            .renaming((InOut::In(0), rank - 1), 'k')?
+            .linking('k', (InOut::In(1), rank - 2))?;
+        for axis in 0..rank - 2 {
+            axes = axes
+                .linking((InOut::In(0), axis), (InOut::In(1), axis))?
+                .linking((InOut::In(0), axis), (InOut::Out(0), axis))?;
+        }
+        if ranks[3] == 1 {
+            axes = axes.linking('m', (InOut::In(3), 0))?;
+        }
+        if ranks[5] == 1 {
+            axes = axes.linking('n', (InOut::In(5), 0))?;
+        }
+        let op = EinSum { axes, operating_dt: DatumType::I32, q_params: Some(DatumType::I32) };
+        self.op(op, &inputs)
+    }
+
+    fn zero_point(&mut self, zero: Option<OutletId>) -> TractResult<OutletId> {
+        match zero {
+            Some(zero) => {
+                let zero = self.parameter(zero)?;
+                self.cast(zero, DatumType::I32)
+            }
+            None => self.constant(tensor0(0i32)),
+        }
+    }
+}
