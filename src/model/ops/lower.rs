@@ -244,15 +244,6 @@ impl Wires<'_> {
         Ok(self.model.wire_node(name, op, inputs)?[0])
     }
 
-    pub(super) fn ops(
-        &mut self,
-        op: impl Into<Box<dyn TypedOp>>,
-        inputs: &[OutletId],
-    ) -> TractResult<TVec<OutletId>> {
-        let name = self.name();
-        self.model.wire_node(name, op, inputs)
-    }
-
     pub(super) fn part(&mut self, part: &Part, inputs: &[OutletId]) -> TractResult<OutletId> {
         let name = self.name();
         let expansion = part.0.as_op().downcast_ref::<Box<dyn Expansion>>();
@@ -308,9 +299,30 @@ impl Wires<'_> {
         if by == 1.0 {
             return Ok(x);
         }
-        let by = tensor0(by).cast_to_dt(self.dtype(x)?)?.into_owned();
-        let by = self.constant(by)?;
+        let by = self.like(x, by)?;
         self.mul(x, by)
+    }
+
+    /// A constant of `x`'s type.
+    pub(super) fn like(&mut self, x: OutletId, value: f32) -> TractResult<OutletId> {
+        let value = tensor0(value).cast_to_dt(self.dtype(x)?)?.into_owned();
+        self.constant(value)
+    }
+
+    /// At least `low` and at most `high`.
+    pub(super) fn clip(
+        &mut self,
+        mut x: OutletId,
+        low: Option<f32>,
+        high: Option<f32>,
+    ) -> TractResult<OutletId> {
+        for (end, op) in [(low, math::max()), (high, math::min())] {
+            if let Some(end) = end {
+                let end = self.like(x, end)?;
+                x = self.binary(op, x, end)?;
+            }
+        }
+        Ok(x)
     }
 
     pub(super) fn reduce(

@@ -7,8 +7,13 @@
 //!
 //! To add an operator: one file, one row in [`OURS`], one case.
 
+mod attention;
 mod branch;
+mod embed;
+mod fused;
+mod gather_blocks;
 mod lower;
+mod nbits;
 mod qlinear;
 mod qlinear_product;
 mod quantize;
@@ -29,8 +34,17 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "If", branch::build),
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
+    (MICROSOFT, "Attention", attention::attention),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
+    (MICROSOFT, "EmbedLayerNormalization", embed::build),
+    (MICROSOFT, "FusedConv", fused::conv),
+    (MICROSOFT, "FusedGemm", fused::gemm),
+    (MICROSOFT, "FusedMatMul", fused::matmul),
+    (MICROSOFT, "GatherBlockQuantized", gather_blocks::build),
     (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
+    (MICROSOFT, "MatMulNBits", nbits::build),
+    (MICROSOFT, "MultiHeadAttention", attention::multi_head),
+    (MICROSOFT, "QAttention", attention::quantized),
     (MICROSOFT, "QGemm", qlinear_product::gemm),
     (MICROSOFT, "QLinearAdd", qlinear::add),
     (MICROSOFT, "QLinearAveragePool", qlinear::average_pool),
@@ -42,6 +56,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "QLinearSigmoid", qlinear::logistic),
     (MICROSOFT, "QLinearSoftmax", qlinear::softmax),
     (MICROSOFT, "QLinearWhere", qlinear::r#where),
+    (MICROSOFT, "TransposeMatMul", fused::matmul),
 ];
 
 /// ONNX Runtime's own domain.
@@ -57,11 +72,8 @@ const CONTRIB: &[(&str, &[&str])] = &[
         &[
             "BiasGelu",
             "FastGelu",
-            "GatherBlockQuantized",
             "Gelu",
             "GroupQueryAttention",
-            "MatMulNBits",
-            "MultiHeadAttention",
             "QuickGelu",
             "RotaryEmbedding",
             "SkipLayerNormalization",

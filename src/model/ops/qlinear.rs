@@ -92,7 +92,7 @@ pub(super) fn logistic(_: &ParsingContext, node: &NodeProto) -> Built {
 
 pub(super) fn softmax(_: &ParsingContext, node: &NodeProto) -> Built {
     let opset: i64 = node.get_attr("opset")?;
-    let axis = node.get_attr_opt("axis")?.unwrap_or(if opset < 13 { 1 } else { -1 });
+    let axis = node.get_attr_opt("axis")?.unwrap_or(-1);
     lowered(node, move |g, inputs| {
         let x = g.dequantize(triple(inputs, 0)?, 0)?;
         let axis = g.axis(x, axis)?;

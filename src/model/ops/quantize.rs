@@ -95,9 +95,7 @@ impl Wires<'_> {
             DatumType::I16 => (-32768., 32767.),
             _ => bail!("no quantisation to {dtype:?}"),
         };
-        let (low, high) = (self.scalar(low)?, self.scalar(high)?);
-        x = self.binary(math::max(), x, low)?;
-        x = self.binary(math::min(), x, high)?;
+        x = self.clip(x, Some(low), Some(high))?;
         self.cast(x, dtype)
     }
 

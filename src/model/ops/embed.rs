@@ -1,0 +1,87 @@
+//! com.microsoft `EmbedLayerNormalization`: the first layer of BERT.
+//!
+//! In: token, segment and position indices with their tables. Out: the normalised sum, how many
+//! tokens the mask keeps a row, and the sum.
+
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::array::{Gather, MultiBroadcastTo};
+use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::nn::Reducer;
+use tract_onnx::tract_hir::internal::*;
+
+use super::lower::{Built, Wires, lowered};
+
+pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
+    let epsilon = node.get_attr_opt("epsilon")?.unwrap_or(1e-12f32);
+    lowered(node, move |g, inputs| {
+        let ids = inputs.need(0)?;
+        let shape = g.shape(ids)?;
+        ensure!(shape.len() == 2, "the token indices have {} axes instead of 2", shape.len());
+        let mut sum = gather(g, inputs.need(2)?, ids)?;
+        let positions = inputs.need(3)?;
+        let at = match inputs.get(8) {
+            Some(at) => gather(g, positions, at)?,
+            None => {
+                let at = g.slice(positions, 0, 0.to_dim(), shape[1].clone())?;
+                g.add_axis(at, 0)?
+            }
+        };
+        sum = g.add(sum, at)?;
+        if let Some(table) = inputs.get(4) {
+            // Without segment indices all are in segment 0.
+            let segment = match inputs.get(1) {
+                Some(ids) => gather(g, table, ids)?,
+                None => g.slice(table, 0, 0.to_dim(), 1.to_dim())?,
+            };
+            sum = g.add(sum, segment)?;
+        }
+        let y = normalize(g, sum, inputs.need(5)?, inputs.need(6)?, epsilon)?;
+        let kept = match inputs.get(7) {
+            Some(mask) => {
+                let mask = g.cast(mask, DatumType::I32)?;
+                let kept = g.reduce(mask, Reducer::Sum, &[1])?;
+                g.remove_axis(kept, 1)?
+            }
+            None => {
+                let zero = g.constant(tensor1(&[0i32]))?;
+                let shape = ShapeFact::from_dims([shape[0].clone()]);
+                g.op(MultiBroadcastTo::new(shape), &[zero])?
+            }
+        };
+        Ok(tvec!(y, kept, sum))
+    })
+}
+
+fn gather(g: &mut Wires<'_>, table: OutletId, at: OutletId) -> TractResult<OutletId> {
+    let at = g.cast(at, DatumType::I64)?;
+    g.op(Gather::new(0), &[table, at])
+}
+
+/// Layer normalisation over the last axis.
+fn normalize(
+    g: &mut Wires<'_>,
+    x: OutletId,
+    gamma: OutletId,
+    beta: OutletId,
+    epsilon: f32,
+) -> TractResult<OutletId> {
+    let dtype = g.dtype(x)?;
+    let x = g.f32(x)?;
+    let last = g.rank(x)? - 1;
+    let width = g.shape(x)?[last].to_usize()?.max(1) as f32;
+    let sum = g.reduce(x, Reducer::Sum, &[last])?;
+    let mean = g.scaled(sum, 1. / width)?;
+    let centred = g.sub(x, mean)?;
+    let squares = g.op(math::square(), &[centred])?;
+    let squares = g.reduce(squares, Reducer::Sum, &[last])?;
+    let variance = g.scaled(squares, 1. / width)?;
+    let epsilon = g.scalar(epsilon)?;
+    let variance = g.add(variance, epsilon)?;
+    let deviation = g.op(math::sqrt(), &[variance])?;
+    let y = g.div(centred, deviation)?;
+    let (gamma, beta) = (g.f32(gamma)?, g.f32(beta)?);
+    let y = g.mul(y, gamma)?;
+    let y = g.add(y, beta)?;
+    g.cast(y, dtype)
+}
