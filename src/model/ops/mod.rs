@@ -9,7 +9,6 @@
 
 mod attention;
 mod branch;
-mod embed;
 mod fused;
 mod gather_blocks;
 mod lower;
@@ -17,6 +16,7 @@ mod nbits;
 mod qlinear;
 mod qlinear_product;
 mod quantize;
+mod skip_norm;
 
 use std::sync::OnceLock;
 
@@ -36,7 +36,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
     (MICROSOFT, "Attention", attention::attention),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
-    (MICROSOFT, "EmbedLayerNormalization", embed::build),
+    (MICROSOFT, "EmbedLayerNormalization", skip_norm::embed),
     (MICROSOFT, "FusedConv", fused::conv),
     (MICROSOFT, "FusedGemm", fused::gemm),
     (MICROSOFT, "FusedMatMul", fused::matmul),
@@ -56,6 +56,8 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "QLinearSigmoid", qlinear::logistic),
     (MICROSOFT, "QLinearSoftmax", qlinear::softmax),
     (MICROSOFT, "QLinearWhere", qlinear::r#where),
+    (MICROSOFT, "SkipLayerNormalization", skip_norm::skip),
+    (MICROSOFT, "SkipSimplifiedLayerNormalization", skip_norm::skip_simplified),
     (MICROSOFT, "TransposeMatMul", fused::matmul),
 ];
 
@@ -76,8 +78,6 @@ const CONTRIB: &[(&str, &[&str])] = &[
             "GroupQueryAttention",
             "QuickGelu",
             "RotaryEmbedding",
-            "SkipLayerNormalization",
-            "SkipSimplifiedLayerNormalization",
         ],
     ),
     (

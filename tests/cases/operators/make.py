@@ -238,6 +238,8 @@ def microsoft():
     norm = {"gamma": f32(hidden), "beta": f32(hidden), "b": f32(hidden)}
     add(m, "SkipLayerNormalization", "SkipLayerNormalization", {"x": x, "y": f32(2, 3, hidden)}, norm, ["x", "y", "gamma", "beta", "b"], outputs=[1, 0, 0, 1], **near)
     add(m, "SkipLayerNormalization_plain", "SkipLayerNormalization", {"x": x, "y": f32(2, 3, hidden)}, norm, ["x", "y", "gamma"], epsilon=1e-3, **near)
+    add(m, "SkipLayerNormalization_no_beta", "SkipLayerNormalization", {"x": x, "y": f32(1, 3, hidden)}, norm, ["x", "y", "gamma", "", "b"], **near)
+    add(m, "SkipSimplifiedLayerNormalization_plain", "SkipSimplifiedLayerNormalization", {"x": x * s(1e-3), "y": x * s(1e-3)}, norm, ["x", "y", "gamma"], epsilon=1e-6, **near)
     add(m, "SkipSimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", {"x": x, "y": f32(2, 3, hidden)}, norm, ["x", "y", "gamma", "b"], outputs=[1, 0, 0, 1], **near)
 
 

@@ -1,7 +1,9 @@
-//! com.microsoft `EmbedLayerNormalization`: the first layer of BERT.
+//! com.microsoft's normalised sums: `EmbedLayerNormalization`, the first layer of BERT, and
+//! `SkipLayerNormalization` and `SkipSimplifiedLayerNormalization`, its later ones.
 //!
-//! In: token, segment and position indices with their tables. Out: the normalised sum, how many
-//! tokens the mask keeps a row, and the sum.
+//! In: tables and indices, or two hidden states. Out: the sum, normalised over the last axis, and the
+//! sum itself. (The importer drops the bias of the simplified one, takes the wrong input where beta
+//! is absent, and has another default for epsilon.)
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -12,7 +14,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::lower::{Built, Wires, lowered};
 
-pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
+pub(super) fn embed(_: &ParsingContext, node: &NodeProto) -> Built {
     let epsilon = node.get_attr_opt("epsilon")?.unwrap_or(1e-12f32);
     lowered(node, move |g, inputs| {
         let ids = inputs.need(0)?;
@@ -36,7 +38,8 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
             };
             sum = g.add(sum, segment)?;
         }
-        let y = normalize(g, sum, inputs.need(5)?, inputs.need(6)?, epsilon)?;
+        let (gamma, beta) = (inputs.need(5)?, inputs.need(6)?);
+        let [y, _, _] = normalize(g, sum, gamma, Some(beta), true, epsilon)?;
         let kept = match inputs.get(7) {
             Some(mask) => {
                 let mask = g.cast(mask, DatumType::I32)?;
@@ -58,30 +61,63 @@ fn gather(g: &mut Wires<'_>, table: OutletId, at: OutletId) -> TractResult<Outle
     g.op(Gather::new(0), &[table, at])
 }
 
-/// Layer normalisation over the last axis.
+pub(super) fn skip(_: &ParsingContext, node: &NodeProto) -> Built {
+    let epsilon = node.get_attr_opt("epsilon")?.unwrap_or(1e-12f32);
+    lowered(node, move |g, inputs| {
+        let mut sum = g.add(inputs.need(0)?, inputs.need(1)?)?;
+        if let Some(bias) = inputs.get(4) {
+            sum = g.add(sum, bias)?;
+        }
+        let [y, mean, inverse] =
+            normalize(g, sum, inputs.need(2)?, inputs.get(3), true, epsilon)?;
+        Ok(tvec!(y, mean, inverse, sum))
+    })
+}
+
+pub(super) fn skip_simplified(_: &ParsingContext, node: &NodeProto) -> Built {
+    let epsilon = node.get_attr_opt("epsilon")?.unwrap_or(1e-12f32);
+    lowered(node, move |g, inputs| {
+        let mut sum = g.add(inputs.need(0)?, inputs.need(1)?)?;
+        if let Some(bias) = inputs.get(3) {
+            sum = g.add(sum, bias)?;
+        }
+        let [y, mean, inverse] = normalize(g, sum, inputs.need(2)?, None, false, epsilon)?;
+        Ok(tvec!(y, mean, inverse, sum))
+    })
+}
+
+/// Normalises over the last axis, less the mean where `centre`; gives also mean and the inverse of
+/// the deviation.
 fn normalize(
     g: &mut Wires<'_>,
     x: OutletId,
     gamma: OutletId,
-    beta: OutletId,
+    beta: Option<OutletId>,
+    centre: bool,
     epsilon: f32,
-) -> TractResult<OutletId> {
+) -> TractResult<[OutletId; 3]> {
     let dtype = g.dtype(x)?;
-    let x = g.f32(x)?;
-    let last = g.rank(x)? - 1;
+    let mut x = g.f32(x)?;
+    let last = g.rank(x)?.checked_sub(1).context("a scalar has no last axis")?;
     let width = g.shape(x)?[last].to_usize()?.max(1) as f32;
     let sum = g.reduce(x, Reducer::Sum, &[last])?;
     let mean = g.scaled(sum, 1. / width)?;
-    let centred = g.sub(x, mean)?;
-    let squares = g.op(math::square(), &[centred])?;
+    if centre {
+        x = g.sub(x, mean)?;
+    }
+    let squares = g.op(math::square(), &[x])?;
     let squares = g.reduce(squares, Reducer::Sum, &[last])?;
     let variance = g.scaled(squares, 1. / width)?;
     let epsilon = g.scalar(epsilon)?;
     let variance = g.add(variance, epsilon)?;
     let deviation = g.op(math::sqrt(), &[variance])?;
-    let y = g.div(centred, deviation)?;
-    let (gamma, beta) = (g.f32(gamma)?, g.f32(beta)?);
-    let y = g.mul(y, gamma)?;
-    let y = g.add(y, beta)?;
-    g.cast(y, dtype)
+    let inverse = g.op(math::recip(), &[deviation])?;
+    let mut y = g.mul(x, inverse)?;
+    let gamma = g.f32(gamma)?;
+    y = g.mul(y, gamma)?;
+    if let Some(beta) = beta {
+        let beta = g.f32(beta)?;
+        y = g.add(y, beta)?;
+    }
+    Ok([g.cast(y, dtype)?, mean, inverse])
 }
