@@ -7,7 +7,7 @@ use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModel};
 
 use super::inspect::{Inspection, domain_name};
-use super::{ops, rewrite, validate};
+use super::{nibbles, ops, rewrite, validate};
 use crate::error::{Error, ErrorKind, Result, UnsupportedOperator};
 use crate::guard::guarded;
 
@@ -21,6 +21,7 @@ impl Model {
     /// Decodes, checks and imports a model file.
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
         let (mut proto, inspection) = decode(bytes)?;
+        nibbles::widen(&mut proto);
         validate::validate(&proto)?;
         inspection.require_supported()?;
         rewrite::rewrite(&mut proto);

@@ -16,6 +16,8 @@ mod nbits;
 mod qlinear;
 mod qlinear_product;
 mod quantize;
+mod quantize_linear;
+mod round_to;
 mod skip_norm;
 
 use std::sync::OnceLock;
@@ -31,10 +33,13 @@ type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn Inference
 
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
 const OURS: &[(&str, &str, Builder)] = &[
+    (DEFAULT_DOMAIN, "DequantizeLinear", quantize_linear::dequantize),
     (DEFAULT_DOMAIN, "If", branch::build),
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
+    (DEFAULT_DOMAIN, "QuantizeLinear", quantize_linear::quantize),
     (MICROSOFT, "Attention", attention::attention),
+    (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
     (MICROSOFT, "EmbedLayerNormalization", skip_norm::embed),
     (MICROSOFT, "FusedConv", fused::conv),
@@ -56,6 +61,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "QLinearSigmoid", qlinear::logistic),
     (MICROSOFT, "QLinearSoftmax", qlinear::softmax),
     (MICROSOFT, "QLinearWhere", qlinear::r#where),
+    (MICROSOFT, "QuantizeLinear", quantize_linear::quantize),
     (MICROSOFT, "SkipLayerNormalization", skip_norm::skip),
     (MICROSOFT, "SkipSimplifiedLayerNormalization", skip_norm::skip_simplified),
     (MICROSOFT, "TransposeMatMul", fused::matmul),

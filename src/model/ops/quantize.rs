@@ -7,9 +7,11 @@
 
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 use tract_onnx::tract_hir::internal::*;
 
 use super::lower::Wires;
+use super::round_to::{RoundTo, range};
 
 /// A quantised tensor: integers, scale, zero point (0 where absent).
 #[derive(Clone, Copy)]
@@ -24,6 +26,9 @@ impl Wires<'_> {
     pub(super) fn parameter(&mut self, x: OutletId) -> TractResult<OutletId> {
         let one = self.fact(x)?.shape.volume().is_one();
         let shape = self.shape(x)?;
+        if one && !shape.is_empty() && let Some(konst) = self.fact(x)?.konst.clone() {
+            return self.constant(Arc::unwrap_or_clone(konst).into_shape(&[])?);
+        }
         if one { self.reshape(x, 0, shape, tvec!()) } else { Ok(x) }
     }
 
@@ -44,15 +49,32 @@ impl Wires<'_> {
         Ok(x)
     }
 
+    /// The value of a constant that holds one.
+    fn constant_value<T: Datum + Copy>(&self, x: OutletId) -> TractResult<Option<T>> {
+        let konst = self.fact(x)?.konst.as_ref().filter(|k| k.len() == 1);
+        konst.map(|k| k.cast_to::<T>()?.try_as_plain_ram()?.as_slice().map(|s| s[0])).transpose()
+    }
+
     /// `(values - zero) * scale` in float32; parameters of rank 1 run along `axis`.
     pub(super) fn dequantize(&mut self, q: Quantized, axis: usize) -> TractResult<OutletId> {
         let rank = self.rank(q.values)?;
-        let mut x = self.f32(q.values)?;
+        let zero = match q.zero {
+            Some(zero) => self.constant_value(zero)?,
+            None => Some(0),
+        };
+        let dtype = self.dtype(q.values)?;
+        let small = matches!(dtype, DatumType::I8 | DatumType::U8);
+        if let (true, Some(zero), Some(scale)) = (small, zero, self.constant_value(q.scale)?) {
+            return self.op(DequantizeLinearF32::new(scale, zero), &[q.values]);
+        }
+        // The difference is of integers: float32 does not hold all of int32.
+        let mut x = self.cast(q.values, DatumType::I32)?;
         if let Some(zero) = q.zero {
             let zero = self.along(zero, axis, rank)?;
-            let zero = self.f32(zero)?;
+            let zero = self.cast(zero, DatumType::I32)?;
             x = self.sub(x, zero)?;
         }
+        let x = self.f32(x)?;
         let scale = self.along(q.scale, axis, rank)?;
         let scale = self.f32(scale)?;
         self.mul(x, scale)
@@ -79,23 +101,20 @@ impl Wires<'_> {
         zero: Option<OutletId>,
         axis: usize,
     ) -> TractResult<OutletId> {
-        let rank = self.rank(x)?;
-        let mut x = self.op(math::round_half_to_even(), &[x])?;
-        let mut dtype = DatumType::U8;
-        if let Some(zero) = zero {
-            dtype = self.dtype(zero)?;
-            let zero = self.along(zero, axis, rank)?;
-            let zero = self.f32(zero)?;
-            x = self.add(x, zero)?;
-        }
-        let (low, high) = match dtype {
-            DatumType::U8 => (0f32, 255.),
-            DatumType::I8 => (-128., 127.),
-            DatumType::U16 => (0., 65535.),
-            DatumType::I16 => (-32768., 32767.),
-            _ => bail!("no quantisation to {dtype:?}"),
+        let Some(zero) = zero else {
+            return self.op(RoundTo { dtype: DatumType::U8, zero: 0 }, &[x]);
         };
-        x = self.clip(x, Some(low), Some(high))?;
+        let dtype = self.dtype(zero)?;
+        let (low, high) = range(dtype)?;
+        if let Some(zero) = self.constant_value(zero)? {
+            return self.op(RoundTo { dtype, zero }, &[x]);
+        }
+        let rank = self.rank(x)?;
+        let x = self.op(math::round_half_to_even(), &[x])?;
+        let zero = self.along(zero, axis, rank)?;
+        let zero = self.f32(zero)?;
+        let x = self.add(x, zero)?;
+        let x = self.clip(x, Some(low as f32), Some(high as f32))?;
         self.cast(x, dtype)
     }
 

@@ -124,6 +124,47 @@ def quantized():
     add(q, "DynamicQuantizeMatMul_zeros", "DynamicQuantizeMatMul", {"a": np.zeros((2, 16), np.float32)}, constants, dyn, rtol=1e-5, atol=1e-5)
 
 
+def linear():
+    q = QUANTIZED
+    order, y = ["x", "s", "z"], dict(domain="", version=21)
+    x = f32(2, 6, 4, scale=3)
+    # The scale is no power of two: a product with its reciprocal would be a step off here and there.
+    wide = f32(400, scale=2)
+    for dtype in (np.uint8, np.int8, np.uint16, np.int16):
+        zero = dtype(100 if dtype != np.int8 else -7)
+        add(q, f"QuantizeLinear_{dtype.__name__}", "QuantizeLinear", {"x": wide}, {"s": s(0.0371), "z": zero}, order, **y)
+        info = np.iinfo(dtype)
+        values = rng.integers(info.min, info.max + 1, (3, 5)).astype(dtype)
+        add(q, f"DequantizeLinear_{dtype.__name__}", "DequantizeLinear", {"x": values}, {"s": s(0.0371), "z": zero}, order, rtol=1e-6, **y)
+    add(q, "QuantizeLinear_no_zero", "QuantizeLinear", {"x": x}, {"s": s(0.05)}, order[:2], **y)
+    add(q, "QuantizeLinear_output", "QuantizeLinear", {"x": x}, {"s": s(0.05)}, order[:2], output_dtype=5, **y)
+    add(q, "QuantizeLinear_computed", "QuantizeLinear", {"x": x, "s": np.array(0.0371, np.float32), "z": np.array(3, np.int8)}, {}, order, **y)
+    scales, zeros = np.array([0.05, 0.1, 0.02, 0.3, 0.07, 0.01], np.float32), np.array([0, 3, 100, 200, 17, 9], np.uint8)
+    add(q, "QuantizeLinear_axis", "QuantizeLinear", {"x": x}, {"s": scales, "z": zeros}, order, axis=1, **y)
+    add(q, "QuantizeLinear_axis_13", "QuantizeLinear", {"x": x}, {"s": scales, "z": zeros}, order, axis=-2, domain="", version=13)
+    add(q, "QuantizeLinear_axis_computed", "QuantizeLinear", {"x": x, "s": scales, "z": zeros}, {}, order, axis=1, **y)
+    add(q, "QuantizeLinear_float16", "QuantizeLinear", {"x": x.astype(np.float16)}, {"s": np.float16(0.0625), "z": zp(3)}, order, **y)
+    add(q, "QuantizeLinear_microsoft", "QuantizeLinear", {"x": wide}, {"s": s(0.0371), "z": zp(9)}, order)
+    add(q, "DequantizeLinear_axis", "DequantizeLinear", {"x": u8(2, 6, 4)}, {"s": scales, "z": zeros}, order, axis=1, rtol=1e-6, **y)
+    add(q, "DequantizeLinear_axis_computed", "DequantizeLinear", {"x": u8(2, 6, 4), "s": scales, "z": zeros}, {}, order, axis=-2, rtol=1e-6, **y)
+    add(q, "DequantizeLinear_int32", "DequantizeLinear", {"x": np.array([2**24 + 1, -5, 2**30 + 7], np.int32)}, {"s": s(0.5)}, order[:2], rtol=1e-6, **y)
+    add(q, "DequantizeLinear_float16", "DequantizeLinear", {"x": u8(5)}, {"s": np.float16(0.125), "z": zp(3)}, order, rtol=1e-3, **y)
+    add(q, "DequantizeLinear_microsoft", "DequantizeLinear", {"x": u8(5)}, {"s": s(0.3), "z": zp(3)}, order, rtol=1e-6)
+    for axis, shape in ((1, (2, 3, 4)), (2, (2, 6, 2))):
+        constants = {"s": np.abs(f32(*shape)) + s(0.01), "z": u8(*shape)}
+        add(q, f"QuantizeLinear_blocked_{axis}", "QuantizeLinear", {"x": x}, constants, order, axis=axis, block_size=2, **y)
+        add(q, f"DequantizeLinear_blocked_{axis}", "DequantizeLinear", {"x": u8(2, 6, 4)}, constants, order, axis=axis, block_size=2, rtol=1e-6, **y)
+    constants = {"s": np.abs(f32(2, 2, 4)) + s(0.01), "z": u8(2, 2, 4)}
+    add(q, "DequantizeLinear_blocked_rest", "DequantizeLinear", {"x": u8(2, 5, 4)}, constants, order, axis=1, block_size=3, rtol=1e-6, **y)
+    import ml_dtypes
+    for dtype in (ml_dtypes.int4, ml_dtypes.uint4):
+        codes = np.arange(15).reshape(3, 5) - (8 if dtype is ml_dtypes.int4 else 0)
+        constants = {"x": codes.astype(dtype), "s": np.array([0.1, 0.2, 0.3], np.float32), "z": np.array([1, 2, 3]).astype(dtype)}
+        nodes = [helper.make_node("DequantizeLinear", order, ["d"], axis=0), helper.make_node("Add", ["d", "a"], ["y"])]
+        feeds = {"a": f32(3, 5)}
+        q.append(case(f"DequantizeLinear_{dtype.__name__}_constants", model(nodes, feeds, constants, ["y"], 21), feeds, rtol=1e-6))
+
+
 def microsoft():
     m = MICROSOFT
     near = dict(rtol=1e-4, atol=1e-5)
@@ -216,8 +257,6 @@ def microsoft():
     add(m, "MultiHeadAttention_past", "MultiHeadAttention", {"q": q, "k": f32(2, 3, hidden), "v": f32(2, 3, hidden), "pk": f32(2, heads, 2, 4), "pv": f32(2, heads, 2, 4)}, {},
         ["q", "k", "v", "", "", "", "pk", "pv"], outputs=3, num_heads=heads, **near)
     add(m, "MultiHeadAttention_causal", "MultiHeadAttention", {"q": k, "k": k, "v": v}, {}, ["q", "k", "v"], num_heads=heads, unidirectional=1, **near)
-    add(m, "MultiHeadAttention_packed", "MultiHeadAttention", {"q": f32(2, length, heads, 3, 4)}, {}, ["q"], num_heads=heads, **near)
-    add(m, "MultiHeadAttention_packed_kv", "MultiHeadAttention", {"q": q, "k": f32(2, length, heads, 2, 4)}, {}, ["q", "k"], num_heads=heads, **near)
     add(m, "MultiHeadAttention_key_heads", "MultiHeadAttention", {"q": q, "k": f32(2, heads, length, 4), "v": f32(2, heads, length, 4)}, {}, ["q", "k", "v"], num_heads=heads, **near)
 
     ids = np.array([[1, 5, 2, 0], [3, 3, 9, 7]], np.int32)
@@ -245,6 +284,7 @@ def microsoft():
 
 if __name__ == "__main__":
     quantized()
+    linear()
     write("quantized", QUANTIZED)
     microsoft()
     write("microsoft", MICROSOFT)
