@@ -17,6 +17,8 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_core::ops::{binary::TypedBinOp, math};
 use tract_onnx::tract_hir::internal::*;
 
+use super::quotient::Quotient;
+
 /// What a builder of the operator table gives.
 pub(super) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
@@ -290,8 +292,15 @@ impl Wires<'_> {
         self.binary(math::mul(), a, b)
     }
 
-    pub(super) fn div(&mut self, a: OutletId, b: OutletId) -> TractResult<OutletId> {
-        self.binary(math::div(), a, b)
+    /// A float32 quotient to the last bit.
+    pub(super) fn div(&mut self, mut a: OutletId, mut b: OutletId) -> TractResult<OutletId> {
+        let rank = self.rank(a)?.max(self.rank(b)?);
+        for side in [&mut a, &mut b] {
+            while self.rank(*side)? < rank {
+                *side = self.add_axis(*side, 0)?;
+            }
+        }
+        self.op(Quotient, &[a, b])
     }
 
     /// Times a constant; nothing for 1.

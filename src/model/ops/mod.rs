@@ -17,6 +17,7 @@ mod qlinear;
 mod qlinear_product;
 mod quantize;
 mod quantize_linear;
+mod quotient;
 mod round_to;
 mod skip_norm;
 

@@ -22,10 +22,12 @@ fn combined(
     c: Option<OutletId>,
 ) -> TractResult<OutletId> {
     let (a, b) = (g.parameter(a)?, g.parameter(b)?);
+    let (a, b) = (g.f32(a)?, g.f32(b)?);
     let scale = g.mul(a, b)?;
     match c {
         Some(c) => {
             let c = g.parameter(c)?;
+            let c = g.f32(c)?;
             g.div(scale, c)
         }
         None => Ok(scale),

@@ -45,6 +45,9 @@ impl Wires<'_> {
                 let at = self.rank(x)?;
                 x = self.add_axis(x, at)?;
             }
+            for _ in 0..axis {
+                x = self.add_axis(x, 0)?;
+            }
         }
         Ok(x)
     }
@@ -90,6 +93,7 @@ impl Wires<'_> {
     ) -> TractResult<OutletId> {
         let rank = self.rank(x)?;
         let scale = self.along(scale, axis, rank)?;
+        let scale = self.f32(scale)?;
         let x = self.div(x, scale)?;
         self.saturate(x, zero, axis)
     }

@@ -136,6 +136,9 @@ def linear():
         info = np.iinfo(dtype)
         values = rng.integers(info.min, info.max + 1, (3, 5)).astype(dtype)
         add(q, f"DequantizeLinear_{dtype.__name__}", "DequantizeLinear", {"x": values}, {"s": s(0.0371), "z": zero}, order, rtol=1e-6, **y)
+    halves = ((np.arange(-120, 120) + 0.5) * 0.0371).astype(np.float32)
+    add(q, "QuantizeLinear_halves", "QuantizeLinear", {"x": halves}, {"s": s(0.0371), "z": zp(128)}, order, **y)
+    add(q, "QuantizeLinear_halves_axis", "QuantizeLinear", {"x": halves.reshape(120, 2)}, {"s": np.array([0.0371, 0.0742], np.float32), "z": np.array([128, 99], np.uint8)}, order, **y)
     add(q, "QuantizeLinear_no_zero", "QuantizeLinear", {"x": x}, {"s": s(0.05)}, order[:2], **y)
     add(q, "QuantizeLinear_output", "QuantizeLinear", {"x": x}, {"s": s(0.05)}, order[:2], output_dtype=5, **y)
     add(q, "QuantizeLinear_computed", "QuantizeLinear", {"x": x, "s": np.array(0.0371, np.float32), "z": np.array(3, np.int8)}, {}, order, **y)
@@ -282,9 +285,31 @@ def microsoft():
     add(m, "SkipSimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization", {"x": x, "y": f32(2, 3, hidden)}, norm, ["x", "y", "gamma", "b"], outputs=[1, 0, 0, 1], **near)
 
 
+def importer():
+    """Operators of com.microsoft that the importer has: its answers are checked like ours."""
+    m, near = MICROSOFT, dict(rtol=1e-4, atol=1e-5)
+    cos, sin = np.cos(np.arange(20).reshape(10, 2) / 3).astype(np.float32), np.sin(np.arange(20).reshape(10, 2) / 3).astype(np.float32)
+    tables = {"c": cos, "s": sin}
+    order = ["x", "p", "c", "s"]
+    add(m, "RotaryEmbedding", "RotaryEmbedding", {"x": f32(2, 3, 8), "p": np.array([[0, 1, 2], [4, 5, 6]], np.int64)}, tables, order, num_heads=2, **near)
+    add(m, "RotaryEmbedding_4d", "RotaryEmbedding", {"x": f32(2, 2, 3, 4), "p": np.array([[0, 1, 2], [4, 5, 6]], np.int64)}, tables, order, **near)
+    add(m, "RotaryEmbedding_offset", "RotaryEmbedding", {"x": f32(2, 2, 3, 4), "p": np.array([3], np.int64)}, tables, order, **near)
+    add(m, "RotaryEmbedding_interleaved", "RotaryEmbedding", {"x": f32(2, 2, 3, 4), "p": np.array([[0, 1, 2], [4, 5, 6]], np.int64)}, tables, order, interleaved=1, **near)
+    add(m, "RotaryEmbedding_partial", "RotaryEmbedding", {"x": f32(2, 2, 3, 8), "p": np.array([[0, 1, 2], [4, 5, 6]], np.int64)}, tables, order, num_heads=2, rotary_embedding_dim=4, **near)
+    gqa = ["q", "k", "v", "pk", "pv", "seq", "total"]
+    for name, length, past, extra in (("prefill", 4, 0, {}), ("decode", 1, 5, {}), ("scale", 4, 0, dict(scale=0.3)), ("window", 6, 0, dict(local_window_size=3)),
+                                      ("softcap", 4, 0, dict(softcap=2.0)), ("rotary", 4, 0, dict(do_rotary=1)), ("rotary_decode", 1, 5, dict(do_rotary=1))):
+        feeds = {"q": f32(2, length, 16), "k": f32(2, length, 8), "v": f32(2, length, 8), "pk": f32(2, 2, past, 4), "pv": f32(2, 2, past, 4),
+                 "seq": np.array([length + past - 1] * 2, np.int32), "total": np.array(length + past, np.int32)}
+        constants = tables if "do_rotary" in extra else {}
+        add(m, f"GroupQueryAttention_{name}", "GroupQueryAttention", feeds, constants, gqa + (["c", "s"] if constants else []), outputs=3,
+            num_heads=4, kv_num_heads=2, **extra, **near)
+
+
 if __name__ == "__main__":
     quantized()
     linear()
     write("quantized", QUANTIZED)
     microsoft()
+    importer()
     write("microsoft", MICROSOFT)
