@@ -45,7 +45,8 @@ fn widen_tensor(tensor: &mut pb::TensorProto) {
     if !signed && tensor.data_type != DataType::Uint4 as i32 {
         return;
     }
-    let count = tensor.dims.iter().try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?));
+    let count =
+        tensor.dims.iter().try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?));
     let packed: Vec<u8> = if tensor.raw_data.is_empty() {
         tensor.int32_data.iter().map(|v| *v as u8).collect()
     } else {

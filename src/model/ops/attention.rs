@@ -86,11 +86,7 @@ pub(super) fn quantized(_: &ParsingContext, node: &NodeProto) -> Built {
 }
 
 /// Query, key and value of a common projection.
-fn thirds(
-    g: &mut Wires<'_>,
-    qkv: OutletId,
-    sizes: Option<&[usize]>,
-) -> TractResult<[OutletId; 3]> {
+fn thirds(g: &mut Wires<'_>, qkv: OutletId, sizes: Option<&[usize]>) -> TractResult<[OutletId; 3]> {
     ensure!(g.rank(qkv)? == 3, "the input has not 3 axes");
     let width = g.shape(qkv)?[2].to_usize()?;
     let third = [width / 3; 3];
@@ -245,12 +241,7 @@ fn ranked(g: &mut Wires<'_>, mut x: OutletId, rank: usize) -> TractResult<Outlet
 
 /// Which keys may be seen, `[batch, 1, 1 or queries, keys]`, from any form of the mask: a flag a
 /// key, a flag a query and key, or a row's end, or ends and then starts.
-fn visible(
-    g: &mut Wires<'_>,
-    mask: OutletId,
-    batch: usize,
-    keys: usize,
-) -> TractResult<OutletId> {
+fn visible(g: &mut Wires<'_>, mask: OutletId, batch: usize, keys: usize) -> TractResult<OutletId> {
     let mask = g.cast(mask, DatumType::I64)?;
     let shape = g.shape(mask)?;
     if shape.len() == 1 {

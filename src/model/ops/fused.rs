@@ -5,8 +5,8 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::nn::{leaky_relu, sigmoid};
 use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::nn::{leaky_relu, sigmoid};
 use tract_onnx::tract_hir::internal::*;
 
 use super::lower::{Built, Wires, lowered, part};

@@ -70,7 +70,8 @@ impl EvalOp for GatherBlocks {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let plain = inputs.iter().map(|i| i.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let plain =
+            inputs.iter().map(|i| i.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
         let data = plain[0].as_slice::<u8>()?;
         let indices = plain[1].as_slice::<i64>()?;
         let scales = plain[2].as_slice::<f32>()?;

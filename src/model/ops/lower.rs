@@ -192,7 +192,6 @@ pub(super) fn part(
     let build = ctx.framework.op_register.0.get(op_type).context("no such operator")?;
     let node = NodeProto {
         op_type: op_type.to_owned(),
-        domain: String::new(),
         input: (0..inputs).map(|i| i.to_string()).collect(),
         output: vec!["y".to_owned()],
         ..node.clone()

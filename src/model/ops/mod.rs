@@ -18,6 +18,7 @@ mod qlinear_product;
 mod quantize;
 mod quantize_linear;
 mod quotient;
+mod rotary;
 mod round_to;
 mod skip_norm;
 
@@ -63,6 +64,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "QLinearSoftmax", qlinear::softmax),
     (MICROSOFT, "QLinearWhere", qlinear::r#where),
     (MICROSOFT, "QuantizeLinear", quantize_linear::quantize),
+    (MICROSOFT, "RotaryEmbedding", rotary::build),
     (MICROSOFT, "SkipLayerNormalization", skip_norm::skip),
     (MICROSOFT, "SkipSimplifiedLayerNormalization", skip_norm::skip_simplified),
     (MICROSOFT, "TransposeMatMul", fused::matmul),
@@ -76,17 +78,7 @@ pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
 
 /// Operators of tract's that belong to other domains than the default one.
 const CONTRIB: &[(&str, &[&str])] = &[
-    (
-        MICROSOFT,
-        &[
-            "BiasGelu",
-            "FastGelu",
-            "Gelu",
-            "GroupQueryAttention",
-            "QuickGelu",
-            "RotaryEmbedding",
-        ],
-    ),
+    (MICROSOFT, &["BiasGelu", "FastGelu", "Gelu", "GroupQueryAttention", "QuickGelu"]),
     (
         "ai.onnx.ml",
         &[

@@ -108,7 +108,8 @@ impl EvalOp for MatMulNBits {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let blocks = self.blocks();
-        let plain = inputs.iter().map(|i| i.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let plain =
+            inputs.iter().map(|i| i.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
         let a = plain[0].as_slice::<f32>()?;
         let weights = plain[1].as_slice::<u8>()?;
         let scales = plain[2].as_slice::<f32>()?;

@@ -26,19 +26,17 @@ impl Wires<'_> {
     pub(super) fn parameter(&mut self, x: OutletId) -> TractResult<OutletId> {
         let one = self.fact(x)?.shape.volume().is_one();
         let shape = self.shape(x)?;
-        if one && !shape.is_empty() && let Some(konst) = self.fact(x)?.konst.clone() {
+        if one
+            && !shape.is_empty()
+            && let Some(konst) = self.fact(x)?.konst.clone()
+        {
             return self.constant(Arc::unwrap_or_clone(konst).into_shape(&[])?);
         }
         if one { self.reshape(x, 0, shape, tvec!()) } else { Ok(x) }
     }
 
     /// A parameter per slice along `axis` of a tensor of rank `rank`, shaped to broadcast.
-    pub(super) fn along(
-        &mut self,
-        x: OutletId,
-        axis: usize,
-        rank: usize,
-    ) -> TractResult<OutletId> {
+    pub(super) fn along(&mut self, x: OutletId, axis: usize, rank: usize) -> TractResult<OutletId> {
         let mut x = self.parameter(x)?;
         if self.rank(x)? == 1 {
             for _ in axis + 1..rank {

@@ -68,8 +68,7 @@ pub(super) fn skip(_: &ParsingContext, node: &NodeProto) -> Built {
         if let Some(bias) = inputs.get(4) {
             sum = g.add(sum, bias)?;
         }
-        let [y, mean, inverse] =
-            normalize(g, sum, inputs.need(2)?, inputs.get(3), true, epsilon)?;
+        let [y, mean, inverse] = normalize(g, sum, inputs.need(2)?, inputs.get(3), true, epsilon)?;
         Ok(tvec!(y, mean, inverse, sum))
     })
 }

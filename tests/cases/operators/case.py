@@ -49,6 +49,10 @@ def typed(proto, results):
     return proto
 
 
+def encoded(proto):
+    return base64.b64encode(proto.SerializeToString()).decode()
+
+
 def case(name, proto, inputs, rtol=0.0, atol=0.0):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -59,7 +63,7 @@ def case(name, proto, inputs, rtol=0.0, atol=0.0):
     typed(proto, results)
     return {
         "name": name,
-        "model": base64.b64encode(proto.SerializeToString()).decode(),
+        "model": encoded(proto),
         "inputs": {n: elements(a) for n, a in inputs.items()},
         "outputs": {n: elements(a) for n, a in zip(names, results)},
         "rtol": rtol,

@@ -2,7 +2,7 @@
 import numpy as np
 from onnx import helper
 
-from case import case, model, write
+from case import case, encoded, model, write
 
 MS = "com.microsoft"
 rng = np.random.default_rng(7)
@@ -165,6 +165,11 @@ def linear():
         constants = {"x": codes.astype(dtype), "s": np.array([0.1, 0.2, 0.3], np.float32), "z": np.array([1, 2, 3]).astype(dtype)}
         nodes = [helper.make_node("DequantizeLinear", order, ["d"], axis=0), helper.make_node("Add", ["d", "a"], ["y"])]
         feeds = {"a": f32(3, 5)}
+        if dtype is ml_dtypes.int4:
+            node = helper.make_node("QuantizeLinear", ["a", "s", "z"], ["y"], axis=0)
+            refused = model([node], {"a": f32(3, 5)}, {n: constants[n] for n in ("s", "z")}, [], 21)
+            refused.graph.output.append(helper.make_tensor_value_info("y", 2, [3, 5]))
+            q.append({"name": "QuantizeLinear_to_int4_is_refused", "model": encoded(refused), "inputs": {}, "error": "Int4"})
         q.append(case(f"DequantizeLinear_{dtype.__name__}_constants", model(nodes, feeds, constants, ["y"], 21), feeds, rtol=1e-6))
 
 
@@ -271,6 +276,11 @@ def microsoft():
     add(m, "EmbedLayerNormalization_sum", "EmbedLayerNormalization", {"i": ids, "seg": segments, "m": mask, "at": np.array([[3, 2, 1, 0]], np.int32)},
         constants, order + ["m", "at"], outputs=3, **near)
 
+    half = {n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in {"b": u8(5, 4, 8), "s": np.abs(f32(20, scale=0.05)), "g": f32(hidden)}.items()}
+    add(m, "MatMulNBits_float16", "MatMulNBits", {"a": f32(6, 64).astype(np.float16)}, half, ["a", "b", "s"], K=64, N=5, bits=4, block_size=16, rtol=1e-2, atol=1e-2)
+    add(m, "SkipLayerNormalization_float16", "SkipLayerNormalization", {"x": f32(2, 3, hidden).astype(np.float16), "y": f32(2, 3, hidden).astype(np.float16)}, half,
+        ["x", "y", "g"], rtol=1e-2, atol=5e-3)
+
     x = f32(2, 3, hidden)
     add(m, "Gelu", "Gelu", {"x": x}, {}, ["x"], **near)
     add(m, "BiasGelu", "BiasGelu", {"x": x}, {"b": f32(hidden)}, ["x", "b"], **near)
@@ -298,10 +308,10 @@ def importer():
     add(m, "RotaryEmbedding_partial", "RotaryEmbedding", {"x": f32(2, 2, 3, 8), "p": np.array([[0, 1, 2], [4, 5, 6]], np.int64)}, tables, order, num_heads=2, rotary_embedding_dim=4, **near)
     gqa = ["q", "k", "v", "pk", "pv", "seq", "total"]
     for name, length, past, extra in (("prefill", 4, 0, {}), ("decode", 1, 5, {}), ("scale", 4, 0, dict(scale=0.3)), ("window", 6, 0, dict(local_window_size=3)),
-                                      ("softcap", 4, 0, dict(softcap=2.0)), ("rotary", 4, 0, dict(do_rotary=1)), ("rotary_decode", 1, 5, dict(do_rotary=1))):
-        feeds = {"q": f32(2, length, 16), "k": f32(2, length, 8), "v": f32(2, length, 8), "pk": f32(2, 2, past, 4), "pv": f32(2, 2, past, 4),
+                                      ("rotary", 4, 0, dict(do_rotary=1)), ("rotary_decode", 1, 3, dict(do_rotary=1))):
+        feeds = {"q": f32(2, length, 64), "k": f32(2, length, 32), "v": f32(2, length, 32), "pk": f32(2, 2, past, 16), "pv": f32(2, 2, past, 16),
                  "seq": np.array([length + past - 1] * 2, np.int32), "total": np.array(length + past, np.int32)}
-        constants = tables if "do_rotary" in extra else {}
+        constants = {"c": np.cos(np.arange(48).reshape(6, 8) / 7).astype(np.float32), "s": np.sin(np.arange(48).reshape(6, 8) / 7).astype(np.float32)} if "do_rotary" in extra else {}
         add(m, f"GroupQueryAttention_{name}", "GroupQueryAttention", feeds, constants, gqa + (["c", "s"] if constants else []), outputs=3,
             num_heads=4, kv_num_heads=2, **extra, **near)
 
