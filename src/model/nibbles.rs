@@ -56,7 +56,7 @@ fn widen_tensor(tensor: &mut pb::TensorProto) {
     let nibbles = packed.iter().flat_map(|byte| [byte & 15, byte >> 4]).take(count);
     // Shifting up and back copies the sign.
     let values = nibbles.map(|n| if signed { ((n as i8) << 4 >> 4) as u8 } else { n });
-    tensor.raw_data = values.collect::<Vec<u8>>().into();
+    tensor.raw_data = values.collect();
     tensor.int32_data.clear();
     tensor.data_type = if signed { DataType::Int8 } else { DataType::Uint8 } as i32;
 }

@@ -6,6 +6,8 @@
 //! Out: one test a case. A case without `outputs` has `error` instead: a part of the message with
 //! which the model must be refused.
 
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
