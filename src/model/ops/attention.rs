@@ -11,7 +11,8 @@ use tract_onnx::tract_core::ops::logic::{Iff, comp_gt, comp_gte, comp_lt};
 use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, Inputs, Wires, lowered};
+use super::lower::{Built, Inputs, lowered};
+use super::wires::Wires;
 
 /// The attributes that the three share.
 #[derive(Clone)]

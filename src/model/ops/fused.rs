@@ -9,7 +9,8 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{leaky_relu, sigmoid};
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, Wires, lowered, part};
+use super::lower::{Built, lowered, part};
+use super::wires::Wires;
 
 /// A named activation with its parameters.
 #[derive(Clone, Copy)]

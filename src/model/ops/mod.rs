@@ -21,6 +21,7 @@ mod quotient;
 mod rotary;
 mod round_to;
 mod skip_norm;
+mod wires;
 
 use std::sync::OnceLock;
 

@@ -7,8 +7,9 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::nn::{Reducer, Softmax, SoftmaxKind, leaky_relu, sigmoid};
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, Inputs, Wires, lowered, part};
+use super::lower::{Built, Inputs, lowered, part};
 use super::quantize::Quantized;
+use super::wires::Wires;
 
 /// The three inputs from `at` on.
 fn triple(inputs: &Inputs, at: usize) -> TractResult<Quantized> {

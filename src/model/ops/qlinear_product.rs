@@ -12,7 +12,8 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, Wires, lowered, part};
+use super::lower::{Built, lowered, part};
+use super::wires::Wires;
 
 /// `a * b / c` of scales, in the kernels' order.
 fn combined(

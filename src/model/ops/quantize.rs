@@ -10,8 +10,8 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::Wires;
 use super::round_to::{RoundTo, range};
+use super::wires::Wires;
 
 /// A quantised tensor: integers, scale, zero point (0 where absent).
 #[derive(Clone, Copy)]

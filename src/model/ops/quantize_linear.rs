@@ -9,9 +9,10 @@ use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, Wires, lowered};
+use super::lower::{Built, lowered};
 use super::quantize::Quantized;
 use super::round_to;
+use super::wires::Wires;
 
 struct Attributes {
     axis: i64,

@@ -12,7 +12,8 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, Wires, lowered};
+use super::lower::{Built, lowered};
+use super::wires::Wires;
 
 pub(super) fn embed(_: &ParsingContext, node: &NodeProto) -> Built {
     let epsilon = node.get_attr_opt("epsilon")?.unwrap_or(1e-12f32);

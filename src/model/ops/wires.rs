@@ -1,0 +1,245 @@
+//! A graph under construction, below one node's name: what the operators' wiring is written in.
+//!
+//! In: wires. Out: more wires. Each method is one engine operator or a few, with the broadcasting and
+//! the types that ONNX expects.
+
+use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
+use tract_onnx::tract_core::ops::cast;
+use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
+use tract_onnx::tract_core::ops::{binary::TypedBinOp, math};
+use tract_onnx::tract_hir::internal::*;
+
+use super::lower::Part;
+use super::quotient::Quotient;
+
+/// A graph under construction, below one node's name.
+pub(super) struct Wires<'a> {
+    model: &'a mut TypedModel,
+    prefix: &'a str,
+    count: usize,
+}
+
+impl<'a> Wires<'a> {
+    pub(super) fn new(model: &'a mut TypedModel, prefix: &'a str) -> Self {
+        Self { model, prefix, count: 0 }
+    }
+
+    fn name(&mut self) -> String {
+        self.count += 1;
+        format!("{}.{}", self.prefix, self.count)
+    }
+
+    pub(super) fn fact(&self, x: OutletId) -> TractResult<&TypedFact> {
+        self.model.outlet_fact(x)
+    }
+
+    pub(super) fn shape(&self, x: OutletId) -> TractResult<TVec<TDim>> {
+        Ok(self.fact(x)?.shape.to_tvec())
+    }
+
+    pub(super) fn rank(&self, x: OutletId) -> TractResult<usize> {
+        Ok(self.fact(x)?.rank())
+    }
+
+    pub(super) fn dtype(&self, x: OutletId) -> TractResult<DatumType> {
+        Ok(self.fact(x)?.datum_type)
+    }
+
+    /// An axis as ONNX gives it, negative from the end.
+    pub(super) fn axis(&self, x: OutletId, axis: i64) -> TractResult<usize> {
+        let rank = self.rank(x)?;
+        let at = if axis < 0 { axis + rank as i64 } else { axis };
+        let at = usize::try_from(at).ok().filter(|at| *at < rank);
+        at.with_context(|| format!("axis {axis} is not one of {rank}"))
+    }
+
+    pub(super) fn op(
+        &mut self,
+        op: impl Into<Box<dyn TypedOp>>,
+        inputs: &[OutletId],
+    ) -> TractResult<OutletId> {
+        let name = self.name();
+        Ok(self.model.wire_node(name, op, inputs)?[0])
+    }
+
+    pub(super) fn part(&mut self, part: &Part, inputs: &[OutletId]) -> TractResult<OutletId> {
+        let name = self.name();
+        Ok(part.expansion()?.wire(&name, self.model, inputs)?[0])
+    }
+
+    pub(super) fn constant(&mut self, value: impl IntoArcTensor) -> TractResult<OutletId> {
+        let name = self.name();
+        self.model.add_const(name, value)
+    }
+
+    pub(super) fn scalar(&mut self, value: f32) -> TractResult<OutletId> {
+        self.constant(tensor0(value))
+    }
+
+    pub(super) fn cast(&mut self, x: OutletId, to: DatumType) -> TractResult<OutletId> {
+        if self.dtype(x)? == to { Ok(x) } else { self.op(cast::cast(to), &[x]) }
+    }
+
+    pub(super) fn f32(&mut self, x: OutletId) -> TractResult<OutletId> {
+        self.cast(x, DatumType::F32)
+    }
+
+    /// A binary operator with NumPy's broadcasting.
+    pub(super) fn binary(
+        &mut self,
+        op: TypedBinOp,
+        a: OutletId,
+        b: OutletId,
+    ) -> TractResult<OutletId> {
+        let name = self.name();
+        Ok(wire_with_rank_broadcast(name, self.model, op, &[a, b])?[0])
+    }
+
+    pub(super) fn add(&mut self, a: OutletId, b: OutletId) -> TractResult<OutletId> {
+        self.binary(math::add(), a, b)
+    }
+
+    pub(super) fn sub(&mut self, a: OutletId, b: OutletId) -> TractResult<OutletId> {
+        self.binary(math::sub(), a, b)
+    }
+
+    pub(super) fn mul(&mut self, a: OutletId, b: OutletId) -> TractResult<OutletId> {
+        self.binary(math::mul(), a, b)
+    }
+
+    /// A float32 quotient to the last bit.
+    pub(super) fn div(&mut self, mut a: OutletId, mut b: OutletId) -> TractResult<OutletId> {
+        let rank = self.rank(a)?.max(self.rank(b)?);
+        for side in [&mut a, &mut b] {
+            while self.rank(*side)? < rank {
+                *side = self.add_axis(*side, 0)?;
+            }
+        }
+        self.op(Quotient, &[a, b])
+    }
+
+    /// Times a constant; nothing for 1.
+    pub(super) fn scaled(&mut self, x: OutletId, by: f32) -> TractResult<OutletId> {
+        if by == 1.0 {
+            return Ok(x);
+        }
+        let by = self.like(x, by)?;
+        self.mul(x, by)
+    }
+
+    /// A constant of `x`'s type.
+    pub(super) fn like(&mut self, x: OutletId, value: f32) -> TractResult<OutletId> {
+        let value = tensor0(value).cast_to_dt(self.dtype(x)?)?.into_owned();
+        self.constant(value)
+    }
+
+    /// At least `low` and at most `high`.
+    pub(super) fn clip(
+        &mut self,
+        mut x: OutletId,
+        low: Option<f32>,
+        high: Option<f32>,
+    ) -> TractResult<OutletId> {
+        for (end, op) in [(low, math::max()), (high, math::min())] {
+            if let Some(end) = end {
+                let end = self.like(x, end)?;
+                x = self.binary(op, x, end)?;
+            }
+        }
+        Ok(x)
+    }
+
+    pub(super) fn reduce(
+        &mut self,
+        x: OutletId,
+        reducer: Reducer,
+        axes: &[usize],
+    ) -> TractResult<OutletId> {
+        self.op(Reduce::new(axes.into(), reducer), &[x])
+    }
+
+    pub(super) fn concat(&mut self, axis: usize, parts: &[OutletId]) -> TractResult<OutletId> {
+        self.op(TypedConcat::new(axis), parts)
+    }
+
+    pub(super) fn slice(
+        &mut self,
+        x: OutletId,
+        axis: usize,
+        start: TDim,
+        end: TDim,
+    ) -> TractResult<OutletId> {
+        self.op(Slice::new(axis, start, end), &[x])
+    }
+
+    pub(super) fn move_axis(
+        &mut self,
+        x: OutletId,
+        from: usize,
+        to: usize,
+    ) -> TractResult<OutletId> {
+        if from == to { Ok(x) } else { self.op(AxisOp::Move(from, to), &[x]) }
+    }
+
+    pub(super) fn add_axis(&mut self, x: OutletId, at: usize) -> TractResult<OutletId> {
+        self.op(AxisOp::Add(at), &[x])
+    }
+
+    pub(super) fn remove_axis(&mut self, x: OutletId, at: usize) -> TractResult<OutletId> {
+        self.op(AxisOp::Rm(at), &[x])
+    }
+
+    /// Axes `at..` of extents `from` become axes of extents `to`.
+    pub(super) fn reshape(
+        &mut self,
+        x: OutletId,
+        at: usize,
+        from: TVec<TDim>,
+        to: TVec<TDim>,
+    ) -> TractResult<OutletId> {
+        if from == to { Ok(x) } else { self.op(AxisOp::Reshape(at, from, to), &[x]) }
+    }
+
+    /// One dimension for all elements.
+    pub(super) fn flat(&mut self, x: OutletId) -> TractResult<OutletId> {
+        let shape = self.shape(x)?;
+        let volume = shape.iter().product::<TDim>();
+        self.reshape(x, 0, shape, tvec!(volume))
+    }
+
+    /// `a · b` over the innermost axes, NumPy's rules for ranks 1 and for batches.
+    pub(super) fn matmul(
+        &mut self,
+        mut a: OutletId,
+        mut b: OutletId,
+        transpose_a: bool,
+        transpose_b: bool,
+    ) -> TractResult<OutletId> {
+        let vectors = (self.rank(a)? == 1, self.rank(b)? == 1);
+        if vectors.0 {
+            a = self.add_axis(a, usize::from(transpose_a))?;
+        }
+        if vectors.1 {
+            b = self.add_axis(b, usize::from(!transpose_b))?;
+        }
+        let rank = self.rank(a)?.max(self.rank(b)?);
+        for side in [&mut a, &mut b] {
+            while self.rank(*side)? < rank {
+                *side = self.add_axis(*side, 0)?;
+            }
+        }
+        let axes = AxesMapping::for_numpy_matmul(rank, transpose_a, transpose_b, false)?;
+        let dtype = self.dtype(a)?;
+        ensure!(dtype == self.dtype(b)?, "a product of {dtype:?} and {:?}", self.dtype(b)?);
+        let mut y = self.op(EinSum::new(axes, dtype), &[a, b])?;
+        if vectors.1 {
+            y = self.remove_axis(y, rank - 1)?;
+        }
+        if vectors.0 {
+            y = self.remove_axis(y, rank - 2)?;
+        }
+        Ok(y)
+    }
+}
