@@ -8,6 +8,7 @@
 //! To add an operator: one file, one row in [`OURS`], one case.
 
 mod branch;
+mod ml;
 
 use std::sync::OnceLock;
 
@@ -21,41 +22,48 @@ use tract_onnx::tract_hir::infer::InferenceOp;
 type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
-const OURS: &[(&str, &str, Builder)] = &[(DEFAULT_DOMAIN, "If", branch::build)];
+const OURS: &[(&str, &str, Builder)] = &[
+    (DEFAULT_DOMAIN, "If", branch::build),
+    ("ai.onnx.ml", "ArrayFeatureExtractor", ml::array_feature_extractor::build),
+    ("ai.onnx.ml", "Binarizer", ml::binarizer::build),
+    ("ai.onnx.ml", "CategoryMapper", ml::label_encoder::build_category_mapper),
+    ("ai.onnx.ml", "DictVectorizer", ml::dict_vectorizer::build),
+    ("ai.onnx.ml", "FeatureVectorizer", ml::feature_vectorizer::build),
+    ("ai.onnx.ml", "Imputer", ml::imputer::build),
+    ("ai.onnx.ml", "LabelEncoder", ml::label_encoder::build),
+    ("ai.onnx.ml", "LinearClassifier", ml::linear::build_classifier),
+    ("ai.onnx.ml", "LinearRegressor", ml::linear::build_regressor),
+    ("ai.onnx.ml", "Normalizer", ml::normalizer::build),
+    ("ai.onnx.ml", "OneHotEncoder", ml::one_hot_encoder::build),
+    ("ai.onnx.ml", "SVMClassifier", ml::svm_classifier::build),
+    ("ai.onnx.ml", "SVMRegressor", ml::svm_regressor::build),
+    ("ai.onnx.ml", "Scaler", ml::scaler::build),
+    ("ai.onnx.ml", "TreeEnsemble", ml::tree::nested::build),
+    ("ai.onnx.ml", "TreeEnsembleClassifier", ml::tree::classifier::build),
+    ("ai.onnx.ml", "TreeEnsembleRegressor", ml::tree::regressor::build),
+    ("ai.onnx.ml", "ZipMap", ml::zip_map::build),
+];
 
 /// The name under which we report ONNX's default domain.
 pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
 
 /// Operators of tract's that belong to other domains than the default one.
-const CONTRIB: &[(&str, &[&str])] = &[
-    (
-        "com.microsoft",
-        &[
-            "BiasGelu",
-            "FastGelu",
-            "GatherBlockQuantized",
-            "Gelu",
-            "GroupQueryAttention",
-            "MatMulNBits",
-            "MultiHeadAttention",
-            "QuickGelu",
-            "RotaryEmbedding",
-            "SkipLayerNormalization",
-            "SkipSimplifiedLayerNormalization",
-        ],
-    ),
-    (
-        "ai.onnx.ml",
-        &[
-            "ArrayFeatureExtractor",
-            "CategoryMapper",
-            "LinearClassifier",
-            "LinearRegressor",
-            "Normalizer",
-            "TreeEnsembleClassifier",
-        ],
-    ),
-];
+const CONTRIB: &[(&str, &[&str])] = &[(
+    "com.microsoft",
+    &[
+        "BiasGelu",
+        "FastGelu",
+        "GatherBlockQuantized",
+        "Gelu",
+        "GroupQueryAttention",
+        "MatMulNBits",
+        "MultiHeadAttention",
+        "QuickGelu",
+        "RotaryEmbedding",
+        "SkipLayerNormalization",
+        "SkipSimplifiedLayerNormalization",
+    ],
+)];
 
 /// Names that tract registers but that are no operators of ONNX's default domain.
 const NOT_DEFAULT: &[&str] = &[
@@ -109,7 +117,9 @@ pub(crate) fn unsupported_reason(domain: &str, op_type: &str) -> Option<String> 
     let supported = key(domain, op_type).is_some()
         || registered && is_default(domain) && !NOT_DEFAULT.contains(&op_type)
         || registered && CONTRIB.iter().any(contrib);
-    let known = is_default(domain) || CONTRIB.iter().any(|(d, _)| *d == domain);
+    let known = is_default(domain)
+        || CONTRIB.iter().any(|(d, _)| *d == domain)
+        || OURS.iter().any(|(d, _, _)| *d == domain);
     match (supported, known) {
         (true, _) => None,
         (false, true) => Some("not implemented".to_owned()),
