@@ -8,6 +8,7 @@
 //! read files (external data is refused here) nor cause undefined behaviour.
 
 mod inspect;
+mod maps;
 mod onnx;
 pub(crate) mod ops;
 mod rewrite;

@@ -130,6 +130,11 @@ impl PartialEq for KernelOp {
 }
 impl Eq for KernelOp {}
 
+/// The engine's own type for sizes is an integer here, which [`Expansion::wire`] makes of it.
+fn plain(datum_type: DatumType) -> DatumType {
+    if datum_type == DatumType::TDim { DatumType::I64 } else { datum_type }
+}
+
 impl KernelOp {
     fn checked(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
         self.0.facts(inputs).with_context(|| format!("operator {}", self.0.name()))
@@ -154,7 +159,7 @@ impl Expansion for KernelOp {
         ensure!(!inputs.is_empty(), "operator {} has no inputs", self.0.name());
         s.given_all(inputs.iter().map(|i| (&i.datum_type).bex()), move |s, types| {
             s.given_all(inputs.iter().map(|i| (&i.shape).bex()), move |s, shapes| {
-                let facts: Vec<Fact> = types.iter().copied().zip(shapes).collect();
+                let facts: Vec<Fact> = types.iter().map(|t| plain(*t)).zip(shapes).collect();
                 for ((datum, shape), output) in self.checked(&facts)?.into_iter().zip(outputs) {
                     s.equals(&output.datum_type, datum)?;
                     s.equals(&output.shape, shape)?;
@@ -171,9 +176,14 @@ impl Expansion for KernelOp {
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
         let mut wiring = Wiring { prefix, model, count: 0 };
-        match self.0.lower(&mut wiring, inputs)? {
+        let mut plain_inputs: TVec<OutletId> = tvec!();
+        for input in inputs {
+            let to = plain(wiring.fact(*input)?.datum_type);
+            plain_inputs.push(wiring.cast(*input, to)?);
+        }
+        match self.0.lower(&mut wiring, &plain_inputs)? {
             Some(wires) => Ok(wires),
-            None => model.wire_node(prefix, self.clone(), inputs),
+            None => model.wire_node(prefix, self.clone(), &plain_inputs),
         }
     }
 }

@@ -228,7 +228,8 @@ impl Kernel for Decision {
             raw.chunks_mut(targets.max(1)).for_each(|row| self.transform.apply(row));
         }
         if self.second_class(targets) {
-            let both: Vec<f32> = raw.iter().flat_map(|s| [1.0 - s, *s]).collect();
+            let both = raw.iter().flat_map(|s| self.transform.second_class(*s, true));
+            let both: Vec<f32> = both.collect();
             scores = tensor1(&both).into_shape(&[rows, 2])?;
         }
         Ok(tvec!(labels, scores))

@@ -28,10 +28,10 @@ impl PostTransform {
         })
     }
 
-    /// By the numbers of the operator set 5.
+    /// By the numbers of the operator set 5, as ONNX Runtime reads them: the specification has 1 for
+    /// SOFTMAX and 2 for LOGISTIC.
     pub(super) fn of_number(number: i64) -> TractResult<Self> {
-        let all =
-            [Self::None, Self::Softmax, Self::Logistic, Self::SoftmaxZero, Self::Probit];
+        let all = [Self::None, Self::Logistic, Self::Softmax, Self::SoftmaxZero, Self::Probit];
         let at = usize::try_from(number).ok();
         at.and_then(|n| all.get(n).copied())
             .with_context(|| format!("post_transform {number} is unknown"))
@@ -49,11 +49,11 @@ impl PostTransform {
 
     /// The two scores of a row whose only score is that of the second class. `positive`: the weights
     /// are probabilities, so the other one is what is missing to 1. (Of the transforms ONNX Runtime
-    /// applies only `LOGISTIC` here, and only where the weights may be negative.)
+    /// applies only `LOGISTIC` here.)
     pub(super) fn second_class(self, score: f32, positive: bool) -> [f32; 2] {
         match self {
-            _ if positive => [1.0 - score, score],
             Self::Logistic => [logistic(-score), logistic(score)],
+            _ if positive => [1.0 - score, score],
             _ => [-score, score],
         }
     }

@@ -166,11 +166,8 @@ impl SvmClassifier {
             out.copy_from_slice(&self.probabilities(&pairs));
             self.transform.apply(out);
         } else if let [score] = pairs[..] {
-            out.copy_from_slice(&match self.transform {
-                PostTransform::None => [-score, score],
-                PostTransform::Probit => [super::scores::probit(score), 0.0],
-                _ => [1.0 - score, score],
-            });
+            let positive = self.transform != PostTransform::None;
+            out.copy_from_slice(&self.transform.second_class(score, positive));
         } else {
             out[..pairs.len()].copy_from_slice(&pairs);
             self.transform.apply(out);

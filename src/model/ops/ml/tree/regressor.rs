@@ -8,7 +8,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::super::kernel::{Built, Fact, Kernel, numeric, operator, table};
 use super::super::scores::PostTransform;
-use super::aggregate::{Aggregate, Rows};
+use super::aggregate::{Aggregate, Rows, Score};
 use super::ensemble::Ensemble;
 use super::flat;
 
@@ -72,15 +72,17 @@ impl Kernel for Regressor {
         let targets = self.ensemble.targets;
         let trees = self.ensemble.roots.len() as f64;
         let scores = self.aggregate.scores(&self.ensemble, &rows);
-        let mut values: Vec<f64> = scores.iter().map(|s| s.value).collect();
-        if self.aggregate == Aggregate::Average {
-            values.iter_mut().for_each(|v| *v = rows.round(*v / trees));
-        }
-        if !self.base.is_empty() {
-            for row in values.chunks_mut(targets) {
-                row.iter_mut().zip(&self.base).for_each(|(v, b)| *v = rows.round(*v + b));
+        let value = |(score, base): (&Score, &f64)| {
+            // A target that no leaf spoke of is 0, whatever its base value.
+            if !score.seen {
+                return 0.0;
             }
-        }
+            let average = self.aggregate == Aggregate::Average;
+            let value = if average { rows.round(score.value / trees) } else { score.value };
+            rows.round(value + base)
+        };
+        let base = if self.base.is_empty() { vec![0.0; targets] } else { self.base.clone() };
+        let mut values: Vec<f64> = scores.iter().zip(base.iter().cycle()).map(value).collect();
         // Transforms are of float32. Of a single target ONNX Runtime knows PROBIT only.
         let transforms = self.transform != PostTransform::None
             && (targets > 1 || self.transform == PostTransform::Probit);
