@@ -5,7 +5,8 @@
 //! float32 table [rows, columns] that stands in the map's place.
 
 use tract_onnx::pb::{
-    self, TensorShapeProto, TypeProto, tensor_proto::DataType,
+    self, TensorShapeProto, TypeProto,
+    tensor_proto::DataType,
     tensor_shape_proto::{Dimension, dimension},
     type_proto::{Tensor, Value},
 };

@@ -125,7 +125,7 @@ fn value_info(
             ErrorKind::UnsupportedType,
             format!(
                 "{role} `{name}` is not a tensor (a sequence, map or optional, or its type is not declared); \
-                 export the model with plain tensors (scikit-learn: option zipmap=False)"
+                 export the model with plain tensors"
             ),
         ));
     };

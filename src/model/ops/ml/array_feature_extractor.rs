@@ -34,7 +34,11 @@ impl Kernel for ArrayFeatureExtractor {
         Ok(tvec!((*datum_type, shape)))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let mut x = inputs[0];
         if wiring.fact(x)?.rank() == 1 {
             x = wiring.wire(AxisOp::Add(0), &[x])?;

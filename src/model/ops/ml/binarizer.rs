@@ -29,7 +29,11 @@ impl Kernel for Binarizer {
         Ok(tvec!(inputs[0].clone()))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let fact = wiring.fact(inputs[0])?.clone();
         // float64 holds every float32 and every integer that matters beside a float32 threshold.
         let dt = if fact.datum_type == DatumType::F32 { DatumType::F32 } else { DatumType::F64 };

@@ -34,10 +34,10 @@ impl Kernel for FeatureVectorizer {
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
         let rows = |shape: &[TDim]| if shape.len() == 1 { 1.to_dim() } else { shape[0].clone() };
+        ensure!(inputs.iter().all(|f| !f.1.is_empty()), "an input has no dimension");
         let first = rows(&inputs[0].1);
         for fact in inputs {
             numeric(fact)?;
-            ensure!(!fact.1.is_empty(), "an input has no dimension");
             ensure!(rows(&fact.1) == first, "its inputs have different numbers of rows");
         }
         let width: usize = self.widths.iter().sum();

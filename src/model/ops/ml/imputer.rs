@@ -70,7 +70,11 @@ impl Kernel for Imputer {
         Ok(tvec!(inputs[0].clone()))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let (x, fact) = (inputs[0], wiring.fact(inputs[0])?.clone());
         let [missing, values] = self.constants(fact.datum_type, &fact.shape)?;
         let values = wiring.constant(values)?;

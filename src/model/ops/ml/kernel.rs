@@ -206,8 +206,7 @@ impl EvalOp for KernelOp {
 
 impl TypedOp for KernelOp {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let inputs: Vec<Fact> =
-            inputs.iter().map(|f| (f.datum_type, f.shape.to_tvec())).collect();
+        let inputs: Vec<Fact> = inputs.iter().map(|f| (f.datum_type, f.shape.to_tvec())).collect();
         Ok(self.checked(&inputs)?.into_iter().map(|(dt, shape)| dt.fact(shape)).collect())
     }
 

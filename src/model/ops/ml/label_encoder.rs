@@ -34,10 +34,7 @@ impl Table {
             "its default is not one {wanted:?}"
         );
         let parts = [values.into_shape(&[count])?, default.into_shape(&[1])?];
-        Ok(Self {
-            keys: Lookup::new(keys, last_wins)?,
-            values: Tensor::stack_tensors(0, &parts)?,
-        })
+        Ok(Self { keys: Lookup::new(keys, last_wins)?, values: Tensor::stack_tensors(0, &parts)? })
     }
 }
 
@@ -64,7 +61,11 @@ impl Kernel for Encoder {
         Ok(tvec!((self.table(*datum_type)?.values.datum_type(), shape.clone())))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let table = self.table(wiring.fact(inputs[0])?.datum_type)?;
         let positions = wiring.kernel(table.keys.clone(), inputs)?[0];
         let values = wiring.constant(table.values.clone())?;

@@ -57,9 +57,7 @@ impl Labels {
         }
         Ok(match self {
             Self::Ints(labels) => tensor1(&each(labels, picks, i64::from)?),
-            Self::Strings(labels) => {
-                tensor1(&each(labels, picks, |b| u8::from(b).to_string())?)
-            }
+            Self::Strings(labels) => tensor1(&each(labels, picks, |b| u8::from(b).to_string())?),
         })
     }
 }

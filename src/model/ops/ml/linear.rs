@@ -26,7 +26,7 @@ impl Product {
         let coefficients: Vec<f32> = node.get_attr_vec("coefficients")?;
         let intercepts: Vec<f32> = node.get_attr_opt_vec("intercepts")?.unwrap_or_default();
         ensure!(
-            targets > 0 && !coefficients.is_empty() && coefficients.len() % targets == 0,
+            targets > 0 && !coefficients.is_empty() && coefficients.len().is_multiple_of(targets),
             "it has {} coefficients for {targets} targets",
             coefficients.len()
         );
@@ -75,7 +75,10 @@ struct Regressor {
 
 pub(in super::super) fn build_regressor(_: &ParsingContext, node: &NodeProto) -> Built {
     let targets = node.get_attr_opt("targets")?.unwrap_or(1);
-    operator(Regressor { product: Product::of(node, targets)?, transform: PostTransform::of(node)? })
+    operator(Regressor {
+        product: Product::of(node, targets)?,
+        transform: PostTransform::of(node)?,
+    })
 }
 
 impl Kernel for Regressor {
@@ -88,7 +91,11 @@ impl Kernel for Regressor {
         Ok(tvec!((DatumType::F32, tvec!(rows, self.product.targets().to_dim()))))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let scores = self.product.wire(wiring, inputs[0])?;
         if self.transform == PostTransform::None {
             return Ok(Some(tvec!(scores)));
@@ -161,7 +168,11 @@ impl Kernel for Classifier {
         self.decision.facts(&[(DatumType::F32, tvec!(rows, targets.to_dim()))])
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let scores = self.product.wire(wiring, inputs[0])?;
         Ok(Some(wiring.kernel(self.decision.clone(), &[scores])?))
     }

@@ -36,11 +36,15 @@ impl Kernel for Normalizer {
 
     fn facts(&self, inputs: &[Fact]) -> TractResult<TVec<Fact>> {
         numeric(&inputs[0])?;
-        table(&inputs[0].1)?;
+        ensure!(table(&inputs[0].1)?.1 != 0.to_dim(), "its input has no columns");
         Ok(tvec!((DatumType::F32, inputs[0].1.clone())))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let x = wiring.cast(inputs[0], DatumType::F32)?;
         let shape = wiring.fact(x)?.shape.to_tvec();
         let axes = tvec!(shape.len() - 1);

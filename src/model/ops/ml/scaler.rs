@@ -38,7 +38,11 @@ impl Kernel for Scaler {
         Ok(tvec!((DatumType::F32, inputs[0].1.clone())))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let fact = wiring.fact(inputs[0])?.clone();
         let dt = if fact.datum_type == DatumType::F64 { DatumType::F64 } else { DatumType::F32 };
         let mut x = wiring.cast(inputs[0], dt)?;

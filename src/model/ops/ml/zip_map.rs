@@ -37,7 +37,11 @@ impl Kernel for ZipMap {
         Ok(tvec!((*datum_type, tvec!(rows, columns))))
     }
 
-    fn lower(&self, wiring: &mut Wiring, inputs: &[OutletId]) -> TractResult<Option<TVec<OutletId>>> {
+    fn lower(
+        &self,
+        wiring: &mut Wiring,
+        inputs: &[OutletId],
+    ) -> TractResult<Option<TVec<OutletId>>> {
         let x = inputs[0];
         let flat = wiring.fact(x)?.rank() == 1;
         Ok(Some(tvec!(if flat { wiring.wire(AxisOp::Add(0), &[x])? } else { x })))

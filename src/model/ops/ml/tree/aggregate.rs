@@ -39,6 +39,9 @@ pub(super) struct Rows {
 const MANY_ROWS: usize = 50;
 const MANY_TREES: usize = 80;
 
+/// How many scores are held at a time.
+const BLOCK_SCORES: usize = 1 << 14;
+
 impl Rows {
     pub(super) fn of(input: &Tensor) -> TractResult<Self> {
         let (count, columns) = table(input.shape())?;
@@ -86,36 +89,55 @@ impl Aggregate {
         score.seen = true;
     }
 
-    /// The scores of every row, before base values: row after row, a score for each target.
-    pub(super) fn scores(self, ensemble: &Ensemble, rows: &Rows) -> Vec<Score> {
-        let targets = ensemble.targets;
-        let mut total = vec![Score::default(); rows.count * targets];
+    /// Gives `finish` the scores of every row, before base values: one for each target.
+    pub(super) fn each_row(
+        self,
+        ensemble: &Ensemble,
+        rows: &Rows,
+        mut finish: impl FnMut(usize, &mut [Score]),
+    ) {
+        let (targets, trees) = (ensemble.targets, ensemble.roots.len());
         let parts = if splits(ensemble, rows.count) { 2 } else { 1 };
-        for (part, roots) in
-            ensemble.roots.chunks(ensemble.roots.len().div_ceil(parts).max(1)).enumerate()
-        {
-            let mut sums = vec![Score::default(); total.len()];
-            for root in roots {
-                for (row, sums) in
-                    rows.values.chunks_exact(rows.columns.max(1)).zip(sums.chunks_mut(targets))
-                {
-                    let weights = ensemble.weights_of(ensemble.leaf(*root, row));
-                    // Where there is one target, a leaf has one weight.
-                    let weights = if targets == 1 { &weights[..1] } else { weights };
-                    for (target, weight) in weights {
-                        self.add(&mut sums[*target as usize], *weight, rows);
-                    }
+        let part = trees.div_ceil(parts).max(1);
+        // Tree after tree over a block of rows: a tree's nodes stay in the cache.
+        let block = (BLOCK_SCORES / targets).max(1);
+        let blocks = rows.values.chunks(rows.columns.max(1).saturating_mul(block));
+        for (at, block_rows) in blocks.enumerate() {
+            let count = block_rows.len() / rows.columns.max(1);
+            let mut parts = ensemble.roots.chunks(part).map(|roots| {
+                let mut sums = vec![Score::default(); count * targets];
+                for root in roots {
+                    self.add_tree(ensemble, *root, rows, block_rows, &mut sums);
+                }
+                sums
+            });
+            let mut total = parts.next().unwrap_or_default();
+            for sums in parts {
+                for (score, sum) in total.iter_mut().zip(sums).filter(|(_, sum)| sum.seen) {
+                    self.add(score, sum.value, rows);
                 }
             }
-            if part == 0 {
-                total = sums;
-                continue;
-            }
-            for (score, sum) in total.iter_mut().zip(sums).filter(|(_, sum)| sum.seen) {
-                self.add(score, sum.value, rows);
+            total.chunks_mut(targets).enumerate().for_each(|(row, s)| finish(at * block + row, s));
+        }
+    }
+
+    fn add_tree(
+        self,
+        ensemble: &Ensemble,
+        root: u32,
+        rows: &Rows,
+        block: &[f64],
+        sums: &mut [Score],
+    ) {
+        let block = block.chunks_exact(rows.columns.max(1));
+        for (row, sums) in block.zip(sums.chunks_mut(ensemble.targets)) {
+            let weights = ensemble.weights_of(ensemble.leaf(root, row));
+            // Where there is one target, a leaf has one weight.
+            let weights = if ensemble.targets == 1 { &weights[..1] } else { weights };
+            for (target, weight) in weights {
+                self.add(&mut sums[*target as usize], *weight, rows);
             }
         }
-        total
     }
 }
 

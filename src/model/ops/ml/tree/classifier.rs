@@ -159,13 +159,11 @@ impl Kernel for Classifier {
     fn eval(&self, inputs: &[TValue]) -> TractResult<TVec<Tensor>> {
         let rows = Rows::of(&inputs[0])?;
         let classes = self.labels.len();
-        let mut scores = Aggregate::Sum.scores(&self.ensemble, &rows);
         let mut out = vec![0f32; rows.count * classes];
-        let picks: Vec<Pick> = scores
-            .chunks_mut(classes)
-            .zip(out.chunks_mut(classes))
-            .map(|(scores, out)| self.finish(scores, &rows, out))
-            .collect();
+        let mut picks = vec![Pick::Class(0); rows.count];
+        Aggregate::Sum.each_row(&self.ensemble, &rows, |row, scores| {
+            picks[row] = self.finish(scores, &rows, &mut out[row * classes..][..classes]);
+        });
         let scores = tensor1(&out).into_shape(&[rows.count, classes])?;
         Ok(tvec!(self.labels.tensor(&picks)?, scores))
     }

@@ -31,6 +31,9 @@ pub(super) struct Node {
     pub(super) no: u32,
 }
 
+/// A number in the file, not a list: without a limit it could cost any amount of memory.
+const MAX_TARGETS: usize = 1 << 20;
+
 #[derive(Debug, Default)]
 pub(super) struct Ensemble {
     pub(super) nodes: Vec<Node>,
@@ -46,7 +49,7 @@ pub(super) struct Ensemble {
 impl Ensemble {
     /// Refuses what a walk could not end in, or could read beyond.
     pub(super) fn checked(mut self) -> TractResult<Self> {
-        ensure!(self.targets > 0, "it has no targets or classes");
+        ensure!((1..=MAX_TARGETS).contains(&self.targets), "it has {} targets", self.targets);
         ensure!(!self.roots.is_empty(), "it has no trees");
         ensure!(
             self.weights.iter().all(|(target, _)| (*target as usize) < self.targets),

@@ -56,10 +56,8 @@ fn ensemble(ctx: &ParsingContext, node: &NodeProto) -> TractResult<Ensemble> {
     let members = tensor(ctx, node, "membership_values")?.unwrap_or_default();
     let mut members = members.split(|m| m.is_nan());
 
-    let mut ensemble = Ensemble {
-        targets: node.get_attr_opt("n_targets")?.unwrap_or(0),
-        ..Ensemble::default()
-    };
+    let mut ensemble =
+        Ensemble { targets: node.get_attr_opt("n_targets")?.unwrap_or(0), ..Ensemble::default() };
     // Leaf i becomes the node count + i.
     let place = |id: i64, is_leaf: i64| -> TractResult<u32> {
         let limit = if is_leaf == 0 { count } else { weights.len() };

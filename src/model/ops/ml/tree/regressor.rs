@@ -71,7 +71,6 @@ impl Kernel for Regressor {
         let rows = Rows::of(&inputs[0])?;
         let targets = self.ensemble.targets;
         let trees = self.ensemble.roots.len() as f64;
-        let scores = self.aggregate.scores(&self.ensemble, &rows);
         let value = |(score, base): (&Score, &f64)| {
             // A target that no leaf spoke of is 0, whatever its base value.
             if !score.seen {
@@ -82,7 +81,11 @@ impl Kernel for Regressor {
             rows.round(value + base)
         };
         let base = if self.base.is_empty() { vec![0.0; targets] } else { self.base.clone() };
-        let mut values: Vec<f64> = scores.iter().zip(base.iter().cycle()).map(value).collect();
+        let mut values = vec![0f64; rows.count * targets];
+        self.aggregate.each_row(&self.ensemble, &rows, |row, scores| {
+            let scores = scores.iter().zip(&base).map(value);
+            values[row * targets..][..targets].iter_mut().zip(scores).for_each(|(v, s)| *v = s);
+        });
         // Transforms are of float32. Of a single target ONNX Runtime knows PROBIT only.
         let transforms = self.transform != PostTransform::None
             && (targets > 1 || self.transform == PostTransform::Probit);
