@@ -55,7 +55,7 @@ def one(name, op, inputs, opset=3, outputs=1, close=False, **attributes):
     """A single node on `inputs`."""
     attributes = {k: v for k, v in attributes.items() if v is not None}
     tolerance = CLOSE if close else {}
-    if op.startswith("Linear") and attributes.get("post_transform") == "PROBIT":
+    if attributes.get("post_transform") == "PROBIT":
         # Its inverse error function cancels in float32: the last bit of a logarithm is 1e-4 here.
         tolerance = {"rtol": 1e-3, "atol": 2e-3}
     names = [f"y{i}" for i in range(outputs)]
@@ -285,6 +285,12 @@ def tree_regressors():
     weights["target_weights_as_tensor"] = numpy_helper.from_array(np.array(leaves["weights"], D), "w")
     one("tree-regressor-tensors", "TreeEnsembleRegressor", {"x": x(6, 4, dtype=D)}, close=True, n_targets=2,
         base_values_as_tensor=numpy_helper.from_array(np.array([0.1, 0.2], D), "b"), **as_tensors, **weights)
+    nodes, leaves = forest(3, 4, 2, [0])
+    fewer = {k: v[:-3] for k, v in leaves.items()}
+    nodes["nodes_values"] = [3.5 if m == "LEAF" else v for m, v in zip(nodes["nodes_modes"], nodes["nodes_values"])]
+    for targets in [1, 2]:
+        one(f"tree-regressor-leaf-without-weight-{targets}", "TreeEnsembleRegressor", {"x": data}, close=True, n_targets=targets,
+            **nodes, **lists("target", fewer))
     nodes, leaves = forest(120, 4, 1, [0], weights=lambda: float(F(RNG.standard_normal() * 100)))
     for rows in [1, 40, 70]:
         one(f"tree-regressor-order-{rows}", "TreeEnsembleRegressor", {"x": x(rows, 4, scale=1)}, n_targets=1, **nodes, **lists("target", leaves))
@@ -307,6 +313,9 @@ def tree_classifiers():
                 labels = {"classlabels_strings": ["u", "v", "w"][:classes]} if base else {"classlabels_int64s": [5, 3, 8][:classes]}
                 one(f"tree-classifier-{kind}-base{base}-{transform.lower()}", "TreeEnsembleClassifier", {"x": data}, outputs=2, close=True,
                     base_values=[0.2, -0.1, 0.3][:base] or None, post_transform=transform, **labels, **nodes, **lists("class", leaves))
+    nodes, leaves = forest(3, 4, 2, [0])
+    one("tree-classifier-one-class", "TreeEnsembleClassifier", {"x": data}, outputs=2, close=True, classlabels_int64s=[7],
+        base_values=[0.1], **nodes, **lists("class", leaves))
     small = lambda: float(F(0.1 + 0.05 * RNG.random()))
     nodes, leaves = forest(3, 4, 2, [0, 1, 2], weights=small, every_target=True)
     one("tree-classifier-probit", "TreeEnsembleClassifier", {"x": data}, outputs=2, close=True, post_transform="PROBIT",

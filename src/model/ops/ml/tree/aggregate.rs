@@ -133,8 +133,8 @@ impl Aggregate {
         for (row, sums) in block.zip(sums.chunks_mut(ensemble.targets)) {
             let weights = ensemble.weights_of(ensemble.leaf(root, row));
             // Where there is one target, a leaf has one weight.
-            let weights = if ensemble.targets == 1 { &weights[..1] } else { weights };
-            for (target, weight) in weights {
+            let limit = if ensemble.targets == 1 { 1 } else { weights.len() };
+            for (target, weight) in weights.iter().take(limit) {
                 self.add(&mut sums[*target as usize], *weight, rows);
             }
         }

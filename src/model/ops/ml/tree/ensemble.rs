@@ -58,7 +58,7 @@ impl Ensemble {
         for node in &self.nodes {
             if node.mode == Mode::Leaf {
                 let end = u64::from(node.yes) + u64::from(node.no);
-                ensure!(node.no > 0 && end <= self.weights.len() as u64, "a leaf has no weight");
+                ensure!(end <= self.weights.len() as u64, "a leaf has no weight");
             } else {
                 let count = self.nodes.len();
                 let inside = (node.yes as usize) < count && (node.no as usize) < count;

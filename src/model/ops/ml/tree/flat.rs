@@ -95,7 +95,11 @@ pub(super) fn ensemble(
             let weights = leaves.get(&ix).map(Vec::as_slice).unwrap_or_default();
             let first = u32::try_from(ensemble.weights.len())?;
             ensemble.weights.extend_from_slice(weights);
-            (first, u32::try_from(weights.len())?)
+            if weights.is_empty() && targets == 1 {
+                // As in ONNX Runtime, which keeps both in one place.
+                ensemble.weights.push((0, values[ix]));
+            }
+            (first, u32::try_from(ensemble.weights.len())? - first)
         } else {
             (child(yes[ix])?, child(no[ix])?)
         };
