@@ -264,6 +264,8 @@ export declare namespace InferenceSession {
     readonly type: Tensor.Type;
     /** A number, the name of an open dimension, or '' for one without a name. Empty: a scalar or an unknown rank. */
     readonly shape: ReadonlyArray<number | string>;
+    /** What each column stands for, where the model has a map (`ZipMap`, `DictVectorizer`) and the engine a table. */
+    readonly labels?: readonly string[];
   }
   interface NonTensorValueMetadata {
     readonly name: string;
@@ -322,6 +324,8 @@ export interface ValueInfo {
   readonly name: string;
   readonly type: string;
   readonly shape: ReadonlyArray<number | string>;
+  /** What each column stands for, where the model has a map (`ZipMap`, `DictVectorizer`) and the engine a table. */
+  readonly labels?: readonly string[];
 }
 
 /** The makers of sessions. */

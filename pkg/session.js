@@ -18,7 +18,8 @@ import { abortable, throwIfAborted } from './signals.js';
 import { Tensor } from './tensor.js';
 
 /** What `onnxruntime-common` calls the metadata of a value. */
-const metadata = ({ name, type, shape }) => Object.freeze({ name, isTensor: true, type, shape: Object.freeze([...shape]) });
+const metadata = ({ name, type, shape, labels }) =>
+  Object.freeze({ name, isTensor: true, type, shape: Object.freeze([...shape]), ...(labels && { labels: Object.freeze([...labels]) }) });
 
 /**
  * The class for one platform.

@@ -8,6 +8,7 @@
 //! read files (external data is refused here) nor cause undefined behaviour.
 
 mod inspect;
+mod maps;
 mod nibbles;
 mod onnx;
 pub(crate) mod ops;

@@ -5,7 +5,7 @@
 
 use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType};
 
-use super::ops;
+use super::{maps, ops};
 
 /// (operator, first and last operator set, rewrite)
 type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
@@ -20,6 +20,7 @@ pub(crate) fn rewrite(model: &mut pb::ModelProto) {
         .find(|o| matches!(o.domain.as_str(), "" | "ai.onnx"))
         .map_or(0, |o| o.version);
     if let Some(graph) = &mut model.graph {
+        maps::declare_inputs(graph);
         rewrite_graph(graph, opset);
     }
 }

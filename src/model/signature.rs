@@ -7,6 +7,7 @@ use tract_onnx::pb::{
     self, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto::Value,
 };
 
+use super::maps;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::DType;
 
@@ -45,6 +46,10 @@ pub struct ValueInfo {
     /// Whether the model declares a rank.
     #[serde(skip)]
     pub ranked: bool,
+    /// What each column stands for, where the model has a map and the engine a table: the classes of
+    /// `ZipMap`, the vocabulary of `DictVectorizer`. Else empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 fn dtype_name<S: Serializer>(dtype: &DType, s: S) -> std::result::Result<S::Ok, S::Error> {
@@ -67,10 +72,13 @@ impl Signature {
             .iter()
             // Before IR 4 every initializer is listed as an input too, as a default value.
             .filter(|i| !graph.initializer.iter().any(|init| init.name == i.name))
-            .map(|v| value_info(v, "input"))
+            .map(|v| value_info(v, "input", || maps::of_input(graph, &v.name)))
             .collect::<Result<_>>()?;
-        let outputs =
-            graph.output.iter().map(|v| value_info(v, "output")).collect::<Result<_>>()?;
+        let outputs = graph
+            .output
+            .iter()
+            .map(|v| value_info(v, "output", || maps::of_output(graph, &v.name)))
+            .collect::<Result<_>>()?;
         Ok(Self { inputs, outputs })
     }
 }
@@ -100,15 +108,24 @@ pub(crate) fn type_name(code: i32) -> String {
     DataType::try_from(code).map_or_else(|_| format!("type {code}"), |t| format!("{t:?}"))
 }
 
-fn value_info(value: &pb::ValueInfoProto, role: &str) -> Result<ValueInfo> {
+/// `columns` gives the labels of the table that stands for a map.
+fn value_info(
+    value: &pb::ValueInfoProto,
+    role: &str,
+    columns: impl FnOnce() -> Option<Vec<String>>,
+) -> Result<ValueInfo> {
     let name = value.name.clone();
     let Some(Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
+        if let Some(labels) = columns() {
+            let shape = vec![Dim::Unknown, Dim::Known(labels.len())];
+            return Ok(ValueInfo { name, dtype: DType::Float32, shape, ranked: true, labels });
+        }
         return Err(Error::new(
             ErrorKind::UnsupportedType,
             format!(
                 "{role} `{name}` is not a tensor (a sequence, map or optional, or its type is not declared); \
-                 export the model with plain tensors (scikit-learn: option zipmap=False)"
+                 export the model with plain tensors"
             ),
         ));
     };
@@ -132,5 +149,5 @@ fn value_info(value: &pb::ValueInfoProto, role: &str) -> Result<ValueInfo> {
             _ => Dim::Unknown,
         })
         .collect();
-    Ok(ValueInfo { name, dtype, shape, ranked: dims.is_some() })
+    Ok(ValueInfo { name, dtype, shape, ranked: dims.is_some(), labels: vec![] })
 }

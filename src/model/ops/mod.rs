@@ -12,6 +12,7 @@ mod branch;
 mod fused;
 mod gather_blocks;
 mod lower;
+mod ml;
 mod nbits;
 mod qlinear;
 mod qlinear_product;
@@ -41,6 +42,24 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
     (DEFAULT_DOMAIN, "QuantizeLinear", quantize_linear::quantize),
+    (ML, "ArrayFeatureExtractor", ml::array_feature_extractor::build),
+    (ML, "Binarizer", ml::binarizer::build),
+    (ML, "CategoryMapper", ml::label_encoder::build_category_mapper),
+    (ML, "DictVectorizer", ml::dict_vectorizer::build),
+    (ML, "FeatureVectorizer", ml::feature_vectorizer::build),
+    (ML, "Imputer", ml::imputer::build),
+    (ML, "LabelEncoder", ml::label_encoder::build),
+    (ML, "LinearClassifier", ml::linear::build_classifier),
+    (ML, "LinearRegressor", ml::linear::build_regressor),
+    (ML, "Normalizer", ml::normalizer::build),
+    (ML, "OneHotEncoder", ml::one_hot_encoder::build),
+    (ML, "SVMClassifier", ml::svm_classifier::build),
+    (ML, "SVMRegressor", ml::svm_regressor::build),
+    (ML, "Scaler", ml::scaler::build),
+    (ML, "TreeEnsemble", ml::tree::nested::build),
+    (ML, "TreeEnsembleClassifier", ml::tree::classifier::build),
+    (ML, "TreeEnsembleRegressor", ml::tree::regressor::build),
+    (ML, "ZipMap", ml::zip_map::build),
     (MICROSOFT, "Attention", attention::attention),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
@@ -71,6 +90,8 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "TransposeMatMul", fused::matmul),
 ];
 
+/// The domain of classical machine learning.
+const ML: &str = "ai.onnx.ml";
 /// ONNX Runtime's own domain.
 const MICROSOFT: &str = "com.microsoft";
 
@@ -78,20 +99,8 @@ const MICROSOFT: &str = "com.microsoft";
 pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
 
 /// Operators of tract's that belong to other domains than the default one.
-const CONTRIB: &[(&str, &[&str])] = &[
-    (MICROSOFT, &["BiasGelu", "FastGelu", "Gelu", "GroupQueryAttention", "QuickGelu"]),
-    (
-        "ai.onnx.ml",
-        &[
-            "ArrayFeatureExtractor",
-            "CategoryMapper",
-            "LinearClassifier",
-            "LinearRegressor",
-            "Normalizer",
-            "TreeEnsembleClassifier",
-        ],
-    ),
-];
+const CONTRIB: &[(&str, &[&str])] =
+    &[(MICROSOFT, &["BiasGelu", "FastGelu", "Gelu", "GroupQueryAttention", "QuickGelu"])];
 
 /// Names that tract registers but that are no operators of ONNX's default domain.
 const NOT_DEFAULT: &[&str] = &[
@@ -145,7 +154,9 @@ pub(crate) fn unsupported_reason(domain: &str, op_type: &str) -> Option<String> 
     let supported = key(domain, op_type).is_some()
         || registered && is_default(domain) && !NOT_DEFAULT.contains(&op_type)
         || registered && CONTRIB.iter().any(contrib);
-    let known = is_default(domain) || CONTRIB.iter().any(|(d, _)| *d == domain);
+    let known = is_default(domain)
+        || CONTRIB.iter().any(|(d, _)| *d == domain)
+        || OURS.iter().any(|(d, _, _)| *d == domain);
     match (supported, known) {
         (true, _) => None,
         (false, true) => Some("not implemented".to_owned()),

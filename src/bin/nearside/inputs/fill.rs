@@ -171,7 +171,7 @@ mod tests {
     use crate::values::element;
 
     fn info(dtype: DType, shape: Vec<Dim>) -> ValueInfo {
-        ValueInfo { name: "x".into(), dtype, shape, ranked: true }
+        ValueInfo { name: "x".into(), dtype, shape, ranked: true, labels: vec![] }
     }
 
     #[test]

@@ -30,7 +30,13 @@ fn options() -> ImageOptions {
 /// 0 is an open dimension.
 fn info(dtype: DType, dims: &[usize]) -> ValueInfo {
     let dim = |n: &usize| if *n == 0 { Dim::Unknown } else { Dim::Known(*n) };
-    ValueInfo { name: "x".into(), dtype, shape: dims.iter().map(dim).collect(), ranked: true }
+    ValueInfo {
+        name: "x".into(),
+        dtype,
+        shape: dims.iter().map(dim).collect(),
+        ranked: true,
+        labels: vec![],
+    }
 }
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn info(dtype: DType, shape: &[Dim]) -> ValueInfo {
-        ValueInfo { name: "x".into(), dtype, shape: shape.to_vec(), ranked: true }
+        ValueInfo { name: "x".into(), dtype, shape: shape.to_vec(), ranked: true, labels: vec![] }
     }
 
     fn make(dtype: DType, shape: &[Dim], text: &str) -> Result<Tensor> {
