@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod clock;
+#[cfg(feature = "native")]
+pub mod conformance;
 pub mod error;
 mod guard;
 mod model;

@@ -19,4 +19,8 @@ pub use inspect::{Inspection, OperatorUse};
 pub use onnx::inspect;
 pub use signature::{Dim, Signature, ValueInfo};
 
+#[cfg(feature = "native")]
+pub(crate) use inspect::domain_name;
 pub(crate) use onnx::Model;
+#[cfg(feature = "native")]
+pub(crate) use signature::{dtype_of, type_name};
