@@ -8,6 +8,8 @@
 //! To add an operator: one file, one row in [`OURS`], one case.
 
 mod branch;
+mod host;
+mod loss;
 
 use std::sync::OnceLock;
 
@@ -21,7 +23,11 @@ use tract_onnx::tract_hir::infer::InferenceOp;
 type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
-const OURS: &[(&str, &str, Builder)] = &[(DEFAULT_DOMAIN, "If", branch::build)];
+const OURS: &[(&str, &str, Builder)] = &[
+    (DEFAULT_DOMAIN, "If", branch::build),
+    (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
+    (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
+];
 
 /// The name under which we report ONNX's default domain.
 pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
