@@ -7,9 +7,25 @@
 //!
 //! To add an operator: one file, one row in [`OURS`], one case.
 
+mod affine_grid;
+mod bit_cast;
 mod branch;
+mod center_crop_pad;
+mod col2im;
+mod compress;
+mod cum_prod;
+mod deform_conv;
+mod det;
 mod host;
 mod loss;
+mod lp_pool;
+mod max_unpool;
+mod reverse_sequence;
+mod tensor_scatter;
+mod text;
+mod tfidf;
+mod unique;
+mod upsample;
 
 use std::sync::OnceLock;
 
@@ -24,9 +40,27 @@ type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn Inference
 
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
 const OURS: &[(&str, &str, Builder)] = &[
+    (DEFAULT_DOMAIN, "AffineGrid", affine_grid::build),
+    (DEFAULT_DOMAIN, "BitCast", bit_cast::build),
+    (DEFAULT_DOMAIN, "CenterCropPad", center_crop_pad::build),
+    (DEFAULT_DOMAIN, "Col2Im", col2im::build),
+    (DEFAULT_DOMAIN, "Compress", compress::build),
+    (DEFAULT_DOMAIN, "CumProd", cum_prod::build),
+    (DEFAULT_DOMAIN, "DeformConv", deform_conv::build),
+    (DEFAULT_DOMAIN, "Det", det::build),
     (DEFAULT_DOMAIN, "If", branch::build),
+    (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
+    (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
+    (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
+    (DEFAULT_DOMAIN, "StringConcat", text::concat),
+    (DEFAULT_DOMAIN, "StringNormalizer", text::normalize),
+    (DEFAULT_DOMAIN, "StringSplit", text::split),
+    (DEFAULT_DOMAIN, "TensorScatter", tensor_scatter::build),
+    (DEFAULT_DOMAIN, "TfIdfVectorizer", tfidf::build),
+    (DEFAULT_DOMAIN, "Unique", unique::build),
+    (DEFAULT_DOMAIN, "Upsample", upsample::build),
 ];
 
 /// The name under which we report ONNX's default domain.
