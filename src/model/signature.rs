@@ -100,7 +100,7 @@ pub(crate) fn type_name(code: i32) -> String {
     DataType::try_from(code).map_or_else(|_| format!("type {code}"), |t| format!("{t:?}"))
 }
 
-fn value_info(value: &pb::ValueInfoProto, role: &str) -> Result<ValueInfo> {
+pub(super) fn value_info(value: &pb::ValueInfoProto, role: &str) -> Result<ValueInfo> {
     let name = value.name.clone();
     let Some(Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
