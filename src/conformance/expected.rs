@@ -21,7 +21,7 @@ pub struct Expected {
     pub passing: usize,
     /// The failures, by reason.
     pub failures: Vec<Group>,
-    /// Where the wasm engine differs from the native one.
+    /// Cases that end the other way round on wasm than natively.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wasm: Vec<Group>,
 }
