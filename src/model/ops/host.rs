@@ -132,12 +132,13 @@ impl InferenceOp for HostOp {
         if let Ok(facts) = facts {
             for (output, fact) in outputs.iter_mut().zip(&facts) {
                 output.datum_type.unify_with(&fact.datum_type.into())?;
-                // A symbol that stands for data says nothing to inference.
-                if fact.shape.is_concrete() {
-                    output.shape.unify_with(&ShapeFactoid::closed(
-                        fact.shape.iter().map(|d| GenericFactoid::Only(d.clone())).collect(),
-                    ))?;
-                }
+                // A symbol that this operator mints says nothing to inference.
+                let known = |d: &TDim| d.to_i64().is_ok() || !self.code.mints();
+                let dim = |d: &TDim| {
+                    if known(d) { GenericFactoid::Only(d.clone()) } else { GenericFactoid::Any }
+                };
+                let shape = ShapeFactoid::closed(fact.shape.iter().map(dim).collect());
+                output.shape.unify_with(&shape)?;
             }
         }
         let all = |facts: TVec<&InferenceFact>| facts.into_iter().cloned().collect();
@@ -157,6 +158,80 @@ impl InferenceOp for HostOp {
     ) -> TractResult<TVec<OutletId>> {
         let inputs: TVec<_> = node.inputs.iter().map(|o| mapping[o]).collect();
         target.wire_node(&node.name, self.clone(), &inputs)
+    }
+
+    as_op!();
+}
+
+/// Whether the engine's own form of an operator runs with these inputs, and runs right.
+pub(super) type Fits = fn(&[&TypedFact]) -> bool;
+
+/// The engine's own operator where it fits, else ours.
+pub(super) fn either(
+    theirs: (Box<dyn InferenceOp>, Vec<String>),
+    ours: (Box<dyn InferenceOp>, Vec<String>),
+    fits: Fits,
+) -> Built {
+    ensure!(theirs.1.is_empty(), "an operator with subgraphs");
+    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits }), vec![]))
+}
+
+/// Ours infers for both, as it knows every form.
+#[derive(Debug, Clone)]
+struct Either {
+    theirs: Box<dyn InferenceOp>,
+    ours: Box<dyn InferenceOp>,
+    fits: Fits,
+}
+
+impl PartialEq for Either {
+    fn eq(&self, _: &Self) -> bool {
+        false
+    }
+}
+impl Eq for Either {}
+
+impl Op for Either {
+    fn name(&self) -> StaticName {
+        self.ours.name()
+    }
+
+    not_a_typed_op!();
+}
+
+impl EvalOp for Either {
+    op_out_of_plan!();
+
+    fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.ours.eval(ctx, inputs)
+    }
+}
+
+impl InferenceOp for Either {
+    fn infer_facts(
+        &mut self,
+        inputs: TVec<&InferenceFact>,
+        outputs: TVec<&InferenceFact>,
+        observed: TVec<&InferenceFact>,
+    ) -> TractResult<(TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>)> {
+        self.ours.infer_facts(inputs, outputs, observed)
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        self.ours.nboutputs()
+    }
+
+    fn to_typed(
+        &self,
+        source: &InferenceModel,
+        node: &InferenceNode,
+        target: &mut TypedModel,
+        mapping: &HashMap<OutletId, OutletId>,
+    ) -> TractResult<TVec<OutletId>> {
+        let facts = node.inputs.iter().map(|o| target.outlet_fact(mapping[o]));
+        let facts = facts.collect::<TractResult<Vec<_>>>()?;
+        let op = if (self.fits)(&facts) { &self.theirs } else { &self.ours };
+        op.to_typed(source, node, target, mapping)
     }
 
     as_op!();

@@ -20,6 +20,8 @@ mod host;
 mod loss;
 mod lp_pool;
 mod max_unpool;
+mod quantize;
+mod recurrent;
 mod reverse_sequence;
 mod tensor_scatter;
 mod text;
@@ -34,6 +36,7 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_hir::infer::InferenceOp;
+use tract_onnx::tract_hir::internal::format_err;
 
 /// Makes an operator from its node; the names are of values that it captures from outer graphs.
 type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
@@ -47,11 +50,16 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Compress", compress::build),
     (DEFAULT_DOMAIN, "CumProd", cum_prod::build),
     (DEFAULT_DOMAIN, "DeformConv", deform_conv::build),
+    (DEFAULT_DOMAIN, "DequantizeLinear", quantize::build),
     (DEFAULT_DOMAIN, "Det", det::build),
+    (DEFAULT_DOMAIN, "GRU", recurrent::build),
     (DEFAULT_DOMAIN, "If", branch::build),
+    (DEFAULT_DOMAIN, "LSTM", recurrent::build),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
+    (DEFAULT_DOMAIN, "QuantizeLinear", quantize::build),
+    (DEFAULT_DOMAIN, "RNN", recurrent::build),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
     (DEFAULT_DOMAIN, "StringConcat", text::concat),
@@ -115,6 +123,16 @@ const NOT_DEFAULT: &[&str] = &[
     "SkipSimplifiedLayerNormalization",
     "TreeEnsembleClassifier",
 ];
+
+/// The engine's own builder of an operator that ours replaces in some forms only.
+fn theirs(
+    ctx: &ParsingContext,
+    node: &NodeProto,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    static THEIRS: OnceLock<Onnx> = OnceLock::new();
+    let build = THEIRS.get_or_init(tract_onnx::onnx).op_register.0.get(&node.op_type);
+    build.ok_or_else(|| format_err!("the engine has no {}", node.op_type))?(ctx, node)
+}
 
 /// The importer with every operator that the engine has.
 pub(crate) fn importer() -> &'static Onnx {
