@@ -8,6 +8,8 @@
 //! To add an operator: one file, one row in [`OURS`], one case.
 
 mod affine_grid;
+mod attention;
+mod batch_norm;
 mod bit_cast;
 mod branch;
 mod center_crop_pad;
@@ -20,6 +22,8 @@ mod host;
 mod loss;
 mod lp_pool;
 mod max_unpool;
+mod optional;
+mod pad;
 mod quantize;
 mod recurrent;
 mod reverse_sequence;
@@ -44,6 +48,8 @@ type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn Inference
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
 const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "AffineGrid", affine_grid::build),
+    (DEFAULT_DOMAIN, "Attention", attention::build),
+    (DEFAULT_DOMAIN, "BatchNormalization", batch_norm::build),
     (DEFAULT_DOMAIN, "BitCast", bit_cast::build),
     (DEFAULT_DOMAIN, "CenterCropPad", center_crop_pad::build),
     (DEFAULT_DOMAIN, "Col2Im", col2im::build),
@@ -58,6 +64,9 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
+    (DEFAULT_DOMAIN, "OptionalGetElement", optional::get),
+    (DEFAULT_DOMAIN, "OptionalHasElement", optional::has),
+    (DEFAULT_DOMAIN, "Pad", pad::build),
     (DEFAULT_DOMAIN, "QuantizeLinear", quantize::build),
     (DEFAULT_DOMAIN, "RNN", recurrent::build),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
