@@ -25,6 +25,7 @@ pub(crate) fn rewrite(model: &mut pb::ModelProto) {
 }
 
 fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
+    scalars(graph);
     for node in &mut graph.node {
         if let Some(key) = ops::key(&node.domain, &node.op_type) {
             node.op_type = key;
@@ -52,4 +53,40 @@ fn resize_10_rounds_down(node: &mut pb::NodeProto) {
         s: b"floor".to_vec(),
         ..AttributeProto::default()
     });
+}
+
+/// (operator, inputs that ONNX wants as scalars): exporters and ONNX's own function bodies give them as
+/// lists of one, which everyone but the importer accepts.
+const SCALARS: &[(&str, &[usize])] = &[("Pad", &[2]), ("Range", &[0, 1, 2])];
+
+/// Puts a reshape to a scalar before such inputs.
+fn scalars(graph: &mut pb::GraphProto) {
+    let shape = "nearside.scalar.shape";
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    let mut reshapes = 0;
+    for mut node in std::mem::take(&mut graph.node) {
+        let inputs = SCALARS.iter().find(|(op_type, _)| *op_type == node.op_type);
+        for at in inputs.iter().flat_map(|(_, inputs)| *inputs) {
+            let Some(input) = node.input.get_mut(*at).filter(|i| !i.is_empty()) else { continue };
+            let output = format!("nearside.scalar.{reshapes}.{input}");
+            reshapes += 1;
+            nodes.push(pb::NodeProto {
+                op_type: "Reshape".to_owned(),
+                name: output.clone(),
+                input: vec![std::mem::replace(input, output.clone()), shape.to_owned()],
+                output: vec![output],
+                ..pb::NodeProto::default()
+            });
+        }
+        nodes.push(node);
+    }
+    graph.node = nodes;
+    if reshapes > 0 {
+        graph.initializer.push(pb::TensorProto {
+            name: shape.to_owned(),
+            dims: vec![0],
+            data_type: pb::tensor_proto::DataType::Int64 as i32,
+            ..pb::TensorProto::default()
+        });
+    }
 }
