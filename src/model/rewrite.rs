@@ -25,7 +25,7 @@ pub(crate) fn rewrite(model: &mut pb::ModelProto) {
 }
 
 fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
-    scalars(graph);
+    adapt(graph);
     for node in &mut graph.node {
         if let Some(key) = ops::key(&node.domain, &node.op_type) {
             node.op_type = key;
@@ -55,33 +55,62 @@ fn resize_10_rounds_down(node: &mut pb::NodeProto) {
     });
 }
 
-/// (operator, inputs that ONNX wants as scalars): exporters and ONNX's own function bodies give them as
-/// lists of one, which everyone but the importer accepts.
-const SCALARS: &[(&str, &[usize])] = &[("Pad", &[2]), ("Range", &[0, 1, 2])];
+/// (operator, inputs, what to put before them). ONNX wants scalars where exporters and ONNX's own
+/// function bodies give lists of one; and scales may be float16, which the importer refuses.
+const ADAPTERS: &[(&str, &[usize], Adapter)] = &[
+    ("Pad", &[2], Adapter::Scalar),
+    ("QLinearConv", &[1, 4, 6], Adapter::Single),
+    ("QLinearMatMul", &[1, 4, 6], Adapter::Single),
+    ("Range", &[0, 1, 2], Adapter::Scalar),
+];
 
-/// Puts a reshape to a scalar before such inputs.
-fn scalars(graph: &mut pb::GraphProto) {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Adapter {
+    Scalar,
+    Single,
+}
+
+/// Puts a reshape to a scalar, or a cast to float32, before such inputs; no work where they fit.
+fn adapt(graph: &mut pb::GraphProto) {
     let shape = "nearside.scalar.shape";
     let mut nodes = Vec::with_capacity(graph.node.len());
-    let mut reshapes = 0;
+    let (mut added, mut scalars) = (0, false);
     for mut node in std::mem::take(&mut graph.node) {
-        let inputs = SCALARS.iter().find(|(op_type, _)| *op_type == node.op_type);
-        for at in inputs.iter().flat_map(|(_, inputs)| *inputs) {
-            let Some(input) = node.input.get_mut(*at).filter(|i| !i.is_empty()) else { continue };
-            let output = format!("nearside.scalar.{reshapes}.{input}");
-            reshapes += 1;
-            nodes.push(pb::NodeProto {
-                op_type: "Reshape".to_owned(),
+        let row = ADAPTERS.iter().find(|(op_type, ..)| *op_type == node.op_type);
+        for (at, adapter) in
+            row.iter().flat_map(|(_, at, adapter)| at.iter().map(|a| (*a, *adapter)))
+        {
+            let Some(input) = node.input.get_mut(at).filter(|i| !i.is_empty()) else { continue };
+            let output = format!("nearside.adapted.{added}.{input}");
+            added += 1;
+            let mut before = pb::NodeProto {
                 name: output.clone(),
-                input: vec![std::mem::replace(input, output.clone()), shape.to_owned()],
+                input: vec![std::mem::replace(input, output.clone())],
                 output: vec![output],
                 ..pb::NodeProto::default()
-            });
+            };
+            match adapter {
+                Adapter::Scalar => {
+                    before.op_type = "Reshape".to_owned();
+                    before.input.push(shape.to_owned());
+                    scalars = true;
+                }
+                Adapter::Single => {
+                    before.op_type = "Cast".to_owned();
+                    before.attribute.push(AttributeProto {
+                        name: "to".to_owned(),
+                        r#type: AttributeType::Int as i32,
+                        i: i64::from(pb::tensor_proto::DataType::Float as i32),
+                        ..AttributeProto::default()
+                    });
+                }
+            }
+            nodes.push(before);
         }
         nodes.push(node);
     }
     graph.node = nodes;
-    if reshapes > 0 {
+    if scalars {
         graph.initializer.push(pb::TensorProto {
             name: shape.to_owned(),
             dims: vec![0],

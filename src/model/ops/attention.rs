@@ -65,7 +65,7 @@ impl View {
     fn shape(shape: &[usize], heads: Option<usize>) -> TractResult<[usize; 4]> {
         match (shape, heads) {
             ([b, h, s, d], _) => Ok([*b, *h, *s, *d]),
-            ([b, s, w], Some(h)) if h > 0 && w % h == 0 => Ok([*b, h, *s, w / h]),
+            ([b, s, w], Some(h)) if h > 0 && w.is_multiple_of(h) => Ok([*b, h, *s, w / h]),
             _ => bail!("queries, keys and values have rank 4, or rank 3 and numbers of heads"),
         }
     }
@@ -147,7 +147,7 @@ impl Attention {
         let v4 = View::shape(v, heads.1)?;
         ensure!(q4[0] == k4[0] && k4[..3] == v4[..3] && q4[3] == k4[3], "keys do not fit queries");
         ensure!(
-            k4[1] > 0 && q4[1] % k4[1] == 0,
+            k4[1] > 0 && q4[1].is_multiple_of(k4[1]),
             "heads of queries do not divide into those of keys"
         );
         let keys = k4[2] + past;

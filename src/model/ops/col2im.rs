@@ -27,7 +27,7 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
 fn shape(columns: &[usize], image: &[i64], block: &[i64]) -> TractResult<Vec<usize>> {
     ensure!(columns.len() == 3 && image.len() == block.len(), "columns [N, C * block, L]");
     let size = volume(&sizes(block)?)?;
-    ensure!(size > 0 && columns[1] % size == 0, "the block does not divide the columns");
+    ensure!(size > 0 && columns[1].is_multiple_of(size), "the block does not divide the columns");
     let mut shape = vec![columns[0], columns[1] / size];
     shape.extend(sizes(image)?);
     volume(&shape)?;

@@ -38,10 +38,13 @@ impl DeformConv {
     fn shape(&self, x: &[usize], w: &[usize]) -> TractResult<Vec<usize>> {
         ensure!(x.len() == 4 && w.len() == 4, "only two spatial axes are supported");
         ensure!(
-            w[1] * self.group == x[1] && w[0] % self.group == 0,
+            w[1] * self.group == x[1] && w[0].is_multiple_of(self.group),
             "weights do not fit the input"
         );
-        ensure!(x[1] % self.offset_group == 0 && w[2] > 0 && w[3] > 0, "offsets do not fit");
+        ensure!(
+            x[1].is_multiple_of(self.offset_group) && w[2] > 0 && w[3] > 0,
+            "offsets do not fit"
+        );
         let size = |a: usize| -> TractResult<usize> {
             let span = (w[a + 2] - 1) * self.dilations[a] + 1;
             let free = (x[a + 2] + self.pads[a] + self.pads[a + 2]).checked_sub(span);

@@ -184,6 +184,13 @@ struct Either {
     fits: Fits,
 }
 
+impl Either {
+    fn choose(&self, inputs: &[&TypedFact]) -> &dyn InferenceOp {
+        let op = if (self.fits)(inputs) { &self.theirs } else { &self.ours };
+        op.as_ref()
+    }
+}
+
 impl PartialEq for Either {
     fn eq(&self, _: &Self) -> bool {
         false
@@ -203,7 +210,9 @@ impl EvalOp for Either {
     op_out_of_plan!();
 
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        self.ours.eval(ctx, inputs)
+        let facts = inputs.iter().map(|i| TypedFact::try_from(i.clone().into_arc_tensor()));
+        let facts = facts.collect::<TractResult<Vec<_>>>()?;
+        self.choose(&facts.iter().collect::<Vec<_>>()).eval(ctx, inputs)
     }
 }
 
@@ -230,8 +239,7 @@ impl InferenceOp for Either {
     ) -> TractResult<TVec<OutletId>> {
         let facts = node.inputs.iter().map(|o| target.outlet_fact(mapping[o]));
         let facts = facts.collect::<TractResult<Vec<_>>>()?;
-        let op = if (self.fits)(&facts) { &self.theirs } else { &self.ours };
-        op.to_typed(source, node, target, mapping)
+        self.choose(&facts).to_typed(source, node, target, mapping)
     }
 
     as_op!();

@@ -26,7 +26,9 @@ mod optional;
 mod pad;
 mod quantize;
 mod recurrent;
+mod reduce_bool;
 mod reverse_sequence;
+mod roi_align;
 mod tensor_scatter;
 mod text;
 mod tfidf;
@@ -69,7 +71,10 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Pad", pad::build),
     (DEFAULT_DOMAIN, "QuantizeLinear", quantize::build),
     (DEFAULT_DOMAIN, "RNN", recurrent::build),
+    (DEFAULT_DOMAIN, "ReduceMax", reduce_bool::build),
+    (DEFAULT_DOMAIN, "ReduceMin", reduce_bool::build),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
+    (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
     (DEFAULT_DOMAIN, "StringConcat", text::concat),
     (DEFAULT_DOMAIN, "StringNormalizer", text::normalize),

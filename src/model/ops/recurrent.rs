@@ -149,6 +149,21 @@ struct Sizes {
     hidden: usize,
 }
 
+/// What one direction has of its own.
+struct Direction<'a> {
+    activations: &'a [Activation],
+    /// Over the state.
+    weights: &'a [f64],
+    bias: &'a [f64],
+    peep: &'a [f64],
+}
+
+impl Direction<'_> {
+    fn over(&self, row: usize, h: &[f64]) -> f64 {
+        dot(&self.weights[row * h.len()..][..h.len()], h)
+    }
+}
+
 impl Recurrent {
     fn sizes(&self, x: &[usize], w: &[usize], r: &[usize]) -> TractResult<Sizes> {
         ensure!(x.len() == 3 && w.len() == 3 && r.len() == 3, "inputs of rank 3 are needed");
@@ -173,23 +188,14 @@ impl Recurrent {
         }
     }
 
-    /// One step of one batch entry: `h` and `c` become the next state. `x` and `r` are the gates' sums
-    /// over the input and over the state, `peep` the peepholes.
-    fn step(
-        &self,
-        d: usize,
-        x: &[f64],
-        r: &dyn Fn(usize, &[f64]) -> f64,
-        bias: &[f64],
-        h: &mut [f64],
-        c: &mut [f64],
-        peep: &[f64],
-    ) {
+    /// One step of one batch entry: `h` and `c` become the next state. `x` are the gates' sums over the
+    /// input.
+    fn step(&self, of: &Direction, x: &[f64], h: &mut [f64], c: &mut [f64]) {
         let n = h.len();
-        let act = &self.activations[d];
+        let act = of.activations;
         let gate = |g: usize, i: usize, f: &Activation, more: f64| {
             let row = g * n + i;
-            f.of((x[row] + r(row, h) + more).clamp(-self.clip, self.clip))
+            f.of((x[row] + of.over(row, h) + more).clamp(-self.clip, self.clip))
         };
         let next: Vec<f64> = match self.kind {
             Kind::Rnn => (0..n).map(|i| gate(0, i, &act[0], 0.0)).collect(),
@@ -202,9 +208,9 @@ impl Recurrent {
                         let row = 2 * n + i;
                         // The bias of the recurrence is in `x`, but for a late reset.
                         let sum = if self.late_reset {
-                            x[row] + reset[i] * (r(row, h) + bias[row])
+                            x[row] + reset[i] * (of.over(row, h) + of.bias[row])
                         } else {
-                            x[row] + r(row, &scaled)
+                            x[row] + of.over(row, &scaled)
                         };
                         let new = act[1].of(sum.clamp(-self.clip, self.clip));
                         (1.0 - z[i]) * new + z[i] * h[i]
@@ -213,13 +219,13 @@ impl Recurrent {
             }
             Kind::Lstm => (0..n)
                 .map(|i| {
-                    let input = gate(0, i, &act[0], peep[i] * c[i]);
+                    let input = gate(0, i, &act[0], of.peep[i] * c[i]);
                     let forget = match self.coupled {
                         true => 1.0 - input,
-                        false => gate(2, i, &act[0], peep[2 * n + i] * c[i]),
+                        false => gate(2, i, &act[0], of.peep[2 * n + i] * c[i]),
                     };
                     let cell = forget * c[i] + input * gate(3, i, &act[1], 0.0);
-                    let output = gate(1, i, &act[0], peep[n + i] * cell);
+                    let output = gate(1, i, &act[0], of.peep[n + i] * cell);
                     c[i] = cell;
                     output * act[2].of(cell)
                 })
@@ -275,13 +281,17 @@ impl Host for Recurrent {
         for (d, backwards) in self.backwards.iter().enumerate() {
             let (w, r) = (&w_[d * rows * s.inputs..], &r_[d * rows * hidden..]);
             let (input_bias, state_bias) = bias[d * 2 * rows..][..2 * rows].split_at(rows);
-            let peep = peepholes.get(d * 3 * hidden..).unwrap_or_default();
-            let over = |row: usize, h: &[f64]| dot(&r[row * hidden..][..hidden], h);
-            for b in 0..s.batch {
+            let direction = Direction {
+                activations: &self.activations[d],
+                weights: r,
+                bias: state_bias,
+                peep: peepholes.get(d * 3 * hidden..).unwrap_or_default(),
+            };
+            for (b, length) in lengths.iter().enumerate() {
                 let place = if self.batch_first { b * directions + d } else { d * s.batch + b };
                 let at = place * hidden..(place + 1) * hidden;
-                for step in 0..lengths[b] {
-                    let t = if *backwards { lengths[b] - 1 - step } else { step };
+                for step in 0..*length {
+                    let t = if *backwards { length - 1 - step } else { step };
                     let from = if self.batch_first { b * s.steps + t } else { t * s.batch + b };
                     let x = &x_[from * s.inputs..][..s.inputs];
                     for (row, gate) in gates.iter_mut().enumerate() {
@@ -290,15 +300,7 @@ impl Host for Recurrent {
                         *gate =
                             dot(&w[row * s.inputs..][..s.inputs], x) + input_bias[row] + state_bias;
                     }
-                    self.step(
-                        d,
-                        &gates,
-                        &over,
-                        state_bias,
-                        &mut h[at.clone()],
-                        &mut c[at.clone()],
-                        peep,
-                    );
+                    self.step(&direction, &gates, &mut h[at.clone()], &mut c[at.clone()]);
                     let to = if self.batch_first {
                         (b * s.steps + t) * directions + d
                     } else {
