@@ -113,11 +113,19 @@ impl Expected {
     }
 }
 
-/// A failure without what is of one case only.
+/// A failure without what is of one case only: names of values and shapes.
 fn short(failure: &str) -> String {
-    let kind = failure.split(": ").next().unwrap_or_default();
+    let (kind, said) = failure.split_once(": ").unwrap_or((failure, ""));
     match kind {
         "wrong values" | "wrong shape" | "wrong type" | "timeout" | "crash" => kind.to_owned(),
-        _ => failure.chars().take(200).collect(),
+        "UNSUPPORTED_TYPE" if said.contains("is not a tensor") => {
+            "a sequence, optional or map: the engine has tensors only".to_owned()
+        }
+        "UNSUPPORTED_TYPE" => match said.rsplit_once("element type ") {
+            Some((_, name)) => format!("the element type {name}"),
+            None => said.to_owned(),
+        },
+        "CANNOT_PLAN" => said.rsplit(": ").next().unwrap_or(said).to_owned(),
+        _ => said.to_owned(),
     }
 }

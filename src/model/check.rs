@@ -69,7 +69,8 @@ pub fn check(bytes: Vec<u8>) -> Result<Check> {
         });
     }
     rewrite::rewrite(&mut proto);
-    let refused = guarded("checking the operators", || Ok(refused_nodes(&proto)))?;
+    let refused =
+        guarded(ErrorKind::InvalidModel, "checking the operators", || Ok(refused_nodes(&proto)))?;
     problems.extend(refused.into_iter().map(|r| Problem {
         kind: ProblemKind::Attribute,
         operator: format!("{}.{}", r.domain, r.op_type),

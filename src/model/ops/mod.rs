@@ -27,6 +27,7 @@ mod pad;
 mod quantize;
 mod recurrent;
 mod reduce_bool;
+mod refused;
 mod reverse_sequence;
 mod roi_align;
 mod tensor_scatter;
@@ -76,9 +77,11 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
+    (DEFAULT_DOMAIN, "SpaceToDepth", refused::space_to_depth),
     (DEFAULT_DOMAIN, "StringConcat", text::concat),
     (DEFAULT_DOMAIN, "StringNormalizer", text::normalize),
     (DEFAULT_DOMAIN, "StringSplit", text::split),
+    (DEFAULT_DOMAIN, "Swish", refused::swish),
     (DEFAULT_DOMAIN, "TensorScatter", tensor_scatter::build),
     (DEFAULT_DOMAIN, "TfIdfVectorizer", tfidf::build),
     (DEFAULT_DOMAIN, "Unique", unique::build),
