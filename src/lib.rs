@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod clock;
+#[cfg(feature = "native")]
+pub mod conformance;
 pub mod error;
 mod guard;
 mod model;
@@ -25,6 +27,7 @@ pub mod tensor;
 pub mod web;
 
 pub use error::{Error, ErrorKind, Result};
-pub use model::{Dim, Inspection, OperatorUse, Signature, ValueInfo, inspect};
+pub use model::{Check, Dim, Inspection, OperatorUse, Problem, ProblemKind};
+pub use model::{Signature, ValueInfo, check, inspect};
 pub use session::{RunResult, Session, SessionOptions};
 pub use tensor::{DType, Tensor};

@@ -4,12 +4,12 @@
 //! runs of several threads share its plans.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Dim, Inspection, Model, Signature, ValueInfo};
-use crate::plan::{Plan, PlanCache, PlanKey};
+use crate::plan::{Binding, Plan, PlanCache, PlanKey};
 use crate::tensor::Tensor;
 
 /// Limits of a session.
@@ -45,8 +45,8 @@ pub struct Session {
     model: Model,
     options: SessionOptions,
     plans: PlanCache,
-    /// Set once a plan by shapes alone failed and one by values worked.
-    by_value: AtomicBool,
+    /// The level of [`Binding`] that works: raised once more general plans failed.
+    binding: AtomicU8,
 }
 
 impl Session {
@@ -59,7 +59,7 @@ impl Session {
             model: Model::from_bytes(bytes)?,
             options: options.clone(),
             plans: PlanCache::default(),
-            by_value: AtomicBool::new(false),
+            binding: AtomicU8::new(0),
         })
     }
 
@@ -82,12 +82,7 @@ impl Session {
         let signature = self.signature();
         let picks = pick_outputs(signature, fetches)?;
         let inputs = order_feeds(signature, feeds)?;
-        let clock = Clock::start();
-        let (plan, planned) = self.plan(&inputs)?;
-        let plan_ms = if planned { clock.elapsed_ms() } else { 0.0 };
-        let clock = Clock::start();
-        let mut outputs: Vec<Option<Tensor>> = plan.run(inputs)?.into_iter().map(Some).collect();
-        let run_ms = clock.elapsed_ms();
+        let (mut outputs, times) = self.answer(inputs)?;
         let outputs = picks
             .into_iter()
             .map(|(name, at)| {
@@ -97,28 +92,54 @@ impl Session {
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(RunResult { outputs, plan_ms, run_ms, planned })
+        Ok(RunResult { outputs, ..times })
     }
 
-    fn plan(&self, inputs: &[Tensor]) -> Result<(Arc<Plan>, bool)> {
-        let by_value = self.by_value.load(Ordering::Relaxed);
-        let key = PlanKey::of(inputs, by_value);
+    /// Runs under the most general plan that works. The first error names the real cause when no
+    /// other binding helps.
+    fn answer(&self, inputs: Vec<Tensor>) -> Result<(Vec<Option<Tensor>>, RunResult)> {
+        let known = usize::from(self.binding.load(Ordering::Relaxed));
+        let mut first = None;
+        let mut tried = None;
+        for (level, binding) in Binding::ALL.into_iter().enumerate().skip(known) {
+            let bound = inputs.iter().filter(|i| binding.binds(i)).count();
+            if tried.replace(bound) == Some(bound) {
+                continue;
+            }
+            match self.attempt(binding, inputs.clone()) {
+                Ok(answer) => {
+                    self.binding.fetch_max(level as u8, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) if *error.kind() == ErrorKind::OutOfMemory => return Err(error),
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no plan was tried")))
+    }
+
+    fn attempt(
+        &self,
+        binding: Binding,
+        inputs: Vec<Tensor>,
+    ) -> Result<(Vec<Option<Tensor>>, RunResult)> {
+        let clock = Clock::start();
+        let (plan, planned) = self.plan(&inputs, binding)?;
+        let plan_ms = if planned { clock.elapsed_ms() } else { 0.0 };
+        let clock = Clock::start();
+        let outputs = plan.run(inputs)?.into_iter().map(Some).collect();
+        let run_ms = clock.elapsed_ms();
+        Ok((outputs, RunResult { outputs: vec![], plan_ms, run_ms, planned }))
+    }
+
+    fn plan(&self, inputs: &[Tensor], binding: Binding) -> Result<(Arc<Plan>, bool)> {
+        let key = PlanKey::of(inputs, binding);
         if let Some(plan) = self.plans.get(&key) {
             return Ok((plan, false));
         }
-        let build = |key: &PlanKey| Plan::build(&self.model, key, self.options.max_tensor_bytes);
-        let (key, plan) = match build(&key) {
-            Ok(plan) => (key, plan),
-            Err(error) if by_value || !PlanKey::has_steering_inputs(inputs) => return Err(error),
-            Err(error) => {
-                let key = PlanKey::of(inputs, true);
-                // The first error names the real cause when values do not help.
-                let plan = build(&key).map_err(|_| error)?;
-                self.by_value.store(true, Ordering::Relaxed);
-                (key, plan)
-            }
-        };
-        let plan = Arc::new(plan);
+        let plan = Arc::new(Plan::build(&self.model, &key, self.options.max_tensor_bytes)?);
         self.plans.put(key, Arc::clone(&plan));
         Ok((plan, true))
     }

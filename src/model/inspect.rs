@@ -59,6 +59,30 @@ impl Inspection {
     pub(crate) fn of(model: &pb::ModelProto, bytes: usize) -> Result<Self> {
         let empty = pb::GraphProto::default();
         let graph = model.graph.as_ref().unwrap_or(&empty);
+        let (operators, parameters) = Self::walk(graph);
+        let producer = format!("{} {}", model.producer_name, model.producer_version);
+        Ok(Self {
+            ir_version: model.ir_version,
+            opsets: model
+                .opset_import
+                .iter()
+                .map(|o| (domain_name(&o.domain), o.version))
+                .collect(),
+            producer: producer.trim().to_owned(),
+            bytes,
+            parameters,
+            nodes: operators.iter().map(|o| o.count).sum(),
+            operators,
+            signature: Signature::of(graph)?,
+        })
+    }
+
+    /// The operators alone, which needs no signature that the engine understands.
+    pub(crate) fn operators(model: &pb::ModelProto) -> Vec<OperatorUse> {
+        model.graph.as_ref().map(|g| Self::walk(g).0).unwrap_or_default()
+    }
+
+    fn walk(graph: &pb::GraphProto) -> (Vec<OperatorUse>, u64) {
         let mut walk = Walk::default();
         walk.graph(graph);
         let mut operators: Vec<OperatorUse> = walk
@@ -77,21 +101,7 @@ impl Inspection {
             })
             .collect();
         operators.sort_by_key(|o| std::cmp::Reverse(o.count));
-        let producer = format!("{} {}", model.producer_name, model.producer_version);
-        Ok(Self {
-            ir_version: model.ir_version,
-            opsets: model
-                .opset_import
-                .iter()
-                .map(|o| (domain_name(&o.domain), o.version))
-                .collect(),
-            producer: producer.trim().to_owned(),
-            bytes,
-            parameters: walk.parameters,
-            nodes: operators.iter().map(|o| o.count).sum(),
-            operators,
-            signature: Signature::of(graph)?,
-        })
+        (operators, walk.parameters)
     }
 
     /// One error that lists every operator that the engine lacks.
@@ -116,6 +126,12 @@ pub(crate) fn domain_name(domain: &str) -> String {
     if domain.is_empty() { DEFAULT_DOMAIN.to_owned() } else { domain.to_owned() }
 }
 
+/// A node's name, or the name of what it makes.
+pub(super) fn node_name(node: &pb::NodeProto) -> String {
+    let output = || node.output.first().cloned().unwrap_or_default();
+    if node.name.is_empty() { output() } else { node.name.clone() }
+}
+
 #[derive(Default)]
 struct Walk {
     operators: BTreeMap<(String, String), Vec<String>>,
@@ -128,11 +144,7 @@ impl Walk {
             self.tensor(tensor);
         }
         for node in &graph.node {
-            let name = if node.name.is_empty() {
-                node.output.first().cloned().unwrap_or_default()
-            } else {
-                node.name.clone()
-            };
+            let name = node_name(node);
             let key = (domain_name(&node.domain), node.op_type.clone());
             self.operators.entry(key).or_default().push(name);
             for attribute in &node.attribute {

@@ -7,6 +7,7 @@
 //! Threat model: the bytes may cost time and memory in proportion to their size; they can neither
 //! read files (external data is refused here) nor cause undefined behaviour.
 
+mod check;
 mod inspect;
 mod maps;
 mod nibbles;
@@ -17,8 +18,13 @@ mod signature;
 mod validate;
 mod window;
 
+pub use check::{Check, Problem, ProblemKind, check};
 pub use inspect::{Inspection, OperatorUse};
 pub use onnx::inspect;
 pub use signature::{Dim, Signature, ValueInfo};
 
+#[cfg(feature = "native")]
+pub(crate) use inspect::domain_name;
 pub(crate) use onnx::Model;
+#[cfg(feature = "native")]
+pub(crate) use signature::{dtype_of, type_name};

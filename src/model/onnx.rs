@@ -6,7 +6,7 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModel};
 
-use super::inspect::{Inspection, domain_name};
+use super::inspect::{Inspection, domain_name, node_name};
 use super::{nibbles, ops, rewrite, validate};
 use crate::error::{Error, ErrorKind, Result, UnsupportedOperator};
 use crate::guard::guarded;
@@ -39,7 +39,14 @@ pub fn inspect(bytes: Vec<u8>) -> Result<Inspection> {
 
 fn decode(bytes: Vec<u8>) -> Result<(pb::ModelProto, Inspection)> {
     let length = bytes.len();
-    if length == 0 {
+    let proto = parse(bytes)?;
+    let inspection = Inspection::of(&proto, length)?;
+    Ok((proto, inspection))
+}
+
+/// The file as it is, not yet checked.
+pub(super) fn parse(bytes: Vec<u8>) -> Result<pb::ModelProto> {
+    if bytes.is_empty() {
         return Err(Error::new(ErrorKind::InvalidModel, "the model is empty (0 bytes)"));
     }
     let html = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
@@ -54,8 +61,7 @@ fn decode(bytes: Vec<u8>) -> Result<(pb::ModelProto, Inspection)> {
             "the bytes hold no ONNX graph: not an ONNX model, or a truncated one",
         ));
     }
-    let inspection = Inspection::of(&proto, length)?;
-    Ok((proto, inspection))
+    Ok(proto)
 }
 
 /// Turns the importer's first complaint into the list of all nodes that it refuses.
@@ -68,38 +74,59 @@ fn import_error(proto: &pb::ModelProto, first: tract_onnx::prelude::TractError) 
     }
 }
 
-fn refused_nodes(proto: &pb::ModelProto) -> Vec<UnsupportedOperator> {
+/// Every node that the importer refuses, subgraphs included.
+pub(super) fn refused_nodes(proto: &pb::ModelProto) -> Vec<UnsupportedOperator> {
     let Some(graph) = &proto.graph else { return vec![] };
-    let onnx = ops::importer();
     let version = |o: &&pb::OperatorSetIdProto| matches!(o.domain.as_str(), "" | "ai.onnx");
     let ctx = ParsingContext {
         onnx_operator_set_version: proto.opset_import.iter().find(version).map_or(0, |o| o.version),
-        framework: onnx,
+        framework: ops::importer(),
         model: proto,
-        parent_graphs: vec![graph],
+        parent_graphs: vec![],
         model_dir: None,
         template: InferenceModel::default(),
     };
-    let mut refused: Vec<UnsupportedOperator> = vec![];
+    let mut refused = vec![];
+    refused_in(graph, &ctx, &mut refused);
+    refused
+}
+
+fn refused_in(
+    graph: &pb::GraphProto,
+    outer: &ParsingContext,
+    refused: &mut Vec<UnsupportedOperator>,
+) {
+    let mut ctx = outer.clone();
+    ctx.parent_graphs.push(graph);
     for node in &graph.node {
-        let Some(build) = onnx.op_register.0.get(&node.op_type) else { continue };
+        let before = refused.len();
+        for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+            refused_in(inner, &ctx, refused);
+        }
+        let Some(build) = ctx.framework.op_register.0.get(&node.op_type) else { continue };
+        // A node whose subgraph is refused is refused for that.
+        if refused.len() > before {
+            continue;
+        }
         if let Err(error) = build(&ctx, node) {
             let (domain, reason) = (domain_name(&node.domain), error.root_cause().to_string());
             // Ours of other domains were renamed to `domain.Type` before import.
             let op_type = node.op_type.rsplit('.').next().unwrap_or_default().to_owned();
+            let name = node_name(node);
             let same = |o: &&mut UnsupportedOperator| {
                 o.op_type == op_type && o.domain == domain && o.reason == reason
             };
             match refused.iter_mut().find(same) {
-                Some(entry) => entry.nodes.push(node.name.clone()),
-                None => refused.push(UnsupportedOperator {
-                    domain,
-                    op_type,
-                    nodes: vec![node.name.clone()],
-                    reason,
-                }),
+                Some(entry) => entry.nodes.push(name),
+                None => {
+                    refused.push(UnsupportedOperator {
+                        domain,
+                        op_type,
+                        nodes: vec![name],
+                        reason,
+                    });
+                }
             }
         }
     }
-    refused
 }

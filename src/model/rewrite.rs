@@ -26,6 +26,7 @@ pub(crate) fn rewrite(model: &mut pb::ModelProto) {
 }
 
 fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
+    adapt(graph);
     for node in &mut graph.node {
         if let Some(key) = ops::key(&node.domain, &node.op_type) {
             node.op_type = key;
@@ -53,4 +54,69 @@ fn resize_10_rounds_down(node: &mut pb::NodeProto) {
         s: b"floor".to_vec(),
         ..AttributeProto::default()
     });
+}
+
+/// (operator, inputs, what to put before them). ONNX wants scalars where exporters and ONNX's own
+/// function bodies give lists of one; and scales may be float16, which the importer refuses.
+const ADAPTERS: &[(&str, &[usize], Adapter)] = &[
+    ("Pad", &[2], Adapter::Scalar),
+    ("QLinearConv", &[1, 4, 6], Adapter::Single),
+    ("QLinearMatMul", &[1, 4, 6], Adapter::Single),
+    ("Range", &[0, 1, 2], Adapter::Scalar),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Adapter {
+    Scalar,
+    Single,
+}
+
+/// Puts a reshape to a scalar, or a cast to float32, before such inputs; no work where they fit.
+fn adapt(graph: &mut pb::GraphProto) {
+    let shape = "nearside.scalar.shape";
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    let (mut added, mut scalars) = (0, false);
+    for mut node in std::mem::take(&mut graph.node) {
+        let row = ADAPTERS.iter().find(|(op_type, ..)| *op_type == node.op_type);
+        for (at, adapter) in
+            row.iter().flat_map(|(_, at, adapter)| at.iter().map(|a| (*a, *adapter)))
+        {
+            let Some(input) = node.input.get_mut(at).filter(|i| !i.is_empty()) else { continue };
+            let output = format!("nearside.adapted.{added}.{input}");
+            added += 1;
+            let mut before = pb::NodeProto {
+                name: output.clone(),
+                input: vec![std::mem::replace(input, output.clone())],
+                output: vec![output],
+                ..pb::NodeProto::default()
+            };
+            match adapter {
+                Adapter::Scalar => {
+                    before.op_type = "Reshape".to_owned();
+                    before.input.push(shape.to_owned());
+                    scalars = true;
+                }
+                Adapter::Single => {
+                    before.op_type = "Cast".to_owned();
+                    before.attribute.push(AttributeProto {
+                        name: "to".to_owned(),
+                        r#type: AttributeType::Int as i32,
+                        i: i64::from(pb::tensor_proto::DataType::Float as i32),
+                        ..AttributeProto::default()
+                    });
+                }
+            }
+            nodes.push(before);
+        }
+        nodes.push(node);
+    }
+    graph.node = nodes;
+    if scalars {
+        graph.initializer.push(pb::TensorProto {
+            name: shape.to_owned(),
+            dims: vec![0],
+            data_type: pb::tensor_proto::DataType::Int64 as i32,
+            ..pb::TensorProto::default()
+        });
+    }
 }

@@ -72,15 +72,19 @@ impl Signature {
             .iter()
             // Before IR 4 every initializer is listed as an input too, as a default value.
             .filter(|i| !graph.initializer.iter().any(|init| init.name == i.name))
-            .map(|v| value_info(v, "input", || maps::of_input(graph, &v.name)))
+            .map(|v| input_info(graph, v))
             .collect::<Result<_>>()?;
-        let outputs = graph
-            .output
-            .iter()
-            .map(|v| value_info(v, "output", || maps::of_output(graph, &v.name)))
-            .collect::<Result<_>>()?;
+        let outputs = graph.output.iter().map(|v| output_info(graph, v)).collect::<Result<_>>()?;
         Ok(Self { inputs, outputs })
     }
+}
+
+pub(super) fn input_info(graph: &pb::GraphProto, value: &pb::ValueInfoProto) -> Result<ValueInfo> {
+    value_info(value, "input", || maps::of_input(graph, &value.name))
+}
+
+pub(super) fn output_info(graph: &pb::GraphProto, value: &pb::ValueInfoProto) -> Result<ValueInfo> {
+    value_info(value, "output", || maps::of_output(graph, &value.name))
 }
 
 /// The element type of an ONNX type code.

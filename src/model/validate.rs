@@ -85,7 +85,7 @@ fn check_graph<'a>(
     Ok(())
 }
 
-fn check_tensor(tensor: &pb::TensorProto) -> Result<()> {
+pub(super) fn check_tensor(tensor: &pb::TensorProto) -> Result<()> {
     let dtype = dtype_of(tensor.data_type).ok_or_else(|| {
         Error::new(
             ErrorKind::UnsupportedType,

@@ -2,8 +2,8 @@
 
 use crate::tensor::{DType, Tensor};
 
-/// An integer or boolean input of at most this many elements may steer shapes or branches (a sample
-/// rate, a target size, an axis), so that it can be bound by value.
+/// An input of at most this many elements may steer shapes or branches (a sample rate, a target size,
+/// an axis), so that it can be bound by value.
 const MAX_STEERING_ELEMENTS: usize = 16;
 
 /// One input as the planner sees it.
@@ -22,28 +22,42 @@ pub(crate) struct PlanKey {
 }
 
 impl PlanKey {
-    /// By shapes alone, or with `by_value` also by the values of steering inputs.
-    pub(crate) fn of(inputs: &[Tensor], by_value: bool) -> Self {
+    /// By shapes, and by the values of those inputs that `binding` names.
+    pub(crate) fn of(inputs: &[Tensor], binding: Binding) -> Self {
         let bound = inputs.iter().map(|tensor| BoundInput {
             dtype: tensor.dtype(),
             shape: tensor.shape().to_vec(),
-            value: (by_value && can_steer(tensor)).then(|| tensor.clone()),
+            value: binding.binds(tensor).then(|| tensor.clone()),
         });
         Self { inputs: bound.collect() }
     }
-
-    /// Whether binding by value would change anything.
-    pub(crate) fn has_steering_inputs(inputs: &[Tensor]) -> bool {
-        inputs.iter().any(can_steer)
-    }
 }
 
-fn can_steer(tensor: &Tensor) -> bool {
-    let integer = matches!(
-        tensor.dtype(),
-        DType::Int32 | DType::Int64 | DType::Uint8 | DType::Uint32 | DType::Uint64 | DType::Bool
-    );
-    integer && tensor.len() <= MAX_STEERING_ELEMENTS
+/// Which inputs a plan takes as constants. A later one binds more, and is tried when those before it
+/// do not suffice: a plan that holds for one value must be made again for the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// None: the plan holds for every value.
+    Shapes,
+    /// Small integers, which steer shapes and branches.
+    Integers,
+    /// Everything small: scales of a resize, a fill value, the parameters of a quantisation.
+    Small,
+}
+
+impl Binding {
+    /// From the most general plan to the most special.
+    pub(crate) const ALL: [Self; 3] = [Self::Shapes, Self::Integers, Self::Small];
+
+    pub(crate) fn binds(self, tensor: &Tensor) -> bool {
+        let float = matches!(tensor.dtype(), DType::Float16 | DType::Float32 | DType::Float64);
+        let steers = tensor.len() <= MAX_STEERING_ELEMENTS && tensor.dtype() != DType::String;
+        match self {
+            Self::Shapes => false,
+            Self::Integers => steers && !float,
+            Self::Small => steers,
+        }
+    }
 }
 
 impl PartialEq for PlanKey {
@@ -66,8 +80,10 @@ mod tests {
     fn values_count_only_for_small_integers() -> Result<()> {
         let rate = |n: i64| Tensor::try_from((&[][..], &[n][..]));
         let audio = |n: f32| Tensor::try_from((&[1usize, 2][..], &[n, n][..]));
-        let shapes = |a, b| Ok::<_, crate::Error>(PlanKey::of(&[rate(a)?, audio(b)?], false));
-        let values = |a, b| Ok::<_, crate::Error>(PlanKey::of(&[rate(a)?, audio(b)?], true));
+        let shapes =
+            |a, b| Ok::<_, crate::Error>(PlanKey::of(&[rate(a)?, audio(b)?], Binding::Shapes));
+        let values =
+            |a, b| Ok::<_, crate::Error>(PlanKey::of(&[rate(a)?, audio(b)?], Binding::Integers));
         assert_eq!(shapes(8000, 0.)?, shapes(16000, 1.)?);
         assert_eq!(values(8000, 0.)?, values(8000, 1.)?);
         assert_ne!(values(8000, 0.)?, values(16000, 0.)?);

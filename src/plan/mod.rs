@@ -19,7 +19,7 @@ use crate::optimize;
 use crate::tensor::{DType, Tensor};
 
 pub(crate) use cache::PlanCache;
-pub(crate) use key::PlanKey;
+pub(crate) use key::{Binding, PlanKey};
 
 /// A graph that is ready to run for one set of input shapes.
 pub(crate) struct Plan {

@@ -19,9 +19,9 @@ pub(crate) struct Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let help = match error.kind() {
-            ErrorKind::UnsupportedOperator(operators) if !operators.is_empty() => Some(
-                "another opset or exporter option may avoid them; `nearside inspect` lists all operators",
-            ),
+            ErrorKind::UnsupportedOperator(list) if !list.is_empty() => {
+                Some("`nearside check` lists all of them with their nodes and what to do")
+            }
             _ => None,
         };
         Self { error, help: help.map(str::to_owned) }

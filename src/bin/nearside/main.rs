@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod check;
 mod completions;
 mod failure;
 mod inputs;
@@ -49,6 +50,7 @@ NO_COLOR=1 turns colours off.
 Examples:
   nearside inspect model.onnx
   nearside run model.onnx --input photo.png
+  nearside check model.onnx
   nearside serve --models ./models
   nearside run --help";
 
@@ -64,6 +66,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Args),
     Run(Box<run::Args>),
+    Check(check::Args),
     Serve(Box<serve::Args>),
     Completions(completions::Args),
 }
@@ -73,6 +76,7 @@ impl Command {
         match self {
             Self::Inspect(args) => args.json,
             Self::Run(args) => args.json,
+            Self::Check(args) => args.json,
             Self::Serve(_) | Self::Completions(_) => false,
         }
     }
@@ -81,6 +85,7 @@ impl Command {
         match self {
             Self::Inspect(args) => inspect::call(args),
             Self::Run(args) => run::call(*args),
+            Self::Check(args) => check::call(args),
             Self::Serve(args) => serve::call(*args),
             Self::Completions(args) => completions::call(&args),
         }

@@ -1,277 +1,267 @@
-//! com.microsoft's attention of encoders: `Attention`, `QAttention`, `MultiHeadAttention`.
+//! `Attention` of the default domain in the forms that the engine lacks: soft caps, windows, boolean
+//! masks, padded caches, causal attention over a cache, and the scores as an output.
 //!
-//! In: hidden states with one weight for query, key and value, or the three projected already, with
-//! masks, biases and a past. Out: the attended values and the new past. All three end in [`attend`].
+//! In: queries, keys and values, `[batch, heads, steps, size]` or `[batch, steps, heads * size]`, a mask,
+//! a cache, and how much of each cache is filled. Out: what is attended to, the new cache, the scores.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
-use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::logic::{Iff, comp_gt, comp_gte, comp_lt};
-use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, Inputs, lowered};
-use super::wires::Wires;
+use super::host::*;
 
-/// The attributes that the three share.
-#[derive(Clone)]
-struct Heads {
-    count: usize,
+#[derive(Debug)]
+struct Attention {
     causal: bool,
-    scale: Option<f32>,
-    /// What is added to the score of a masked key.
-    masked: f32,
+    heads: Option<(usize, usize)>,
+    scale: Option<f64>,
+    softcap: f64,
+    /// What the last output holds: scores, capped ones, masked ones, or their softmax.
+    scores: i64,
+    left: i64,
+    right: i64,
 }
 
-impl Heads {
-    fn of(node: &NodeProto) -> TractResult<Self> {
-        let count: usize = node.get_attr("num_heads")?;
-        ensure!(count > 0, "num_heads is 0");
-        for flag in ["do_rotary", "past_present_share_buffer"] {
-            ensure!(!node.get_attr_opt(flag)?.unwrap_or(false), "{flag} is not supported");
-        }
-        Ok(Self {
-            count,
-            causal: node.get_attr_opt("unidirectional")?.unwrap_or(false),
-            scale: node.get_attr_opt("scale")?.filter(|s| *s != 0.),
-            masked: node.get_attr_opt("mask_filter_value")?.unwrap_or(-10000.),
-        })
+pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let heads = |name| node.get_attr_opt::<usize>(name);
+    let given = |at: usize| node.input.get(at).is_some_and(|n| !n.is_empty());
+    let op = Attention {
+        causal: node.get_attr_opt("is_causal")?.unwrap_or(0i64) != 0,
+        heads: heads("q_num_heads")?.zip(heads("kv_num_heads")?),
+        scale: node.get_attr_opt::<f32>("scale")?.map(f64::from),
+        softcap: f64::from(node.get_attr_opt("softcap")?.unwrap_or(0f32)),
+        scores: node.get_attr_opt("qk_matmul_output_mode")?.unwrap_or(0),
+        left: node.get_attr_opt("left_window_size")?.unwrap_or(-1),
+        right: node.get_attr_opt("right_window_size")?.unwrap_or(-1),
+    };
+    ensure!((0..=3).contains(&op.scores), "qk_matmul_output_mode {} is unknown", op.scores);
+    let ours_only = op.softcap != 0.0
+        || node.output.get(3).is_some_and(|n| !n.is_empty())
+        || given(6)
+        || op.left >= 0
+        || op.right >= 0
+        || op.causal && given(4);
+    let ours = host(node, op)?;
+    if ours_only {
+        return Ok(ours);
     }
-
-    /// `[batch, length, heads * size]` to `[batch, heads, length, size]`.
-    fn split(&self, g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
-        let shape = g.shape(x)?;
-        ensure!(shape.len() == 3, "{} axes instead of 3", shape.len());
-        let width = shape[2].to_usize()?;
-        ensure!(width % self.count == 0, "{width} does not divide into {} heads", self.count);
-        let to = tvec!(self.count.to_dim(), (width / self.count).to_dim());
-        let x = g.reshape(x, 2, tvec!(shape[2].clone()), to)?;
-        g.move_axis(x, 2, 1)
-    }
+    let fits: Fits = if given(3) { plain_mask } else { |_| true };
+    either(super::theirs(ctx, node)?, ours, fits)
 }
 
-fn refuse(node: &NodeProto, at: usize, what: &str) -> TractResult<()> {
-    ensure!(node.input.get(at).is_none_or(String::is_empty), "{what} is not supported");
-    Ok(())
+fn plain_mask(inputs: &[&TypedFact]) -> bool {
+    inputs.get(3).is_some_and(|mask| mask.datum_type != bool::datum_type() && mask.rank() > 1)
 }
 
-pub(super) fn attention(_: &ParsingContext, node: &NodeProto) -> Built {
-    let heads = Heads::of(node)?;
-    let sizes: Option<Vec<usize>> = node.get_attr_opt_vec("qkv_hidden_sizes")?;
-    refuse(node, 6, "past_sequence_length")?;
-    lowered(node, move |g, inputs| {
-        let (x, w) = (inputs.need(0)?, inputs.need(1)?);
-        let mut qkv = g.matmul(x, w, false, false)?;
-        if let Some(bias) = inputs.get(2) {
-            qkv = g.add(qkv, bias)?;
-        }
-        let parts = thirds(g, qkv, sizes.as_deref())?;
-        self_attention(g, &heads, parts, inputs, 3, 4, inputs.get(5))
-    })
+/// A tensor seen as `[batch, heads, steps, size]`.
+struct View {
+    shape: [usize; 4],
+    /// Heads lie behind steps.
+    flat: bool,
+    values: Vec<f64>,
 }
 
-pub(super) fn quantized(_: &ParsingContext, node: &NodeProto) -> Built {
-    let heads = Heads::of(node)?;
-    lowered(node, move |g, inputs| {
-        let (x, w) = (inputs.need(0)?, inputs.need(1)?);
-        let qkv = g.integer_matmul(x, inputs.get(6), w, inputs.get(7), (false, false))?;
-        let qkv = g.f32(qkv)?;
-        let (scale_x, scale_w) = (g.parameter(inputs.need(3)?)?, g.parameter(inputs.need(4)?)?);
-        let scale = g.mul(scale_x, scale_w)?;
-        let qkv = g.mul(qkv, scale)?;
-        let qkv = g.add(qkv, inputs.need(2)?)?;
-        let parts = thirds(g, qkv, None)?;
-        self_attention(g, &heads, parts, inputs, 5, 8, None)
-    })
-}
-
-/// Query, key and value of a common projection.
-fn thirds(g: &mut Wires<'_>, qkv: OutletId, sizes: Option<&[usize]>) -> TractResult<[OutletId; 3]> {
-    ensure!(g.rank(qkv)? == 3, "the input has not 3 axes");
-    let width = g.shape(qkv)?[2].to_usize()?;
-    let third = [width / 3; 3];
-    let sizes = sizes.filter(|s| !s.is_empty()).unwrap_or(&third);
-    ensure!(sizes.len() == 3 && sizes.iter().sum::<usize>() == width, "parts {sizes:?} of {width}");
-    let mut start = 0;
-    let mut parts = [qkv; 3];
-    for (part, size) in parts.iter_mut().zip(sizes) {
-        *part = g.slice(qkv, 2, start.to_dim(), (start + size).to_dim())?;
-        start += size;
-    }
-    Ok(parts)
-}
-
-/// Over a past `[2, batch, heads, length, size]`, with a mask; gives the output and the new past.
-fn self_attention(
-    g: &mut Wires<'_>,
-    heads: &Heads,
-    parts: [OutletId; 3],
-    inputs: &Inputs,
-    mask_at: usize,
-    past_at: usize,
-    bias: Option<OutletId>,
-) -> TractResult<TVec<OutletId>> {
-    let [q, mut k, mut v] = parts;
-    let q = heads.split(g, q)?;
-    k = heads.split(g, k)?;
-    v = heads.split(g, v)?;
-    if let Some(past) = inputs.get(past_at) {
-        for (side, at) in [(&mut k, 0usize), (&mut v, 1)] {
-            let old = g.slice(past, 0, at.to_dim(), (at + 1).to_dim())?;
-            let old = g.remove_axis(old, 0)?;
-            *side = g.concat(2, &[old, *side])?;
+impl View {
+    fn shape(shape: &[usize], heads: Option<usize>) -> TractResult<[usize; 4]> {
+        match (shape, heads) {
+            ([b, h, s, d], _) => Ok([*b, *h, *s, *d]),
+            ([b, s, w], Some(h)) if h > 0 && w.is_multiple_of(h) => Ok([*b, h, *s, w / h]),
+            _ => bail!("queries, keys and values have rank 4, or rank 3 and numbers of heads"),
         }
     }
-    let y = attend(g, heads, [q, k, v], inputs.get(mask_at), bias)?;
-    // Key and value make one tensor only where they are of one shape.
-    if g.shape(k)? != g.shape(v)? {
-        return Ok(tvec!(y));
-    }
-    let (k, v) = (g.add_axis(k, 0)?, g.add_axis(v, 0)?);
-    Ok(tvec!(y, g.concat(0, &[k, v])?))
-}
 
-pub(super) fn multi_head(_: &ParsingContext, node: &NodeProto) -> Built {
-    let heads = Heads::of(node)?;
-    refuse(node, 8, "past_sequence_length")?;
-    refuse(node, 9, "cache_indirection")?;
-    ensure!(node.output.get(3).is_none_or(String::is_empty), "the output qk is not supported");
-    lowered(node, move |g, inputs| {
-        let [mut q, mut k, mut v] = projected(g, inputs)?;
-        if let Some(bias) = inputs.get(3) {
-            let mut start = 0.to_dim();
-            for side in [&mut q, &mut k, &mut v] {
-                // A key that comes as heads already has no part in the bias.
-                if g.rank(*side)? != 3 {
-                    continue;
+    fn new(tensor: &Tensor, heads: Option<usize>) -> TractResult<Self> {
+        let shape = Self::shape(tensor.shape(), heads)?;
+        Ok(Self { shape, flat: tensor.rank() == 3, values: f64s(tensor)? })
+    }
+
+    fn row(&self, b: usize, h: usize, s: usize) -> &[f64] {
+        let [_, heads, steps, size] = self.shape;
+        let row = if self.flat { (b * steps + s) * heads + h } else { (b * heads + h) * steps + s };
+        &self.values[row * size..][..size]
+    }
+
+    /// `past` with this behind it, as `[batch, heads, steps, size]`.
+    fn behind(&self, past: Option<&Tensor>) -> TractResult<Self> {
+        let [batch, heads, steps, size] = self.shape;
+        let past = past.map(|p| Self::new(p, None)).transpose()?;
+        let before = past.as_ref().map_or(0, |p| p.shape[2]);
+        let fits = |p: &Self| p.shape == [batch, heads, before, size];
+        ensure!(past.as_ref().is_none_or(fits), "the cache does not fit");
+        let mut values = Vec::with_capacity(batch * heads * (before + steps) * size);
+        for b in 0..batch {
+            for h in 0..heads {
+                for s in 0..before + steps {
+                    values.extend_from_slice(match &past {
+                        Some(past) if s < before => past.row(b, h, s),
+                        _ => self.row(b, h, s - before),
+                    });
                 }
-                let end = start.clone() + g.shape(*side)?[2].clone();
-                let part = g.slice(bias, 0, start, end.clone())?;
-                *side = g.add(*side, part)?;
-                start = end;
             }
         }
-        q = heads.split(g, q)?;
-        for (side, past) in [(&mut k, 6), (&mut v, 7)] {
-            if g.rank(*side)? == 3 {
-                *side = heads.split(g, *side)?;
+        Ok(Self { shape: [batch, heads, before + steps, size], flat: false, values })
+    }
+}
+
+/// What is added to the score of a query and a key.
+struct Bias {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+impl Bias {
+    fn new(mask: &Tensor, wanted: [usize; 4]) -> TractResult<Self> {
+        let mut values = f64s(mask)?;
+        if mask.datum_type() == bool::datum_type() {
+            values.iter_mut().for_each(|v| *v = if *v == 0.0 { f64::NEG_INFINITY } else { 0.0 });
+        }
+        ensure!((1..=4).contains(&mask.rank()), "a mask of rank 1 to 4");
+        let mut shape = vec![1; 4 - mask.rank()];
+        shape.extend(mask.shape());
+        let fits = shape[..3].iter().zip(&wanted).all(|(a, b)| *a == 1 || a == b);
+        ensure!(fits && shape[3] <= wanted[3], "the mask does not fit");
+        Ok(Self { shape, values })
+    }
+
+    /// A mask that is too short hides what is behind it.
+    fn at(&self, at: [usize; 4]) -> f64 {
+        if at[3] >= self.shape[3] {
+            return f64::NEG_INFINITY;
+        }
+        let at: Vec<usize> = at.iter().zip(&self.shape).map(|(a, d)| (*a).min(d - 1)).collect();
+        self.values[flat(&at, &self.shape)]
+    }
+}
+
+impl Attention {
+    /// Shapes of the output, the cache of keys, that of values, and the scores.
+    fn shapes(
+        &self,
+        q: &[usize],
+        k: &[usize],
+        v: &[usize],
+        past: usize,
+    ) -> TractResult<[Vec<usize>; 4]> {
+        let heads = self.heads.unzip();
+        let (q4, k4) = (View::shape(q, heads.0)?, View::shape(k, heads.1)?);
+        let v4 = View::shape(v, heads.1)?;
+        ensure!(q4[0] == k4[0] && k4[..3] == v4[..3] && q4[3] == k4[3], "keys do not fit queries");
+        ensure!(
+            k4[1] > 0 && q4[1].is_multiple_of(k4[1]),
+            "heads of queries do not divide into those of keys"
+        );
+        let keys = k4[2] + past;
+        let out = match q.len() {
+            3 => vec![q4[0], q4[2], q4[1] * v4[3]],
+            _ => vec![q4[0], q4[1], q4[2], v4[3]],
+        };
+        let cache = |size: usize| vec![k4[0], k4[1], keys, size];
+        Ok([out, cache(k4[3]), cache(v4[3]), vec![q4[0], q4[1], q4[2], keys]])
+    }
+
+    /// Whether the query at `i`, which `offset` keys precede, may see the key at `j`.
+    fn sees(&self, i: usize, j: usize, offset: i64) -> bool {
+        let ahead = j as i64 - (i as i64 + offset);
+        (!self.causal || ahead <= 0)
+            && (self.left < 0 || -ahead <= self.left)
+            && (self.right < 0 || ahead <= self.right)
+    }
+}
+
+impl Host for Attention {
+    fn name(&self) -> &'static str {
+        "Attention"
+    }
+
+    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
+        let (q, k, v) = (need(inputs, 0)?, need(inputs, 1)?, need(inputs, 2)?);
+        let past = match maybe(inputs, 4) {
+            Some(past) => *dims(past)?.get(2).context("a cache of rank 4")?,
+            None => 0,
+        };
+        let [out, keys, values, scores] = self.shapes(&dims(q)?, &dims(k)?, &dims(v)?, past)?;
+        let dt = q.datum_type;
+        Ok(tvec!(dt.fact(out), k.datum_type.fact(keys), v.datum_type.fact(values), dt.fact(scores)))
+    }
+
+    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
+        let (q_, k_, v_) = (need(inputs, 0)?, need(inputs, 1)?, need(inputs, 2)?);
+        let past = match maybe(inputs, 4) {
+            Some(past) => *past.shape().get(2).context("a cache of rank 4")?,
+            None => 0,
+        };
+        let [out_shape, key_shape, value_shape, score_shape] =
+            self.shapes(q_.shape(), k_.shape(), v_.shape(), past)?;
+        let heads = self.heads.unzip();
+        let q = View::new(q_, heads.0)?;
+        let k = View::new(k_, heads.1)?.behind(maybe(inputs, 4))?;
+        let v = View::new(v_, heads.1)?.behind(maybe(inputs, 5))?;
+        ensure!(k.shape[2] == v.shape[2], "the caches of keys and values differ");
+        let [batch, q_heads, steps, size] = q.shape;
+        let keys = k.shape[2];
+        let mask =
+            maybe(inputs, 3).map(|m| Bias::new(m, [batch, q_heads, steps, keys])).transpose()?;
+        let filled = maybe(inputs, 6).map(i64s).transpose()?;
+        ensure!(
+            filled.as_ref().is_none_or(|f| f.len() == batch),
+            "one length for each batch entry"
+        );
+        let scale = self.scale.unwrap_or_else(|| 1.0 / (size as f64).sqrt());
+        let group = q_heads / k.shape[1];
+        let mut out = vec![0.0; volume(&out_shape)?];
+        let mut scores = Vec::with_capacity(volume(&score_shape)?);
+        for (row, at) in coordinates(&[batch, q_heads, steps]).enumerate() {
+            let (b, h, i) = (at[0], at[1], at[2]);
+            let length = filled.as_ref().map(|f| f[b]);
+            let offset = length.map_or(past as i64, |l| l - steps as i64);
+            let mut open = false;
+            let (mut shown, mut line) = (Vec::with_capacity(keys), Vec::with_capacity(keys));
+            for j in 0..keys {
+                let product = q.row(b, h, i).iter().zip(k.row(b, h / group, j)).map(|(a, b)| a * b);
+                let score = product.sum::<f64>() * scale;
+                let capped = match self.softcap {
+                    0.0 => score,
+                    cap => cap * (score / cap).tanh(),
+                };
+                let hidden = !self.sees(i, j, offset) || length.is_some_and(|l| j as i64 >= l);
+                let bias = match &mask {
+                    _ if hidden => f64::NEG_INFINITY,
+                    Some(mask) => mask.at([b, h, i, j]),
+                    None => 0.0,
+                };
+                open |= bias > f64::NEG_INFINITY;
+                // A hidden key stays hidden, whatever its score.
+                let masked = if bias == f64::NEG_INFINITY { bias } else { capped + bias };
+                shown.push(match self.scores {
+                    0 => score,
+                    1 => capped,
+                    _ => masked,
+                });
+                line.push(masked);
             }
-            if let Some(past) = inputs.get(past) {
-                *side = g.concat(2, &[past, *side])?;
+            if open {
+                let most = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                line.iter_mut().for_each(|s| *s = (*s - most).exp());
+                let sum: f64 = line.iter().sum();
+                line.iter_mut().for_each(|s| *s /= sum);
+            } else {
+                // Nothing to attend to gives nothing.
+                line.fill(0.0);
             }
+            let width = v.shape[3];
+            let to = if q.flat { (b * steps + i) * q_heads + h } else { row };
+            let to = &mut out[to * width..][..width];
+            for (j, share) in line.iter().enumerate().filter(|(_, s)| **s != 0.0) {
+                to.iter_mut().zip(v.row(b, h / group, j)).for_each(|(o, v)| *o += share * v);
+            }
+            scores.extend_from_slice(if self.scores == 3 { &line } else { &shown });
         }
-        let y = attend(g, &heads, [q, k, v], inputs.get(4), inputs.get(5))?;
-        Ok(tvec!(y, k, v))
-    })
-}
-
-/// Query, key and value, unpacked from `[batch, length, heads, parts, size]` where they come so.
-fn projected(g: &mut Wires<'_>, inputs: &Inputs) -> TractResult<[OutletId; 3]> {
-    let mut sides: TVec<OutletId> = tvec!();
-    for at in 0..3 {
-        let Some(x) = inputs.get(at) else { continue };
-        let shape = g.shape(x)?;
-        if shape.len() != 5 {
-            sides.push(x);
-            continue;
-        }
-        for part in 0..shape[3].to_usize()? {
-            let one = g.slice(x, 3, part.to_dim(), (part + 1).to_dim())?;
-            let one = g.remove_axis(one, 3)?;
-            let from = tvec!(shape[2].clone(), shape[4].clone());
-            let to = tvec!(shape[2].clone() * &shape[4]);
-            sides.push(g.reshape(one, 2, from, to)?);
-        }
+        let dt = q_.datum_type();
+        Ok(tvec!(
+            from_f64(&out_shape, &out, dt)?,
+            from_f64(&key_shape, &k.values, k_.datum_type())?,
+            from_f64(&value_shape, &v.values, v_.datum_type())?,
+            from_f64(&score_shape, &scores, dt)?
+        ))
     }
-    match sides[..] {
-        [q, k, v] => Ok([q, k, v]),
-        _ => bail!("query, key and value make {} parts", sides.len()),
-    }
-}
-
-/// `softmax(q · kᵀ * scale + masks) · v`, of heads, back to `[batch, length, heads * size]`.
-fn attend(
-    g: &mut Wires<'_>,
-    heads: &Heads,
-    [q, k, v]: [OutletId; 3],
-    mask: Option<OutletId>,
-    bias: Option<OutletId>,
-) -> TractResult<OutletId> {
-    let (from, to) = (g.shape(q)?, g.shape(k)?);
-    ensure!(from.len() == 4 && to.len() == 4, "heads have 4 axes");
-    let size = from[3].to_usize()?.max(1);
-    let mut scores = g.matmul(q, k, false, true)?;
-    scores = g.scaled(scores, heads.scale.unwrap_or(1. / (size as f32).sqrt()))?;
-    if let Some(mask) = mask {
-        let keep = visible(g, mask, to[0].to_usize()?, to[2].to_usize()?)?;
-        let (kept, lost) = (g.like(scores, 0.)?, g.like(scores, heads.masked)?);
-        let (kept, lost) = (ranked(g, kept, 4)?, ranked(g, lost, 4)?);
-        let mask = g.op(Iff, &[keep, kept, lost])?;
-        scores = g.add(scores, mask)?;
-    }
-    if heads.causal {
-        let (queries, keys) = (from[2].to_usize()?, to[2].to_usize()?);
-        ensure!(keys >= queries, "{queries} queries over {keys} keys");
-        let before = keys - queries;
-        let later = |at: usize| at % keys > at / keys + before;
-        let values: Vec<f32> =
-            (0..queries * keys).map(|at| if later(at) { heads.masked } else { 0. }).collect();
-        let mask = Tensor::from_shape(&[1, 1, queries, keys], &values)?;
-        let mask = g.constant(mask.cast_to_dt(g.dtype(scores)?)?.into_owned())?;
-        scores = g.add(scores, mask)?;
-    }
-    if let Some(bias) = bias {
-        scores = g.add(scores, bias)?;
-    }
-    let weights = g.op(Softmax::new(tvec!(3), None, SoftmaxKind::default()), &[scores])?;
-    let y = g.matmul(weights, v, false, false)?;
-    let y = g.move_axis(y, 1, 2)?;
-    let shape = g.shape(y)?;
-    let from = tvec!(shape[2].clone(), shape[3].clone());
-    let to = tvec!(shape[2].clone() * &shape[3]);
-    g.reshape(y, 2, from, to)
-}
-
-fn ranked(g: &mut Wires<'_>, mut x: OutletId, rank: usize) -> TractResult<OutletId> {
-    while g.rank(x)? < rank {
-        x = g.add_axis(x, 0)?;
-    }
-    Ok(x)
-}
-
-/// Which keys may be seen, `[batch, 1, 1 or queries, keys]`, from any form of the mask: a flag a
-/// key, a flag a query and key, or a row's end, or ends and then starts.
-fn visible(g: &mut Wires<'_>, mask: OutletId, batch: usize, keys: usize) -> TractResult<OutletId> {
-    let mask = g.cast(mask, DatumType::I64)?;
-    let shape = g.shape(mask)?;
-    if shape.len() == 1 {
-        let ends = g.slice(mask, 0, 0.to_dim(), batch.to_dim())?;
-        let places: Vec<i64> = (0..keys as i64).collect();
-        let places = g.constant(Tensor::from_shape(&[1, 1, 1, keys], &places)?)?;
-        let ends = g.along(ends, 0, 4)?;
-        let ends = ranked(g, ends, 4)?;
-        let mut keep = g.binary(TypedBinOp(comp_lt(), None), places, ends)?;
-        if shape[0] == (2 * batch).to_dim() {
-            let starts = g.slice(mask, 0, batch.to_dim(), (2 * batch).to_dim())?;
-            let starts = g.along(starts, 0, 4)?;
-            let starts = ranked(g, starts, 4)?;
-            let after = g.binary(TypedBinOp(comp_gte(), None), places, starts)?;
-            keep = g.binary(tract_onnx::tract_core::ops::logic::and(), keep, after)?;
-        } else {
-            ensure!(shape[0] == batch.to_dim(), "a mask of {} for a batch of {batch}", shape[0]);
-        }
-        return Ok(keep);
-    }
-    ensure!(shape.len() < 4, "a mask of 4 axes is not supported");
-    ensure!(shape[shape.len() - 1] == keys.to_dim(), "a mask of {shape:?} for {keys} keys");
-    let mut mask = mask;
-    while g.rank(mask)? < 4 {
-        mask = g.add_axis(mask, 1)?;
-    }
-    let zero = g.constant(tensor0(0i64))?;
-    let keep = g.binary(TypedBinOp(comp_gt(), None), mask, zero)?;
-    let mut shape = g.shape(keep)?;
-    shape[0] = batch.to_dim();
-    g.op(MultiBroadcastTo::new(ShapeFact::from_dims(shape)), &[keep])
 }

@@ -7,21 +7,47 @@
 //!
 //! To add an operator: one file, one row in [`OURS`], one case.
 
+mod affine_grid;
 mod attention;
+mod batch_norm;
+mod bit_cast;
 mod branch;
+mod center_crop_pad;
+mod col2im;
+mod compress;
+mod contrib_attention;
+mod cum_prod;
+mod deform_conv;
+mod det;
 mod fused;
 mod gather_blocks;
+mod host;
+mod loss;
 mod lower;
+mod lp_pool;
+mod max_unpool;
 mod ml;
 mod nbits;
+mod optional;
+mod pad;
 mod qlinear;
 mod qlinear_product;
 mod quantize;
 mod quantize_linear;
 mod quotient;
+mod recurrent;
+mod reduce_bool;
+mod refused;
+mod reverse_sequence;
+mod roi_align;
 mod rotary;
 mod round_to;
 mod skip_norm;
+mod tensor_scatter;
+mod text;
+mod tfidf;
+mod unique;
+mod upsample;
 mod wires;
 
 use std::sync::OnceLock;
@@ -31,17 +57,51 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_hir::infer::InferenceOp;
+use tract_onnx::tract_hir::internal::format_err;
 
 /// Makes an operator from its node; the names are of values that it captures from outer graphs.
 type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
 const OURS: &[(&str, &str, Builder)] = &[
+    (DEFAULT_DOMAIN, "AffineGrid", affine_grid::build),
+    (DEFAULT_DOMAIN, "Attention", attention::build),
+    (DEFAULT_DOMAIN, "BatchNormalization", batch_norm::build),
+    (DEFAULT_DOMAIN, "BitCast", bit_cast::build),
+    (DEFAULT_DOMAIN, "CenterCropPad", center_crop_pad::build),
+    (DEFAULT_DOMAIN, "Col2Im", col2im::build),
+    (DEFAULT_DOMAIN, "Compress", compress::build),
+    (DEFAULT_DOMAIN, "CumProd", cum_prod::build),
+    (DEFAULT_DOMAIN, "DeformConv", deform_conv::build),
     (DEFAULT_DOMAIN, "DequantizeLinear", quantize_linear::dequantize),
+    (DEFAULT_DOMAIN, "Det", det::build),
+    (DEFAULT_DOMAIN, "GRU", recurrent::build),
     (DEFAULT_DOMAIN, "If", branch::build),
+    (DEFAULT_DOMAIN, "LSTM", recurrent::build),
+    (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
+    (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
+    (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
+    (DEFAULT_DOMAIN, "OptionalGetElement", optional::get),
+    (DEFAULT_DOMAIN, "OptionalHasElement", optional::has),
+    (DEFAULT_DOMAIN, "Pad", pad::build),
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
     (DEFAULT_DOMAIN, "QuantizeLinear", quantize_linear::quantize),
+    (DEFAULT_DOMAIN, "RNN", recurrent::build),
+    (DEFAULT_DOMAIN, "ReduceMax", reduce_bool::build),
+    (DEFAULT_DOMAIN, "ReduceMin", reduce_bool::build),
+    (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
+    (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
+    (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
+    (DEFAULT_DOMAIN, "SpaceToDepth", refused::space_to_depth),
+    (DEFAULT_DOMAIN, "StringConcat", text::concat),
+    (DEFAULT_DOMAIN, "StringNormalizer", text::normalize),
+    (DEFAULT_DOMAIN, "StringSplit", text::split),
+    (DEFAULT_DOMAIN, "Swish", refused::swish),
+    (DEFAULT_DOMAIN, "TensorScatter", tensor_scatter::build),
+    (DEFAULT_DOMAIN, "TfIdfVectorizer", tfidf::build),
+    (DEFAULT_DOMAIN, "Unique", unique::build),
+    (DEFAULT_DOMAIN, "Upsample", upsample::build),
     (ML, "ArrayFeatureExtractor", ml::array_feature_extractor::build),
     (ML, "Binarizer", ml::binarizer::build),
     (ML, "CategoryMapper", ml::label_encoder::build_category_mapper),
@@ -60,7 +120,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (ML, "TreeEnsembleClassifier", ml::tree::classifier::build),
     (ML, "TreeEnsembleRegressor", ml::tree::regressor::build),
     (ML, "ZipMap", ml::zip_map::build),
-    (MICROSOFT, "Attention", attention::attention),
+    (MICROSOFT, "Attention", contrib_attention::attention),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
     (MICROSOFT, "EmbedLayerNormalization", skip_norm::embed),
@@ -70,8 +130,8 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "GatherBlockQuantized", gather_blocks::build),
     (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
     (MICROSOFT, "MatMulNBits", nbits::build),
-    (MICROSOFT, "MultiHeadAttention", attention::multi_head),
-    (MICROSOFT, "QAttention", attention::quantized),
+    (MICROSOFT, "MultiHeadAttention", contrib_attention::multi_head),
+    (MICROSOFT, "QAttention", contrib_attention::quantized),
     (MICROSOFT, "QGemm", qlinear_product::gemm),
     (MICROSOFT, "QLinearAdd", qlinear::add),
     (MICROSOFT, "QLinearAveragePool", qlinear::average_pool),
@@ -120,6 +180,16 @@ const NOT_DEFAULT: &[&str] = &[
     "SkipSimplifiedLayerNormalization",
     "TreeEnsembleClassifier",
 ];
+
+/// The engine's own builder of an operator that ours replaces in some forms only.
+fn theirs(
+    ctx: &ParsingContext,
+    node: &NodeProto,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    static THEIRS: OnceLock<Onnx> = OnceLock::new();
+    let build = THEIRS.get_or_init(tract_onnx::onnx).op_register.0.get(&node.op_type);
+    build.ok_or_else(|| format_err!("the engine has no {}", node.op_type))?(ctx, node)
+}
 
 /// The importer with every operator that the engine has.
 pub(crate) fn importer() -> &'static Onnx {

@@ -1,0 +1,43 @@
+//! The values of node tests: `TensorProto` files -> [`Tensor`].
+//!
+//! In: a protobuf. Out: a tensor, or the word for what it is instead.
+
+use prost::Message;
+use tract_onnx::pb;
+
+use crate::model::{dtype_of, type_name};
+use crate::tensor::{DType, Tensor};
+
+/// A tensor from a file; the error says which kind of value it is.
+pub(super) fn tensor(bytes: &[u8]) -> Result<Tensor, String> {
+    let proto = pb::TensorProto::decode(bytes).map_err(|e| format!("not a tensor file: {e}"))?;
+    let dtype = dtype_of(proto.data_type)
+        .ok_or_else(|| format!("the element type {}", type_name(proto.data_type)))?;
+    let shape = proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>();
+    let shape = shape.map_err(|_| "a negative dimension".to_owned())?;
+    if dtype == DType::String {
+        let strings =
+            proto.string_data.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect();
+        return Tensor::from_strings(&shape, strings).map_err(|e| e.to_string());
+    }
+    let bytes =
+        if proto.raw_data.is_empty() { fields(dtype, &proto) } else { proto.raw_data.to_vec() };
+    Tensor::from_bytes(dtype, &shape, &bytes).map_err(|e| e.to_string())
+}
+
+/// The typed fields as little-endian bytes; narrow types lie in `int32_data`.
+fn fields(dtype: DType, proto: &pb::TensorProto) -> Vec<u8> {
+    match dtype {
+        DType::Float32 => proto.float_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DType::Float64 => proto.double_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DType::Int64 => proto.int64_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DType::Uint32 | DType::Uint64 => {
+            let size = dtype.size();
+            proto.uint64_data.iter().flat_map(|v| v.to_le_bytes()[..size].to_vec()).collect()
+        }
+        _ => {
+            let size = dtype.size();
+            proto.int32_data.iter().flat_map(|v| v.to_le_bytes()[..size].to_vec()).collect()
+        }
+    }
+}

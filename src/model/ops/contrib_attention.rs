@@ -1,0 +1,277 @@
+//! com.microsoft's attention of encoders: `Attention`, `QAttention`, `MultiHeadAttention`.
+//!
+//! In: hidden states with one weight for query, key and value, or the three projected already, with
+//! masks, biases and a past. Out: the attended values and the new past. All three end in [`attend`].
+
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::logic::{Iff, comp_gt, comp_gte, comp_lt};
+use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
+use tract_onnx::tract_hir::internal::*;
+
+use super::lower::{Built, Inputs, lowered};
+use super::wires::Wires;
+
+/// The attributes that the three share.
+#[derive(Clone)]
+struct Heads {
+    count: usize,
+    causal: bool,
+    scale: Option<f32>,
+    /// What is added to the score of a masked key.
+    masked: f32,
+}
+
+impl Heads {
+    fn of(node: &NodeProto) -> TractResult<Self> {
+        let count: usize = node.get_attr("num_heads")?;
+        ensure!(count > 0, "num_heads is 0");
+        for flag in ["do_rotary", "past_present_share_buffer"] {
+            ensure!(!node.get_attr_opt(flag)?.unwrap_or(false), "{flag} is not supported");
+        }
+        Ok(Self {
+            count,
+            causal: node.get_attr_opt("unidirectional")?.unwrap_or(false),
+            scale: node.get_attr_opt("scale")?.filter(|s| *s != 0.),
+            masked: node.get_attr_opt("mask_filter_value")?.unwrap_or(-10000.),
+        })
+    }
+
+    /// `[batch, length, heads * size]` to `[batch, heads, length, size]`.
+    fn split(&self, g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
+        let shape = g.shape(x)?;
+        ensure!(shape.len() == 3, "{} axes instead of 3", shape.len());
+        let width = shape[2].to_usize()?;
+        ensure!(width % self.count == 0, "{width} does not divide into {} heads", self.count);
+        let to = tvec!(self.count.to_dim(), (width / self.count).to_dim());
+        let x = g.reshape(x, 2, tvec!(shape[2].clone()), to)?;
+        g.move_axis(x, 2, 1)
+    }
+}
+
+fn refuse(node: &NodeProto, at: usize, what: &str) -> TractResult<()> {
+    ensure!(node.input.get(at).is_none_or(String::is_empty), "{what} is not supported");
+    Ok(())
+}
+
+pub(super) fn attention(_: &ParsingContext, node: &NodeProto) -> Built {
+    let heads = Heads::of(node)?;
+    let sizes: Option<Vec<usize>> = node.get_attr_opt_vec("qkv_hidden_sizes")?;
+    refuse(node, 6, "past_sequence_length")?;
+    lowered(node, move |g, inputs| {
+        let (x, w) = (inputs.need(0)?, inputs.need(1)?);
+        let mut qkv = g.matmul(x, w, false, false)?;
+        if let Some(bias) = inputs.get(2) {
+            qkv = g.add(qkv, bias)?;
+        }
+        let parts = thirds(g, qkv, sizes.as_deref())?;
+        self_attention(g, &heads, parts, inputs, 3, 4, inputs.get(5))
+    })
+}
+
+pub(super) fn quantized(_: &ParsingContext, node: &NodeProto) -> Built {
+    let heads = Heads::of(node)?;
+    lowered(node, move |g, inputs| {
+        let (x, w) = (inputs.need(0)?, inputs.need(1)?);
+        let qkv = g.integer_matmul(x, inputs.get(6), w, inputs.get(7), (false, false))?;
+        let qkv = g.f32(qkv)?;
+        let (scale_x, scale_w) = (g.parameter(inputs.need(3)?)?, g.parameter(inputs.need(4)?)?);
+        let scale = g.mul(scale_x, scale_w)?;
+        let qkv = g.mul(qkv, scale)?;
+        let qkv = g.add(qkv, inputs.need(2)?)?;
+        let parts = thirds(g, qkv, None)?;
+        self_attention(g, &heads, parts, inputs, 5, 8, None)
+    })
+}
+
+/// Query, key and value of a common projection.
+fn thirds(g: &mut Wires<'_>, qkv: OutletId, sizes: Option<&[usize]>) -> TractResult<[OutletId; 3]> {
+    ensure!(g.rank(qkv)? == 3, "the input has not 3 axes");
+    let width = g.shape(qkv)?[2].to_usize()?;
+    let third = [width / 3; 3];
+    let sizes = sizes.filter(|s| !s.is_empty()).unwrap_or(&third);
+    ensure!(sizes.len() == 3 && sizes.iter().sum::<usize>() == width, "parts {sizes:?} of {width}");
+    let mut start = 0;
+    let mut parts = [qkv; 3];
+    for (part, size) in parts.iter_mut().zip(sizes) {
+        *part = g.slice(qkv, 2, start.to_dim(), (start + size).to_dim())?;
+        start += size;
+    }
+    Ok(parts)
+}
+
+/// Over a past `[2, batch, heads, length, size]`, with a mask; gives the output and the new past.
+fn self_attention(
+    g: &mut Wires<'_>,
+    heads: &Heads,
+    parts: [OutletId; 3],
+    inputs: &Inputs,
+    mask_at: usize,
+    past_at: usize,
+    bias: Option<OutletId>,
+) -> TractResult<TVec<OutletId>> {
+    let [q, mut k, mut v] = parts;
+    let q = heads.split(g, q)?;
+    k = heads.split(g, k)?;
+    v = heads.split(g, v)?;
+    if let Some(past) = inputs.get(past_at) {
+        for (side, at) in [(&mut k, 0usize), (&mut v, 1)] {
+            let old = g.slice(past, 0, at.to_dim(), (at + 1).to_dim())?;
+            let old = g.remove_axis(old, 0)?;
+            *side = g.concat(2, &[old, *side])?;
+        }
+    }
+    let y = attend(g, heads, [q, k, v], inputs.get(mask_at), bias)?;
+    // Key and value make one tensor only where they are of one shape.
+    if g.shape(k)? != g.shape(v)? {
+        return Ok(tvec!(y));
+    }
+    let (k, v) = (g.add_axis(k, 0)?, g.add_axis(v, 0)?);
+    Ok(tvec!(y, g.concat(0, &[k, v])?))
+}
+
+pub(super) fn multi_head(_: &ParsingContext, node: &NodeProto) -> Built {
+    let heads = Heads::of(node)?;
+    refuse(node, 8, "past_sequence_length")?;
+    refuse(node, 9, "cache_indirection")?;
+    ensure!(node.output.get(3).is_none_or(String::is_empty), "the output qk is not supported");
+    lowered(node, move |g, inputs| {
+        let [mut q, mut k, mut v] = projected(g, inputs)?;
+        if let Some(bias) = inputs.get(3) {
+            let mut start = 0.to_dim();
+            for side in [&mut q, &mut k, &mut v] {
+                // A key that comes as heads already has no part in the bias.
+                if g.rank(*side)? != 3 {
+                    continue;
+                }
+                let end = start.clone() + g.shape(*side)?[2].clone();
+                let part = g.slice(bias, 0, start, end.clone())?;
+                *side = g.add(*side, part)?;
+                start = end;
+            }
+        }
+        q = heads.split(g, q)?;
+        for (side, past) in [(&mut k, 6), (&mut v, 7)] {
+            if g.rank(*side)? == 3 {
+                *side = heads.split(g, *side)?;
+            }
+            if let Some(past) = inputs.get(past) {
+                *side = g.concat(2, &[past, *side])?;
+            }
+        }
+        let y = attend(g, &heads, [q, k, v], inputs.get(4), inputs.get(5))?;
+        Ok(tvec!(y, k, v))
+    })
+}
+
+/// Query, key and value, unpacked from `[batch, length, heads, parts, size]` where they come so.
+fn projected(g: &mut Wires<'_>, inputs: &Inputs) -> TractResult<[OutletId; 3]> {
+    let mut sides: TVec<OutletId> = tvec!();
+    for at in 0..3 {
+        let Some(x) = inputs.get(at) else { continue };
+        let shape = g.shape(x)?;
+        if shape.len() != 5 {
+            sides.push(x);
+            continue;
+        }
+        for part in 0..shape[3].to_usize()? {
+            let one = g.slice(x, 3, part.to_dim(), (part + 1).to_dim())?;
+            let one = g.remove_axis(one, 3)?;
+            let from = tvec!(shape[2].clone(), shape[4].clone());
+            let to = tvec!(shape[2].clone() * &shape[4]);
+            sides.push(g.reshape(one, 2, from, to)?);
+        }
+    }
+    match sides[..] {
+        [q, k, v] => Ok([q, k, v]),
+        _ => bail!("query, key and value make {} parts", sides.len()),
+    }
+}
+
+/// `softmax(q · kᵀ * scale + masks) · v`, of heads, back to `[batch, length, heads * size]`.
+fn attend(
+    g: &mut Wires<'_>,
+    heads: &Heads,
+    [q, k, v]: [OutletId; 3],
+    mask: Option<OutletId>,
+    bias: Option<OutletId>,
+) -> TractResult<OutletId> {
+    let (from, to) = (g.shape(q)?, g.shape(k)?);
+    ensure!(from.len() == 4 && to.len() == 4, "heads have 4 axes");
+    let size = from[3].to_usize()?.max(1);
+    let mut scores = g.matmul(q, k, false, true)?;
+    scores = g.scaled(scores, heads.scale.unwrap_or(1. / (size as f32).sqrt()))?;
+    if let Some(mask) = mask {
+        let keep = visible(g, mask, to[0].to_usize()?, to[2].to_usize()?)?;
+        let (kept, lost) = (g.like(scores, 0.)?, g.like(scores, heads.masked)?);
+        let (kept, lost) = (ranked(g, kept, 4)?, ranked(g, lost, 4)?);
+        let mask = g.op(Iff, &[keep, kept, lost])?;
+        scores = g.add(scores, mask)?;
+    }
+    if heads.causal {
+        let (queries, keys) = (from[2].to_usize()?, to[2].to_usize()?);
+        ensure!(keys >= queries, "{queries} queries over {keys} keys");
+        let before = keys - queries;
+        let later = |at: usize| at % keys > at / keys + before;
+        let values: Vec<f32> =
+            (0..queries * keys).map(|at| if later(at) { heads.masked } else { 0. }).collect();
+        let mask = Tensor::from_shape(&[1, 1, queries, keys], &values)?;
+        let mask = g.constant(mask.cast_to_dt(g.dtype(scores)?)?.into_owned())?;
+        scores = g.add(scores, mask)?;
+    }
+    if let Some(bias) = bias {
+        scores = g.add(scores, bias)?;
+    }
+    let weights = g.op(Softmax::new(tvec!(3), None, SoftmaxKind::default()), &[scores])?;
+    let y = g.matmul(weights, v, false, false)?;
+    let y = g.move_axis(y, 1, 2)?;
+    let shape = g.shape(y)?;
+    let from = tvec!(shape[2].clone(), shape[3].clone());
+    let to = tvec!(shape[2].clone() * &shape[3]);
+    g.reshape(y, 2, from, to)
+}
+
+fn ranked(g: &mut Wires<'_>, mut x: OutletId, rank: usize) -> TractResult<OutletId> {
+    while g.rank(x)? < rank {
+        x = g.add_axis(x, 0)?;
+    }
+    Ok(x)
+}
+
+/// Which keys may be seen, `[batch, 1, 1 or queries, keys]`, from any form of the mask: a flag a
+/// key, a flag a query and key, or a row's end, or ends and then starts.
+fn visible(g: &mut Wires<'_>, mask: OutletId, batch: usize, keys: usize) -> TractResult<OutletId> {
+    let mask = g.cast(mask, DatumType::I64)?;
+    let shape = g.shape(mask)?;
+    if shape.len() == 1 {
+        let ends = g.slice(mask, 0, 0.to_dim(), batch.to_dim())?;
+        let places: Vec<i64> = (0..keys as i64).collect();
+        let places = g.constant(Tensor::from_shape(&[1, 1, 1, keys], &places)?)?;
+        let ends = g.along(ends, 0, 4)?;
+        let ends = ranked(g, ends, 4)?;
+        let mut keep = g.binary(TypedBinOp(comp_lt(), None), places, ends)?;
+        if shape[0] == (2 * batch).to_dim() {
+            let starts = g.slice(mask, 0, batch.to_dim(), (2 * batch).to_dim())?;
+            let starts = g.along(starts, 0, 4)?;
+            let starts = ranked(g, starts, 4)?;
+            let after = g.binary(TypedBinOp(comp_gte(), None), places, starts)?;
+            keep = g.binary(tract_onnx::tract_core::ops::logic::and(), keep, after)?;
+        } else {
+            ensure!(shape[0] == batch.to_dim(), "a mask of {} for a batch of {batch}", shape[0]);
+        }
+        return Ok(keep);
+    }
+    ensure!(shape.len() < 4, "a mask of 4 axes is not supported");
+    ensure!(shape[shape.len() - 1] == keys.to_dim(), "a mask of {shape:?} for {keys} keys");
+    let mut mask = mask;
+    while g.rank(mask)? < 4 {
+        mask = g.add_axis(mask, 1)?;
+    }
+    let zero = g.constant(tensor0(0i64))?;
+    let keep = g.binary(TypedBinOp(comp_gt(), None), mask, zero)?;
+    let mut shape = g.shape(keep)?;
+    shape[0] = batch.to_dim();
+    g.op(MultiBroadcastTo::new(ShapeFact::from_dims(shape)), &[keep])
+}

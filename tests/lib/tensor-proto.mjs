@@ -1,0 +1,72 @@
+// The values of ONNX node tests. In: the bytes of a TensorProto file. Out: { type, dims, data }, or an error that says
+// what it is instead. The one decision: a reader of the few fields that such files have, not a protobuf library.
+
+/** ONNX's codes of the element types that there are arrays for. */
+const TYPES = {
+  1: ['float32', Float32Array], 2: ['uint8', Uint8Array], 3: ['int8', Int8Array], 4: ['uint16', Uint16Array],
+  5: ['int16', Int16Array], 6: ['int32', Int32Array], 7: ['int64', BigInt64Array], 8: ['string', Array],
+  9: ['bool', Uint8Array], 10: ['float16', Uint16Array], 11: ['float64', Float64Array], 12: ['uint32', Uint32Array],
+  13: ['uint64', BigUint64Array],
+};
+const FIELD = { dims: 1, type: 2, float: 4, int32: 5, string: 6, int64: 7, raw: 9, double: 10, uint64: 11 };
+
+/** Every field as [number, value]; a value is a BigInt, or a Buffer for what has a length or a fixed width. */
+function* fields(bytes) {
+  let at = 0;
+  const varint = () => {
+    let [value, shift, byte] = [0n, 0n, 0];
+    do {
+      byte = bytes[at];
+      if (byte === undefined) throw new Error('the file is cut off');
+      at += 1;
+      value |= BigInt(byte & 0x7f) << shift;
+      shift += 7n;
+    } while (byte & 0x80);
+    return value;
+  };
+  while (at < bytes.length) {
+    const key = Number(varint());
+    const wire = key & 7;
+    if (wire === 0) {
+      yield [key >> 3, varint()];
+      continue;
+    }
+    const length = { 1: 8, 5: 4, 2: -1 }[wire];
+    if (length === undefined) throw new Error(`wire type ${wire}`);
+    const size = length < 0 ? Number(varint()) : length;
+    yield [key >> 3, bytes.subarray(at, at + size)];
+    at += size;
+  }
+}
+
+/** Numbers of a packed or a single field. */
+function* varints(value) {
+  if (typeof value === 'bigint') {
+    yield value;
+    return;
+  }
+  let [number, shift] = [0n, 0n];
+  for (const byte of value) {
+    number |= BigInt(byte & 0x7f) << shift;
+    shift += 7n;
+    if (byte & 0x80) continue;
+    yield number;
+    [number, shift] = [0n, 0n];
+  }
+}
+
+export function readTensorProto(bytes) {
+  const found = new Map(Object.values(FIELD).map((number) => [number, []]));
+  for (const [number, value] of fields(Buffer.from(bytes))) found.get(number)?.push(value);
+  const numbers = (name) => found.get(FIELD[name]).flatMap((value) => [...varints(value)]);
+  const code = Number(numbers('type')[0] ?? 0n);
+  if (!TYPES[code]) throw new Error(`the element type ${code}`);
+  const [type, Values] = TYPES[code];
+  const dims = numbers('dims').map(Number);
+  if (type === 'string') return { type, dims, data: found.get(FIELD.string).map((value) => value.toString('utf8')) };
+  const raw = Buffer.concat([...found.get(FIELD.raw), ...found.get(FIELD.float), ...found.get(FIELD.double)]);
+  if (raw.length > 0) return { type, dims, data: new Values(Uint8Array.from(raw).buffer) };
+  const integers = [...numbers('int32'), ...numbers('int64'), ...numbers('uint64')];
+  const big = Values === BigInt64Array || Values === BigUint64Array;
+  return { type, dims, data: Values.from(integers, (value) => (big ? value : Number(BigInt.asIntN(64, value)))) };
+}
