@@ -96,8 +96,8 @@ test('an example drawn by the page, with the keyboard only', async () => {
   await reads(page, '#digit-words', /It reads an? eight/);
   await page.locator('#tab-digits').focus();
   await page.keyboard.press('ArrowRight');
-  assert.equal(await page.locator('#voice').isVisible(), true);
-  assert.equal(await page.locator('#digits').isVisible(), false);
+  await page.locator('#voice').waitFor({ state: 'visible' });
+  await page.locator('#digits').waitFor({ state: 'hidden' });
   at.sound();
   await at.close();
 });
