@@ -5,7 +5,7 @@
 // browsers, whatever its version. NEARSIDE_WASM_STD names one way to allow only that one.
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cache, childEnv, target } from './paths.mjs';
+import { cache, childEnv } from './paths.mjs';
 import { capture, run } from './run.mjs';
 import { aptInstall, aptUpdate, hasApt, isRoot } from './system.mjs';
 
@@ -26,11 +26,24 @@ function rustLld() {
   return join(sysroot(), 'lib', 'rustlib', host ?? '', 'bin', 'rust-lld');
 }
 
+/** A folder of its own: the variable below would have cargo build the host's half of the native build again. */
+const wasmTarget = join(cache, 'target-wasm');
+/**
+ * Panics say what happened, not in which line of whose source: 76 kB (3 %) of the module's gzip size are such lines.
+ * The option is unstable, so the compiler is asked to take it; the flags of .cargo/config.toml are repeated, because
+ * the variable replaces them.
+ */
+const LOCATIONS = {
+  RUSTC_BOOTSTRAP: '1',
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: '-C target-feature=+simd128 -Z location-detail=none',
+};
+
 /** The environment for wasm builds, or undefined when no installed compiler has the target. */
 export function wasmEnv() {
-  if (hasStd('rustc')) return {};
+  if (hasStd('rustc')) return { ...LOCATIONS, CARGO_TARGET_DIR: wasmTarget };
   if (!existsSync(DEBIAN.rustc) || !hasStd(DEBIAN.rustc)) return undefined;
   return {
+    ...LOCATIONS,
     RUSTC: DEBIAN.rustc,
     CARGO: DEBIAN.cargo,
     PATH: `${dirname(DEBIAN.rustc)}:${childEnv().PATH}`,
@@ -139,7 +152,7 @@ export async function installWasmTarget(note) {
       await way.go();
       if (!wasmEnv()) throw new Error('finished, and the compiler still does not find the target');
       // What was compiled against another standard library fails to link with this one, and cargo does not notice.
-      rmSync(join(target, TARGET), { recursive: true, force: true });
+      rmSync(join(wasmTarget, TARGET), { recursive: true, force: true });
       return `installed (${way.how})`;
     } catch (error) {
       failures.push(`${way.how}: ${error.message}`);

@@ -40,7 +40,7 @@ impl Cors {
         };
         headers.push((
             "access-control-expose-headers",
-            "Inference-Header-Content-Length, Retry-After".to_owned(),
+            "Inference-Header-Content-Length, Retry-After, X-Nearside-Forwarded-Because".to_owned(),
         ));
         headers
     }
