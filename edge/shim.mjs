@@ -1,7 +1,7 @@
 // The Worker's entry. In: requests. Out: the engine's answers.
 // The one decision: when the engine's instance dies on a request (a defect, or no memory), that request is asked again
-// of a fresh instance, with a mark that makes it go to the cloud. Without this shim the promise of the dead instance
-// would never settle.
+// of a fresh instance: once as it is, if the models of earlier requests may have filled the memory, then with a mark
+// that makes it go to the cloud. Without this shim the promise of the dead instance would never settle.
 import * as engine from './index.js';
 
 const MARK = 'x-nearside-crashed';
@@ -9,7 +9,7 @@ const MARK = 'x-nearside-crashed';
 const KEEP_BYTES = 16 * 2 ** 20;
 
 const CRASHED = Symbol('crashed');
-const newInstance = () => ({ dead: undefined, waiting: new Set() });
+const newInstance = () => ({ dead: undefined, waiting: new Set(), answered: 0 });
 let instance = newInstance();
 
 /** Called by the engine as it dies: every request that it held has lost it. */
@@ -31,7 +31,9 @@ async function ask(request, env, context) {
   const death = new Promise((resolve) => { tell = resolve; });
   by.waiting.add(tell);
   try {
-    return { by, answer: await Promise.race([engine.fetch(request, env, context), death]) };
+    const answer = await Promise.race([engine.fetch(request, env, context), death]);
+    if (answer !== CRASHED) by.answered += 1;
+    return { by, answer };
   } catch (error) {
     if (!by.dead && !(error instanceof WebAssembly.RuntimeError)) throw error;
     died(by, 'panic');
@@ -69,7 +71,9 @@ async function fetch(request, env, context) {
     request.headers.delete(MARK);
   }
   const body = await keepBody(request);
-  const first = await ask(body === undefined ? request : new Request(request, { body }), env, context);
+  const whole = () => (body === undefined ? request : new Request(request, { body }));
+  let first = await ask(whole(), env, context);
+  if (first.answer === CRASHED && first.by.answered > 0 && (body !== undefined || !request.bodyUsed)) first = await ask(whole(), env, context);
   if (first.answer !== CRASHED) return first.answer;
   const second = await ask(again(request, first.by.dead, body), env, context);
   if (second.answer !== CRASHED) return second.answer;
