@@ -30,7 +30,13 @@ async function install() {
         await tell({ type: 'precache', done, bytes: list.bytes });
       }
     };
-    await Promise.all([work(), work(), work(), work()]);
+    // All four end before a failure is told: nothing may be stored, or told, after it.
+    const ends = await Promise.allSettled([work(), work(), work(), work()].map((one) => one.catch((error) => {
+      queue.length = 0;
+      throw error;
+    })));
+    const failed = ends.find(({ status }) => status === 'rejected');
+    if (failed) throw failed.reason;
     await cache.put(at(LIST), Response.json(list));
     // The first version may serve at once; a later one waits for the visitor's word (or the last tab's end).
     if (!self.registration.active) await self.skipWaiting();

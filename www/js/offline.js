@@ -18,7 +18,8 @@ export async function startOffline() {
   window.addEventListener('online', () => tell(say));
   navigator.serviceWorker.addEventListener('message', ({ data }) => {
     if (data?.type === 'precache') say('wait', `Saving ${bytes(data.done)} of ${bytes(data.bytes)}`);
-    if (data?.type === 'precache-failed') say('wait', 'Not saved for offline use');
+    // With an older version in store the page still works offline.
+    if (data?.type === 'precache-failed') navigator.serviceWorker.controller ? tell(say) : say('wait', 'Not saved for offline use');
   });
   return connect(say);
 }
