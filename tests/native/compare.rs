@@ -3,6 +3,8 @@
 use nearside::{DType, Tensor};
 use serde::Deserialize;
 
+use crate::numbers::numbers;
+
 /// A value is right when `|a-b| <= rtol*|b| + atol*max|reference|`; where `cosine` is set, the
 /// innermost rows are right when their cosine with the reference is at least that.
 #[derive(Clone, Deserialize)]
@@ -13,33 +15,6 @@ pub(crate) struct Tolerance {
     #[serde(default)]
     beyond: f64,
     cosine: Option<f64>,
-}
-
-/// The elements as f64; enough for every type here (labels are small integers).
-fn values(tensor: &Tensor) -> Result<Vec<f64>, String> {
-    macro_rules! read {
-        ($t:ty) => {
-            tensor
-                .bytes()
-                .chunks_exact(size_of::<$t>())
-                .map(|c| <$t>::from_le_bytes(c.try_into().expect("exact")) as f64)
-                .collect()
-        };
-    }
-    Ok(match tensor.dtype() {
-        DType::Float32 => read!(f32),
-        DType::Float64 => read!(f64),
-        DType::Int64 => read!(i64),
-        DType::Int32 => read!(i32),
-        DType::Uint8 | DType::Bool => read!(u8),
-        DType::Int8 => read!(i8),
-        DType::Float16 => tensor
-            .bytes()
-            .chunks_exact(2)
-            .map(|c| half::f16::from_le_bytes([c[0], c[1]]).to_f64())
-            .collect(),
-        other => return Err(format!("no comparison for {}", other.name())),
-    })
 }
 
 /// `Err` says how far off it is.
@@ -61,7 +36,7 @@ pub(crate) fn compare(
     if got.dtype() == DType::String {
         return if got.strings() == wanted.strings() { Ok(()) } else { Err(name.to_owned()) };
     }
-    let (got, wanted_values) = (values(got)?, values(wanted)?);
+    let (got, wanted_values) = (numbers(got)?, numbers(wanted)?);
     if let Some(limit) = tol.cosine {
         return cosine(name, &got, &wanted_values, wanted.shape(), limit);
     }

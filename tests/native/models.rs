@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used)]
 
 mod compare;
+mod numbers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

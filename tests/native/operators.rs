@@ -8,6 +8,8 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod numbers;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,6 +17,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use nearside::{DType, Session, SessionOptions, Tensor};
 use serde::Deserialize;
 use serde_json::Value;
+
+use numbers::numbers;
 
 #[derive(Clone, Deserialize)]
 struct Case {
@@ -133,36 +137,6 @@ fn number(value: &Value) -> Result<f64, String> {
         Value::String(s) => s.parse().map_err(|_| format!("`{s}` is no number")),
         other => other.as_f64().ok_or_else(|| format!("{other} is no number")),
     }
-}
-
-fn numbers(tensor: &Tensor) -> Result<Vec<f64>, String> {
-    macro_rules! read {
-        ($t:ty) => {
-            tensor
-                .bytes()
-                .chunks_exact(size_of::<$t>())
-                .map(|c| <$t>::from_le_bytes(c.try_into().expect("exact")) as f64)
-                .collect()
-        };
-    }
-    Ok(match tensor.dtype() {
-        DType::Float32 => read!(f32),
-        DType::Float64 => read!(f64),
-        DType::Float16 => tensor
-            .bytes()
-            .chunks_exact(2)
-            .map(|c| half::f16::from_le_bytes([c[0], c[1]]).to_f64())
-            .collect(),
-        DType::Int8 => read!(i8),
-        DType::Int16 => read!(i16),
-        DType::Int32 => read!(i32),
-        DType::Int64 => read!(i64),
-        DType::Uint8 | DType::Bool => read!(u8),
-        DType::Uint16 => read!(u16),
-        DType::Uint32 => read!(u32),
-        DType::Uint64 => read!(u64),
-        DType::String => return Err("strings are no numbers".to_owned()),
-    })
 }
 
 fn tensor(elements: &Elements) -> Result<Tensor, String> {
