@@ -86,12 +86,13 @@ export class DeviceModel {
       const reopened = this.#loaded?.engine.alive ? undefined : await this.open(signal);
       throwIfAborted(signal);
       const { engine, key } = this.#loaded;
-      const result = await engine.call('run', { key, feeds, fetches });
+      const result = await engine.call('run', { key, feeds, fetches, profile: this.#policy.profile });
       return {
         outputs: result.outputs,
         engine: describe(engine),
         bytesFetched: reopened?.bytesFetched ?? 0,
         times: { ...reopened?.times, plan: result.planMs, run: result.runMs },
+        profile: result.profile,
       };
     });
   }

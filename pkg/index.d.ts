@@ -172,6 +172,22 @@ export interface NearsideOptions {
   readonly onProgress?: (event: ProgressEvent) => void;
   /** Gives up while the model is fetched. */
   readonly signal?: AbortSignal;
+  /** Measures each node of each run on the device: `reportOf(results).profile`. */
+  readonly profile?: boolean;
+}
+
+/** A node of the engine's optimised graph, and how long it ran. */
+export interface ProfileStep {
+  readonly node: string;
+  /** What it computes, in the engine's words. */
+  readonly operator: string;
+  /** How it computes it, in the engine's words. */
+  readonly details: readonly string[];
+  /** Shape and type of each input: `1x3x416x416 F32`. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Milliseconds; a page that is not `crossOriginIsolated` has a coarse clock. */
+  readonly ms: number;
 }
 
 /** A place that was tried or ruled out before the one that answered. */
@@ -197,6 +213,8 @@ export interface Report {
   readonly engine?: { readonly thread: 'worker' | 'inline'; readonly reason?: string };
   /** Milliseconds by part: `engine download load metadata total` of a session, `queue plan run request total` of a run. */
   readonly times: Readonly<Record<string, number>>;
+  /** On the device, with the option `profile`: the nodes in the order in which they ran. */
+  readonly profile?: readonly ProfileStep[];
 }
 
 /** The report of a session: bytes and times of its creation, the rest of its latest run. */

@@ -21,7 +21,7 @@ const SESSION_OPTIONS = [
   'enableGraphCapture', 'externalData', 'extra', 'nearside',
 ];
 const NEARSIDE_OPTIONS = [
-  'mode', 'edge', 'cloud', 'model', 'maxModelBytes', 'maxMemory', 'headers', 'timeout', 'onProgress', 'signal',
+  'mode', 'edge', 'cloud', 'model', 'maxModelBytes', 'maxMemory', 'headers', 'timeout', 'onProgress', 'signal', 'profile',
 ];
 const RUN_OPTIONS = ['logSeverityLevel', 'logVerbosityLevel', 'terminate', 'tag', 'extra', 'signal'];
 
@@ -88,6 +88,7 @@ export function readPolicy(source, options) {
     headers: plainHeaders(own.headers),
     timeout: own.timeout ?? DEFAULT_TIMEOUT,
     onProgress: own.onProgress && guarded(own.onProgress),
+    profile: own.profile === true,
     signal: readSignal(own.signal),
     freeDimensions: options.freeDimensionOverrides ?? {},
   };

@@ -18,10 +18,11 @@ const REPORT = Symbol.for('nearside.report');
  * @property {number} bytesFetched
  * @property {{ thread: string, reason?: string }} [engine] on the device
  * @property {Record<string, number>} times milliseconds
+ * @property {object[]} [profile] on the device, where asked for: each node and how long it took
  */
 
 /** @returns {Report} */
-export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times }, hostTimes) {
+export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times, profile }, hostTimes) {
   return Object.freeze({
     source: place,
     backend,
@@ -31,6 +32,7 @@ export function reportFor({ place, backend, engine, reason, attempts, bytesFetch
     ...(bytesSent === undefined ? {} : { bytesSent }),
     ...(engine === undefined ? {} : { engine }),
     times: Object.freeze(rounded({ ...times, ...hostTimes })),
+    ...(profile === undefined ? {} : { profile }),
   });
 }
 

@@ -29,5 +29,6 @@ pub mod web;
 pub use error::{Error, ErrorKind, Result};
 pub use model::{Check, Dim, Inspection, OperatorUse, Problem, ProblemKind};
 pub use model::{Signature, ValueInfo, check, inspect};
+pub use plan::Step;
 pub use session::{RunResult, Session, SessionOptions};
 pub use tensor::{DType, Tensor};

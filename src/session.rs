@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Dim, Inspection, Model, Signature, ValueInfo};
-use crate::plan::{Binding, Plan, PlanCache, PlanKey};
+use crate::plan::{Binding, Plan, PlanCache, PlanKey, Step};
 use crate::tensor::Tensor;
 
 /// Limits of a session.
@@ -38,6 +38,8 @@ pub struct RunResult {
     pub run_ms: f64,
     /// Whether this run had to plan.
     pub planned: bool,
+    /// The nodes in the order in which they ran; empty unless asked for.
+    pub profile: Vec<Step>,
 }
 
 /// A loaded model.
@@ -79,10 +81,27 @@ impl Session {
     /// `InvalidInput`, `ShapeMismatch`, `TypeMismatch` for the caller's part; `OutOfMemory`,
     /// `UnsupportedOperator` when these shapes cannot be planned; `Internal` otherwise.
     pub fn run(&self, feeds: Vec<(String, Tensor)>, fetches: &[String]) -> Result<RunResult> {
+        self.run_with(feeds, fetches, false)
+    }
+
+    /// The same, and how long each node took.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    pub fn profile(&self, feeds: Vec<(String, Tensor)>, fetches: &[String]) -> Result<RunResult> {
+        self.run_with(feeds, fetches, true)
+    }
+
+    fn run_with(
+        &self,
+        feeds: Vec<(String, Tensor)>,
+        fetches: &[String],
+        profile: bool,
+    ) -> Result<RunResult> {
         let signature = self.signature();
         let picks = pick_outputs(signature, fetches)?;
         let inputs = order_feeds(signature, feeds)?;
-        let (mut outputs, times) = self.answer(inputs)?;
+        let (mut outputs, times) = self.answer(inputs, profile)?;
         let outputs = picks
             .into_iter()
             .map(|(name, at)| {
@@ -97,7 +116,11 @@ impl Session {
 
     /// Runs under the most general plan that works. The first error names the real cause when no
     /// other binding helps.
-    fn answer(&self, inputs: Vec<Tensor>) -> Result<(Vec<Option<Tensor>>, RunResult)> {
+    fn answer(
+        &self,
+        inputs: Vec<Tensor>,
+        profile: bool,
+    ) -> Result<(Vec<Option<Tensor>>, RunResult)> {
         let known = usize::from(self.binding.load(Ordering::Relaxed));
         let mut first = None;
         let mut tried = None;
@@ -106,7 +129,7 @@ impl Session {
             if tried.replace(bound) == Some(bound) {
                 continue;
             }
-            match self.attempt(binding, inputs.clone()) {
+            match self.attempt(binding, inputs.clone(), profile) {
                 Ok(answer) => {
                     self.binding.fetch_max(level as u8, Ordering::Relaxed);
                     return Ok(answer);
@@ -124,14 +147,16 @@ impl Session {
         &self,
         binding: Binding,
         inputs: Vec<Tensor>,
+        profile: bool,
     ) -> Result<(Vec<Option<Tensor>>, RunResult)> {
         let clock = Clock::start();
         let (plan, planned) = self.plan(&inputs, binding)?;
         let plan_ms = if planned { clock.elapsed_ms() } else { 0.0 };
         let clock = Clock::start();
-        let outputs = plan.run(inputs)?.into_iter().map(Some).collect();
+        let (outputs, profile) = plan.run(inputs, profile)?;
         let run_ms = clock.elapsed_ms();
-        Ok((outputs, RunResult { outputs: vec![], plan_ms, run_ms, planned }))
+        let outputs = outputs.into_iter().map(Some).collect();
+        Ok((outputs, RunResult { outputs: vec![], plan_ms, run_ms, planned, profile }))
     }
 
     fn plan(&self, inputs: &[Tensor], binding: Binding) -> Result<(Arc<Plan>, bool)> {

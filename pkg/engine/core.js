@@ -74,10 +74,10 @@ export class EngineCore {
     return this.#guard('inspecting the model', () => this.#binding.inspect(this.#take(key)));
   }
 
-  run({ key, feeds, fetches }) {
+  run({ key, feeds, fetches, profile }) {
     const model = this.#models.get(key);
     if (!model) throw this.#crash ? this.#collateral() : new NearsideError('INTERNAL', `no model ${key}`);
-    return this.#guard('running the model', () => model.run(feeds, fetches));
+    return this.#guard('running the model', () => model.run(feeds, fetches, profile));
   }
 
   /** Forgets whatever is under the key. */

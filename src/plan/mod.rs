@@ -6,6 +6,7 @@
 
 mod cache;
 mod key;
+mod profile;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::tensor::{DType, Tensor};
 
 pub(crate) use cache::PlanCache;
 pub(crate) use key::{Binding, PlanKey};
+pub use profile::Step;
 
 /// A graph that is ready to run for one set of input shapes.
 pub(crate) struct Plan {
@@ -43,8 +45,13 @@ impl Plan {
         })
     }
 
-    /// Runs with the inputs in the signature's order; gives all outputs in the signature's order.
-    pub(crate) fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+    /// Runs with the inputs in the signature's order; gives all outputs in the signature's order, and how long
+    /// each node took where `profile` asks for it.
+    pub(crate) fn run(
+        &self,
+        inputs: Vec<Tensor>,
+        profile: bool,
+    ) -> Result<(Vec<Tensor>, Vec<Step>)> {
         guarded(ErrorKind::Internal, "running the model", || {
             let failed = |e: TractError| {
                 Error::new(ErrorKind::InvalidInput, "the model fails on these inputs")
@@ -56,8 +63,14 @@ impl Plan {
                 let wanted = plan.input_fact(ix).map_err(failed)?.datum_type;
                 feeds.push(input.cast_for_engine(wanted)?);
             }
-            let outputs = self.runnable.run(feeds).map_err(failed)?;
-            outputs.into_iter().zip(&self.outputs).map(|(o, t)| Tensor::from_tract(o, *t)).collect()
+            let (outputs, steps) = if profile {
+                profile::run(&self.runnable, feeds).map_err(failed)?
+            } else {
+                (self.runnable.run(feeds).map_err(failed)?, vec![])
+            };
+            let typed = outputs.into_iter().zip(&self.outputs);
+            let outputs = typed.map(|(o, t)| Tensor::from_tract(o, *t)).collect::<Result<_>>()?;
+            Ok((outputs, steps))
         })
     }
 }

@@ -202,6 +202,7 @@ fn an_answer_with_json_and_binary_outputs() -> Result<()> {
         plan_ms: 0.0,
         run_ms: 1.23456,
         planned: false,
+        profile: vec![],
     };
     let request = InferRequest {
         id: Some("7".into()),

@@ -108,10 +108,19 @@ impl Model {
     }
 
     /// Runs once: `feeds` is an array of `{name, type, dims, data}`; without `fetches` all outputs
-    /// come back, in the same form.
-    pub fn run(&self, feeds: &Array, fetches: Option<Vec<String>>) -> JsResult<Object> {
+    /// come back, in the same form. With `profile` each node's time comes too.
+    pub fn run(
+        &self,
+        feeds: &Array,
+        fetches: Option<Vec<String>>,
+        profile: Option<bool>,
+    ) -> JsResult<Object> {
         let feeds = feeds.iter().map(|f| from_wire(&f)).collect::<JsResult<Vec<_>>>()?;
-        let result = self.0.run(feeds, &fetches.unwrap_or_default()).map_err(|e| js_error(&e))?;
+        let fetches = fetches.unwrap_or_default();
+        let profile = profile.unwrap_or_default();
+        let result =
+            if profile { self.0.profile(feeds, &fetches) } else { self.0.run(feeds, &fetches) };
+        let result = result.map_err(|e| js_error(&e))?;
         let outputs = Array::new();
         for (name, tensor) in &result.outputs {
             outputs.push(&to_wire(name, tensor)?.into());
@@ -121,6 +130,9 @@ impl Model {
         Reflect::set(&object, &"planMs".into(), &result.plan_ms.into())?;
         Reflect::set(&object, &"runMs".into(), &result.run_ms.into())?;
         Reflect::set(&object, &"planned".into(), &result.planned.into())?;
+        if profile {
+            Reflect::set(&object, &"profile".into(), &convert::plain(&result.profile)?)?;
+        }
         Ok(object)
     }
 }

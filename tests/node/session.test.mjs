@@ -90,6 +90,22 @@ test('session: a dynamic dimension is bound by each run', async () => {
   }
 });
 
+test('session: with `profile` the report has the nodes of the run', async () => {
+  const profiled = await InferenceSession.create(digitsPath, { nearside: { profile: true } });
+  const results = await profiled.run({ image: image(digits.cases[1]) });
+  checkDigit(results.probabilities, digits.cases[1]);
+  const { profile, times } = reportOf(results);
+  assert.ok(profile.length > 3, `${profile.length} nodes`);
+  for (const { node, operator, details, inputs, outputs, ms } of profile) {
+    assert.ok(node && operator && Array.isArray(details) && ms >= 0);
+    for (const shape of [...inputs, ...outputs]) assert.match(shape, /^[\dx]* \w+/);
+  }
+  assert.deepEqual(profile.at(-1).outputs, ['1x10 F32']);
+  assert.ok(profile.reduce((sum, { ms }) => sum + ms, 0) <= times.run);
+  await profiled.release();
+  assert.equal(reportOf(await session.run({ image: image(digits.cases[1]) })).profile, undefined);
+});
+
 test('session: fetches by names, by null, into a tensor of the caller; inputs stay usable', async () => {
   const feeds = { image: image(digits.cases[1]) };
   checkDigit((await session.run(feeds, ['probabilities'])).probabilities, digits.cases[1]);
