@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { compareTensor, fromHalf } from './compare.mjs';
+import { check } from './tolerance.mjs';
 import { readNpz } from './npz.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -25,38 +25,6 @@ export function servableModels() {
     symlinkSync(modelFile(row), join(folder, row.model, '1', 'model.onnx'));
   }
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
-}
-
-const values = ({ type, data }) => Float64Array.from(data, type === 'float16' ? fromHalf : Number);
-
-function worstCosine(actual, expected) {
-  const width = expected.dims.at(-1);
-  const [a, b] = [values(actual), values(expected)];
-  let worst = 1;
-  for (let row = 0; row < b.length; row += width) {
-    let [ab, aa, bb] = [0, 0, 0];
-    for (let index = row; index < row + width; index += 1) {
-      ab += a[index] * b[index];
-      aa += a[index] * a[index];
-      bb += b[index] * b[index];
-    }
-    const cosine = ab / Math.sqrt(aa * bb);
-    if (!(cosine >= worst)) worst = Number.isNaN(cosine) ? -1 : cosine;
-  }
-  return worst;
-}
-
-/** A value is right when |a-b| <= rtol*|b| + atol*max|reference|; see the file of cases. */
-function check(name, actual, expected, { rtol, atol, beyond = 0, cosine }) {
-  const range = values(expected).reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
-  const report = compareTensor(name, actual, expected, { rtol, atol: atol * range });
-  if (Number.isNaN(report.beyond)) assert.fail(report.text);
-  if (cosine !== undefined) {
-    const worst = worstCosine(actual, expected);
-    assert.ok(worst >= cosine, `${name}: a row has cosine ${worst} to its reference`);
-  } else {
-    assert.ok(report.beyond <= beyond * report.count, report.text);
-  }
 }
 
 async function runCase(engine, row, name) {

@@ -1,0 +1,93 @@
+// `npm run bench`: nearside and onnxruntime-web side by side in Chromium. In: arguments, the built package, the models.
+// Out: tables on the terminal, tests/out/bench.html, and, of a full run, a record in tests/records.
+// The one decision: the exit code tells of wrong outputs, never of slow ones: what is fast enough is read off the record.
+import { parseArgs } from 'node:util';
+import { build } from '../../scripts/build.mjs';
+import { main, say, seconds } from '../../scripts/lib/run.mjs';
+import { setup } from '../../scripts/setup.mjs';
+import { launch } from '../lib/chromium.mjs';
+import { cold, create, firstLine, memory, run } from './parts.mjs';
+import { profile } from './profile.mjs';
+import { facts, save } from './record.mjs';
+import { serveBench } from './site.mjs';
+import { subjects } from './subjects.mjs';
+import { means } from './means.mjs';
+import { line, tables } from './table.mjs';
+
+const USAGE = `npm run bench -- [options]
+  --quick              smaller samples
+  --models a,b         only these
+  --only run,create,cold,memory
+  --threads 1,2        threads of the runs [default: 1,2]
+  --profile MODEL      instead: where nearside's time goes in one model, node by node
+  --no-build           measure the package as it is built`;
+
+const OPTIONS = {
+  quick: { type: 'boolean' }, models: { type: 'string' }, only: { type: 'string' }, threads: { type: 'string' },
+  profile: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
+};
+const PARTS = ['run', 'create', 'cold', 'memory'];
+const BITS_PER_SECOND = 10e6;
+
+const settingsOf = (quick) => ({
+  run: { budgetMs: quick ? 1000 : 5000, least: quick ? 3 : 5, most: 200 },
+  create: { budgetMs: quick ? 1000 : 5000, least: quick ? 2 : 3, most: 30 },
+  cold: { rounds: quick ? 1 : 3, mostBytes: 8 << 20, bitsPerSecond: BITS_PER_SECOND },
+  memory: { runs: 3 },
+});
+
+function listed(text, all) {
+  const chosen = text?.split(',').map((word) => word.trim()) ?? all;
+  const unknown = chosen.find((word) => !all.includes(word));
+  if (unknown !== undefined) throw new Error(`unknown: ${unknown}\n${USAGE}`);
+  return chosen;
+}
+
+async function measure(bench, found, jobs) {
+  const rows = [];
+  for (const subject of found) {
+    const row = { name: subject.name, bytes: subject.bytes };
+    for (const [name, job] of jobs) {
+      row[name] = await job(bench, subject).catch((error) => ({ error: firstLine(error), wrong: true }));
+      say(`  ${line(subject.name, name, row[name])}`);
+    }
+    rows.push(row);
+  }
+  return rows;
+}
+
+await main(async () => {
+  const since = performance.now();
+  const { values: args } = parseArgs({ options: OPTIONS });
+  if (args.help) return void say(USAGE);
+  const parts = listed(args.only, PARTS);
+  const threads = listed(args.threads, ['1', '2']).map(Number);
+  if (!args['no-build']) {
+    await setup();
+    await build({ only: ['pkg'] });
+  }
+  const chosen = args.profile ?? args.models;
+  const { found, absent } = await subjects(chosen?.split(',') ?? []);
+  if (absent.length > 0) say(`not in the folder of models: ${absent.join(', ')}`);
+  const settings = settingsOf(args.quick);
+  const sites = await Promise.all([serveBench(found), serveBench(found, settings.cold)]);
+  const chromium = await launch();
+  const bench = { chromium, url: sites[0].url, slowUrl: sites[1].url, settings };
+  try {
+    if (args.profile) return await profile(bench, found[0]);
+    const runs = threads.map((count) => [`run${count}`, run(count)]);
+    const jobs = [...(parts.includes('run') ? runs : []), ...Object.entries({ create, cold, memory }).filter(([name]) => parts.includes(name))];
+    const rows = await measure(bench, found, jobs);
+    const record = { ...facts(chromium.browser), settings, absent, means: means(rows), models: rows };
+    say(tables(record));
+    const full = !args.quick && !args.models && !args.only && !args.threads;
+    for (const file of save(record, full)) say(`wrote ${file}`);
+    say(`in ${seconds(since)}`);
+    const wrong = rows.filter((row) => Object.values(row).some((part) => part?.wrong));
+    if (wrong.length > 0) say(`wrong outputs: ${wrong.map(({ name }) => name).join(', ')}`);
+    return wrong.length > 0 ? 1 : 0;
+  } finally {
+    await chromium.close();
+    await Promise.all(sites.map((site) => site.close()));
+  }
+});

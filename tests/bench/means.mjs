@@ -1,0 +1,29 @@
+// One number a figure. In: the rows of the record. Out: by figure the geometric mean of the models' ratios, of medians
+// and of minima, the worst model, and of how many models.
+import { geometricMean } from './stats.mjs';
+
+/** Each figure of the record: its label, and where a model's ratio is. */
+export const FIGURES = [
+  { key: 'run1', label: 'run, one thread', ratio: (row) => row.run1?.ratio },
+  { key: 'run2', label: 'run, two threads', ratio: (row) => row.run2?.ratio },
+  { key: 'create', label: 'create from .onnx', ratio: (row) => row.create?.create?.ratio },
+  { key: 'first', label: 'first run', ratio: (row) => row.create?.first?.ratio },
+  { key: 'both', label: 'create and first run', ratio: (row) => row.create?.both?.ratio },
+  { key: 'cold', label: 'cold start to first result, 10 Mbit/s', ratio: (row) => row.cold?.ratio },
+  { key: 'memoryLoad', label: 'wasm memory after load', ratio: (row) => row.memory?.ratio && { median: row.memory.ratio.load, min: row.memory.ratio.load } },
+  { key: 'memoryRun', label: 'wasm memory after runs', ratio: (row) => row.memory?.ratio && { median: row.memory.ratio.run, min: row.memory.ratio.run } },
+];
+
+export function means(rows) {
+  return Object.fromEntries(FIGURES.flatMap(({ key, ratio }) => {
+    const known = rows.map((row) => ({ name: row.name, ...ratio(row) })).filter(({ median }) => Number.isFinite(median));
+    if (known.length === 0) return [];
+    const worst = known.reduce((most, row) => (row.min > most.min ? row : most));
+    return [[key, {
+      median: geometricMean(known.map(({ median }) => median)),
+      min: geometricMean(known.map(({ min }) => min)),
+      models: known.length,
+      worst: { name: worst.name, min: worst.min, median: worst.median },
+    }]];
+  }));
+}

@@ -1,0 +1,95 @@
+// The measurements, one function each. In: a bench { chromium, url, slowUrl, settings } and a subject. Out: numbers for
+// the record, or an error in words.
+// The one decision: nothing is timed before both engines' outputs were held against the reference.
+import { check } from '../lib/tolerance.mjs';
+import { decode, encode } from './page/wire.mjs';
+import { feedsPath, modelPath } from './site.mjs';
+import { ratio, round, summary } from './stats.mjs';
+import { inPage, inWorker } from './visit.mjs';
+
+const ENGINES = ['nearside', 'ort'];
+const address = (subject) => ({ model: modelPath(subject), feeds: feedsPath(subject), outputs: subject.outputs });
+
+/** 'right', or where it is wrong. */
+function verdict(subject, encoded, reference) {
+  const actual = decode(encoded);
+  try {
+    for (const name of subject.outputs) check(name, actual[name], reference[name], subject.tolerance);
+    return 'right';
+  } catch (error) {
+    return error.message.split('\n')[0];
+  }
+}
+
+/** Whose outputs are right; without a recorded reference ONNX Runtime's are it. */
+export function judge(subject, answers) {
+  const { nearside, ort } = answers;
+  const expected = subject.expected ?? (ort?.outputs && decode(ort.outputs));
+  return Object.fromEntries(Object.entries(answers).map(([name, { outputs, error }]) =>
+    [name, error ?? verdict(subject, outputs, expected ?? decode(nearside.outputs))]));
+}
+
+async function prepared({ chromium, url }, subject, settings, work) {
+  return inWorker(chromium, url, async (ask) => {
+    const answers = await ask('prepare', { engines: ENGINES, ...settings, ...address(subject) });
+    const outputs = judge(subject, answers);
+    const backends = Object.fromEntries(Object.entries(answers).map(([name, { backend }]) => [name, backend]));
+    const facts = { outputs, backends };
+    if (outputs.nearside !== 'right') return { ...facts, wrong: true };
+    return { ...facts, ...await work(ask) };
+  });
+}
+
+/** Summaries of both, and their ratio where both are there. */
+function compare({ nearside, ort }) {
+  const ours = summary(nearside);
+  if (!ort) return { nearside: ours };
+  const theirs = summary(ort);
+  return { nearside: ours, ort: theirs, ratio: ratio(ours, theirs) };
+}
+
+export const run = (threads) => (bench, subject) => prepared(bench, subject, { threads }, async (ask) =>
+  compare(await ask('run', bench.settings.run)));
+
+export const create = (bench, subject) => prepared(bench, subject, { threads: 1 }, async (ask) => {
+  const times = await ask('create', bench.settings.create);
+  const part = (name) => compare(Object.fromEntries(Object.entries(times).map(([engine, samples]) => [engine, samples[name]])));
+  return { create: part('create'), first: part('first'), both: part('both') };
+});
+
+export async function cold({ chromium, slowUrl, settings }, subject) {
+  if (subject.bytes > settings.cold.mostBytes) return { skipped: `${subject.bytes} bytes take too long at this speed` };
+  const totals = { nearside: [], ort: [] };
+  const answers = {};
+  for (let round = 0; round < settings.cold.rounds; round += 1) {
+    for (const engine of round % 2 === 0 ? ENGINES : ENGINES.toReversed()) {
+      if (answers[engine]?.error) continue;
+      try {
+        const args = { engine, model: modelPath(subject), feeds: encode(subject.feeds), outputs: subject.outputs };
+        answers[engine] = await inPage(chromium, slowUrl, '/bench/cold.mjs', 'coldStart', args);
+        totals[engine].push(answers[engine].total);
+      } catch (error) {
+        answers[engine] = { error: firstLine(error) };
+      }
+    }
+  }
+  const outputs = judge(subject, answers);
+  if (answers.nearside.error) return { outputs, wrong: true };
+  return { outputs, wrong: outputs.nearside !== 'right', ...compare({ nearside: totals.nearside, ort: answers.ort.error ? undefined : totals.ort }) };
+}
+
+export async function memory({ chromium, url, settings }, subject) {
+  const result = {};
+  for (const engine of ENGINES) {
+    try {
+      result[engine] = await inWorker(chromium, url, (ask) => ask('memory', { engine, threads: 1, ...address(subject), ...settings.memory }));
+    } catch (error) {
+      result[engine] = { error: firstLine(error) };
+    }
+  }
+  const { nearside, ort } = result;
+  const over = (what) => round(nearside[what] / ort[what]);
+  return { ...result, ...(nearside.run && ort.run ? { ratio: { load: over('load'), run: over('run') } } : {}), wrong: Boolean(nearside.error) };
+}
+
+export const firstLine = (error) => String(error?.message ?? error).replace(/^page\.evaluate: (?:Error: )?/, '').split('\n')[0];

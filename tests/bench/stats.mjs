@@ -1,0 +1,18 @@
+// Numbers from samples. In: milliseconds. Out: medians, minima, ratios, geometric means, rounded to four digits.
+
+export const round = (value) => Number(value.toPrecision(4));
+
+export function summary(samples) {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  const median = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
+  return { median: round(median), min: round(sorted[0]), samples: sorted.length };
+}
+
+/** Ours over theirs: below 1 is faster. */
+export const ratio = (ours, theirs) => ({ median: round(ours.median / theirs.median), min: round(ours.min / theirs.min) });
+
+export function geometricMean(values) {
+  const known = values.filter((value) => Number.isFinite(value) && value > 0);
+  return known.length === 0 ? undefined : round(Math.exp(known.reduce((sum, value) => sum + Math.log(value), 0) / known.length));
+}

@@ -1,0 +1,30 @@
+// What was measured as text. In: rows of the record. Out: lines for a terminal.
+import { FIGURES } from './means.mjs';
+
+export const ms = (value) => (value === undefined ? '-' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+export const mib = (bytes) => (bytes === undefined ? '-' : (bytes / 2 ** 20).toFixed(1));
+const times = (value) => (value === undefined ? '-' : value.toFixed(2));
+
+/** One measurement of one model. */
+export function line(model, part, result) {
+  const head = `${model.padEnd(24)} ${part.padEnd(7)}`;
+  if (result.error ?? result.skipped) return `${head} ${result.error ?? result.skipped}`;
+  if (result.wrong && result.outputs) return `${head} wrong: ${result.outputs.nearside}`;
+  const told = Object.entries(result).filter(([key, value]) => key === 'ratio' || value?.ratio).map(([key, value]) => {
+    const { nearside, ort, ratio } = key === 'ratio' ? result : value;
+    const label = key === 'ratio' ? '' : `${key} `;
+    if (nearside.run) return `${mib(nearside.load)} / ${mib(ort.load)} MiB, then ${mib(nearside.run)} / ${mib(ort.run)}`;
+    return `${label}${ms(nearside.min)} / ${ms(ort.min)} ms = ${times(ratio.min)} (medians ${times(ratio.median)})`;
+  });
+  const alone = result.nearside?.min === undefined ? '' : `${ms(result.nearside.min)} ms`;
+  const why = result.outputs?.ort && result.outputs.ort !== 'right' ? `  onnxruntime-web: ${result.outputs.ort}` : '';
+  return `${head} ${told.join('; ') || alone}${why}`;
+}
+
+export function tables({ means }) {
+  const rows = FIGURES.filter(({ key }) => means[key]).map(({ key, label }) => {
+    const { median, min, models, worst } = means[key];
+    return `${label.padEnd(40)} ${times(min).padStart(7)} ${times(median).padStart(9)}   ${worst.name} ${times(worst.min)}, of ${models}`;
+  });
+  return ['', `${'nearside / onnxruntime-web, geometric means'.padEnd(40)}  minima   medians   worst`, ...rows, ''].join('\n');
+}
