@@ -4,8 +4,10 @@
 //! better. Each pass is one file and one row.
 
 mod bounds;
+mod engine;
 mod precision;
 
+pub(crate) use engine::{declutter, lower};
 use tract_onnx::prelude::{TractResult, TypedModel};
 
 type Pass = fn(TypedModel) -> TractResult<TypedModel>;

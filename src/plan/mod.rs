@@ -7,6 +7,7 @@
 mod cache;
 mod key;
 mod profile;
+mod typed;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::tensor::{DType, Tensor};
 pub(crate) use cache::PlanCache;
 pub(crate) use key::{Binding, PlanKey};
 pub use profile::Step;
+use typed::typed;
 
 /// A graph that is ready to run for one set of input shapes.
 pub(crate) struct Plan {
@@ -35,9 +37,10 @@ impl Plan {
     pub(crate) fn build(model: &Model, key: &PlanKey, max_bytes: u64) -> Result<Self> {
         guarded(ErrorKind::CannotPlan, "planning the model", || {
             let runnable = specialise(model, key)
-                .and_then(|typed| {
+                .and_then(|mut typed| {
                     check_size(&typed, max_bytes)?;
-                    typed.into_optimized()?.into_runnable()
+                    optimize::lower(&mut typed)?;
+                    typed.into_runnable()
                 })
                 .map_err(|e| plan_error(key, e))?;
             let outputs = model.inspection.signature.outputs.iter().map(|o| o.dtype).collect();
@@ -98,7 +101,9 @@ fn specialise(model: &Model, key: &PlanKey) -> TractResult<TypedModel> {
     }
     graph.analyse(false)?;
     bind_values(&mut graph, key)?;
-    optimize::rewrite(graph.into_typed()?)?.into_decluttered()
+    let mut typed = optimize::rewrite(typed(graph)?)?;
+    optimize::declutter(&mut typed)?;
+    Ok(typed)
 }
 
 /// Inputs bound by value are constants for the planner; the graph keeps its input list, so a run
