@@ -30,9 +30,9 @@ const PARTS = ['run', 'create', 'cold', 'memory'];
 const BITS_PER_SECOND = 10e6;
 
 const settingsOf = (quick) => ({
-  run: { budgetMs: quick ? 1000 : 5000, least: quick ? 3 : 5, most: 200 },
-  create: { budgetMs: quick ? 1000 : 5000, least: quick ? 2 : 3, most: 30 },
-  cold: { rounds: quick ? 1 : 3, mostBytes: 8 << 20, bitsPerSecond: BITS_PER_SECOND },
+  run: { budgetMs: quick ? 1000 : 4000, least: quick ? 3 : 5, most: 200 },
+  create: { budgetMs: quick ? 1000 : 3000, least: quick ? 2 : 3, most: 30 },
+  cold: { rounds: quick ? 1 : 2, mostBytes: 8 << 20, bitsPerSecond: BITS_PER_SECOND },
   memory: { runs: 3 },
 });
 

@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod check;
 mod completions;
 mod failure;
@@ -51,10 +52,11 @@ Examples:
   nearside inspect model.onnx
   nearside run model.onnx --input photo.png
   nearside check model.onnx
+  nearside bench model.onnx --fill random
   nearside serve --models ./models
   nearside run --help";
 
-/// Runs ONNX models: looks into them, runs them, serves them.
+/// Runs ONNX models: looks into them, runs them, times them, serves them.
 #[derive(Parser)]
 #[command(name = "nearside", version, after_help = CODES, max_term_width = 100, styles = style::HELP)]
 struct Cli {
@@ -67,6 +69,7 @@ enum Command {
     Inspect(inspect::Args),
     Run(Box<run::Args>),
     Check(check::Args),
+    Bench(Box<bench::Args>),
     Serve(Box<serve::Args>),
     Completions(completions::Args),
 }
@@ -77,6 +80,7 @@ impl Command {
             Self::Inspect(args) => args.json,
             Self::Run(args) => args.json,
             Self::Check(args) => args.json,
+            Self::Bench(args) => args.json,
             Self::Serve(_) | Self::Completions(_) => false,
         }
     }
@@ -86,6 +90,7 @@ impl Command {
             Self::Inspect(args) => inspect::call(args),
             Self::Run(args) => run::call(*args),
             Self::Check(args) => check::call(args),
+            Self::Bench(args) => bench::call(*args),
             Self::Serve(args) => serve::call(*args),
             Self::Completions(args) => completions::call(&args),
         }
