@@ -8,16 +8,17 @@ import { build } from './build.mjs';
 import { setup } from './setup.mjs';
 
 const WASM = ['--target', 'wasm32-unknown-unknown'];
+const NATIVE = ['-p', 'nearside', '-p', 'nearside-kernels', '--features', 'native'];
 const STRICT = ['--', '-D', 'warnings'];
 const clippy = (args, env) => command('cargo', ['clippy', ...args, ...STRICT], env);
 
 /** `needs`: the parts of the build that the suite uses. */
 const suites = ({ optimise }) => [
   { name: 'format', group: 'check', needs: [], run: command('cargo', ['fmt', '--all', '--check']) },
-  { name: 'clippy-native', group: 'check', needs: [], run: clippy(['--features', 'native', '--all-targets']) },
+  { name: 'clippy-native', group: 'check', needs: [], run: clippy([...NATIVE, '--all-targets']) },
   { name: 'clippy-pkg', group: 'check', needs: [], run: clippy(['-p', 'nearside-web', ...WASM], wasmEnv) },
   { name: 'clippy-edge', group: 'check', needs: [], run: clippy(['-p', 'edge', ...WASM], wasmEnv) },
-  { name: 'rust', needs: [], run: cargoTests(['--release', '--features', 'native']) },
+  { name: 'rust', needs: [], run: cargoTests(['--release', ...NATIVE]) },
   { name: 'size', needs: ['pkg'], run: sizeCheck({ optimise }) },
   { name: 'types', needs: ['pkg'], run: nodeTests('types') },
   { name: 'node', needs: ['pkg'], run: nodeTests('node') },

@@ -11,6 +11,7 @@
 mod clock;
 #[cfg(feature = "native")]
 pub mod conformance;
+mod cpu;
 pub mod error;
 mod guard;
 mod model;

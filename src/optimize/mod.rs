@@ -4,6 +4,7 @@
 //! better. Each pass is one file and one row.
 
 mod bounds;
+mod convolutions;
 mod engine;
 mod precision;
 
@@ -13,8 +14,11 @@ use tract_onnx::prelude::{TractResult, TypedModel};
 type Pass = fn(TypedModel) -> TractResult<TypedModel>;
 
 /// The passes in the order in which they run.
-const PASSES: &[(&str, Pass)] =
-    &[("half_to_single", precision::half_to_single), ("check_indices", bounds::check_indices)];
+const PASSES: &[(&str, Pass)] = &[
+    ("half_to_single", precision::half_to_single),
+    ("check_indices", bounds::check_indices),
+    ("convolutions", convolutions::convolutions),
+];
 
 /// Runs all passes.
 pub(crate) fn rewrite(model: TypedModel) -> TractResult<TypedModel> {

@@ -1,0 +1,296 @@
+//! Convolution with all that surrounds it: bias, scale, activation, residual.
+//!
+//! In: a float32 image in NCHW (or NCW), and perhaps a residual of the output's shape. Out: the output. One
+//! decision: the operator is its own peephole optimiser. As long as the graph is decluttered it takes in the
+//! operators that follow it; when code is generated it picks a method and packs its weights for it, once.
+
+use std::sync::Arc;
+
+use nearside_kernels::conv::{self, Geometry};
+use nearside_kernels::{Activation, Epilogue, depthwise, winograd};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul, Sub};
+use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Silu};
+
+/// How the sums are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    /// As a matrix product over gathered pixels.
+    Product,
+    /// By transformed tiles.
+    Winograd,
+    /// Each channel by itself.
+    Depthwise,
+}
+
+/// Where a second input is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Residual {
+    BeforeActivation,
+    AfterActivation,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Convolution {
+    geometry: Geometry,
+    /// Of the output.
+    shape: TVec<usize>,
+    /// In OIHW; once there is a method, in its order.
+    weights: Arc<Tensor>,
+    /// One value a channel.
+    bias: Arc<Tensor>,
+    activation: Activation,
+    residual: Option<Residual>,
+    method: Option<Method>,
+}
+
+// Weights with NaN are merely never equal.
+impl Eq for Convolution {}
+
+impl Convolution {
+    /// `weights` in OIHW; `bias` of one value or one a channel.
+    pub(crate) fn new(
+        geometry: Geometry,
+        shape: &[usize],
+        weights: Arc<Tensor>,
+        bias: &Tensor,
+    ) -> TractResult<Self> {
+        let bias = per_channel(bias, geometry.channels_out)?;
+        Ok(Self {
+            geometry,
+            shape: shape.into(),
+            weights,
+            bias: Arc::new(tensor1(&bias)),
+            activation: Activation::None,
+            residual: None,
+            method: None,
+        })
+    }
+
+    /// `x * scale + shift` for each channel, after all that there is so far.
+    fn scaled(&self, scale: &[f32], shift: &[f32]) -> TractResult<Self> {
+        let mut op = self.clone();
+        if scale.iter().any(|s| *s != 1.) {
+            let mut weights = self.weights.clone().into_tensor();
+            {
+                let mut view = weights.try_as_plain_ram_mut()?;
+                let depth = self.geometry.depth();
+                for (filter, scale) in
+                    view.as_slice_mut::<f32>()?.chunks_exact_mut(depth).zip(scale)
+                {
+                    filter.iter_mut().for_each(|w| *w *= scale);
+                }
+            }
+            op.weights = Arc::new(weights);
+        }
+        let bias = floats(&self.bias)?.iter().zip(scale).zip(shift);
+        op.bias = Arc::new(tensor1(
+            &bias.map(|((b, scale), shift)| b * scale + shift).collect::<Vec<_>>(),
+        ));
+        Ok(op)
+    }
+
+    fn is_plain(&self) -> bool {
+        self.activation == Activation::None && self.residual.is_none()
+    }
+
+    /// This operator with `next`, which reads nothing else of the graph, taken in.
+    fn with_unary(&self, next: &TypedNode) -> Option<Activation> {
+        let op = next.op_as::<ElementWiseOp>()?.0.as_ref();
+        if op.is::<Silu>() {
+            Some(Activation::Silu)
+        } else if op.is::<Sigmoid>() {
+            Some(Activation::Sigmoid)
+        } else if op.is::<HardSwish>() {
+            Some(Activation::HardSwish)
+        } else {
+            op.downcast_ref::<LeakyRelu>().map(|leaky| Activation::Leaky(leaky.alpha))
+        }
+    }
+
+    /// This operator with a binary `next`, whose other operand is `konst`, taken in.
+    fn with_constant(
+        &self,
+        next: &TypedBinOp,
+        konst: &Tensor,
+        first: bool,
+    ) -> TractResult<Option<Self>> {
+        let channels = self.geometry.channels_out;
+        let mut axes = konst.shape().iter().enumerate().filter(|(_, n)| **n != 1);
+        let by_channel = axes.next().is_none_or(|(axis, n)| axis == 1 && *n == channels)
+            && axes.next().is_none();
+        if !by_channel || konst.datum_type() != f32::datum_type() || next.1.is_some() {
+            return Ok(None);
+        }
+        let values = per_channel(konst, channels)?;
+        let (ones, zeros) = (vec![1.; channels], vec![0.; channels]);
+        let op = next.0.as_ref();
+        let scaled = if !self.is_plain() {
+            None
+        } else if op.is::<Add>() {
+            Some(self.scaled(&ones, &values)?)
+        } else if op.is::<Mul>() {
+            Some(self.scaled(&values, &zeros)?)
+        } else if op.is::<Sub>() && !first {
+            Some(self.scaled(&ones, &values.iter().map(|v| -v).collect::<Vec<_>>())?)
+        } else {
+            None
+        };
+        if scaled.is_some() || konst.len() != 1 || self.residual == Some(Residual::AfterActivation)
+        {
+            return Ok(scaled);
+        }
+        let bounds = match (self.activation, values.first()) {
+            (Activation::None, Some(bound)) if op.is::<Max>() => (*bound, f32::INFINITY),
+            (Activation::None, Some(bound)) if op.is::<Min>() => (f32::NEG_INFINITY, *bound),
+            (Activation::Clamp(low, high), Some(bound)) if op.is::<Max>() && *bound <= high => {
+                (low.max(*bound), high)
+            }
+            (Activation::Clamp(low, high), Some(bound)) if op.is::<Min>() && *bound >= low => {
+                (low, high.min(*bound))
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(Self { activation: Activation::Clamp(bounds.0, bounds.1), ..self.clone() }))
+    }
+
+    fn with_residual(&self) -> Option<Self> {
+        let residual = match self.activation {
+            Activation::None => Residual::BeforeActivation,
+            _ => Residual::AfterActivation,
+        };
+        self.residual.is_none().then(|| Self { residual: Some(residual), ..self.clone() })
+    }
+
+    fn packed(&self) -> TractResult<Self> {
+        let (g, weights) = (&self.geometry, floats(&self.weights)?);
+        let (method, weights) = if depthwise::suits(g) {
+            (Method::Depthwise, weights.to_vec())
+        } else if winograd::suits(g) {
+            (Method::Winograd, winograd::pack(g, weights)?)
+        } else {
+            (Method::Product, conv::pack(g, weights)?)
+        };
+        Ok(Self { weights: Arc::new(tensor1(&weights)), method: Some(method), ..self.clone() })
+    }
+}
+
+fn floats(tensor: &Tensor) -> TractResult<&[f32]> {
+    tensor.try_as_plain_ram()?.as_slice::<f32>()
+}
+
+/// One value for each channel.
+fn per_channel(tensor: &Tensor, channels: usize) -> TractResult<Vec<f32>> {
+    let values = floats(tensor)?;
+    match values {
+        [value] => Ok(vec![*value; channels]),
+        _ if values.len() == channels => Ok(values.to_vec()),
+        _ => bail!("{} values for {channels} channels", values.len()),
+    }
+}
+
+impl Op for Convolution {
+    fn name(&self) -> StaticName {
+        "Convolution".into()
+    }
+
+    fn info(&self) -> TractResult<Vec<String>> {
+        Ok(vec![format!(
+            "{:?} {:?} {:?} {:?}",
+            self.method, self.activation, self.residual, self.geometry
+        )])
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Convolution {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let Some(method) = self.method else { return self.packed()?.eval(_ctx, inputs) };
+        let kernel = match method {
+            Method::Product => conv::conv,
+            Method::Winograd => winograd::conv,
+            Method::Depthwise => depthwise::conv,
+        };
+        let epilogue = Epilogue {
+            bias: Some(floats(&self.bias)?),
+            residual: inputs.get(1).map(|r| floats(r)).transpose()?,
+            residual_first: self.residual == Some(Residual::BeforeActivation),
+            activation: self.activation,
+        };
+        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        {
+            let mut view = output.try_as_plain_ram_mut()?;
+            kernel(
+                &self.geometry,
+                floats(&inputs[0])?,
+                floats(&self.weights)?,
+                &epilogue,
+                view.as_slice_mut::<f32>()?,
+            )?;
+        }
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+impl TypedOp for Convolution {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(f32::fact(&self.shape)))
+    }
+
+    fn declutter(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        let outlet = OutletId::new(node.id, 0);
+        rule_if!(!model.outputs.contains(&outlet));
+        rule_if_some!(next = model.single_succ(node.id)?);
+        rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
+        if let Some(activation) = self.with_unary(next) {
+            rule_if!(
+                self.activation == Activation::None
+                    && self.residual != Some(Residual::AfterActivation)
+            );
+            return TypedModelPatch::fuse_with_next(
+                model,
+                node,
+                Self { activation, ..self.clone() },
+            )
+            .map(Some);
+        }
+        rule_if_some!(binary = next.op_as::<TypedBinOp>());
+        let first = next.inputs[1] == outlet;
+        let other = next.inputs[usize::from(!first)];
+        let fact = model.outlet_fact(other)?;
+        if let Some(konst) = &fact.konst {
+            rule_if_some!(op = self.with_constant(binary, konst, first)?);
+            return TypedModelPatch::fuse_with_next(model, node, op).map(Some);
+        }
+        let same =
+            fact.datum_type == f32::datum_type() && fact.shape.as_concrete() == Some(&*self.shape);
+        rule_if!(same && other != outlet && binary.0.is::<Add>() && binary.1.is_none());
+        rule_if_some!(op = self.with_residual());
+        let mut patch = TypedModelPatch::default();
+        let inputs = patch.taps(model, &[node.inputs[0], other])?;
+        let wire = patch.wire_node(&node.name, op, &inputs)?;
+        patch.shunt_outside(model, next.id.into(), wire[0])?;
+        Ok(Some(patch))
+    }
+
+    fn codegen(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        rule_if!(self.method.is_none());
+        TypedModelPatch::replace_single_op(model, node, &node.inputs, self.packed()?).map(Some)
+    }
+
+    as_op!();
+}

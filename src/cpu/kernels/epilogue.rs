@@ -1,0 +1,116 @@
+//! What happens to a sum before it is written: bias, activation, residual.
+//!
+//! In: sums that were just written. Out: outputs, in place. Done piece by piece while the sums are in the nearest
+//! cache, because a tensor that is read and written once more costs as much as a small convolution.
+
+use crate::v4::F4;
+
+/// A function of one value.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Activation {
+    /// The value itself.
+    #[default]
+    None,
+    /// Within these bounds.
+    Clamp(f32, f32),
+    /// Times this where negative.
+    Leaky(f32),
+    /// `clamp(alpha x + beta, 0, 1)`.
+    HardSigmoid(f32, f32),
+    /// `x clamp(x / 6 + 1 / 2, 0, 1)`.
+    HardSwish,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `x sigmoid(x)`.
+    Silu,
+}
+
+impl Activation {
+    /// Applied in place. One loop a function, so that each keeps its constants in registers.
+    pub fn apply(self, values: &mut [f32]) {
+        let (zero, one) = (F4::splat(0.), F4::splat(1.));
+        match self {
+            Self::None => {}
+            Self::Clamp(low, high) => {
+                let (low, high) = (F4::splat(low), F4::splat(high));
+                map(values, |x| x.max(low).min(high));
+            }
+            Self::Leaky(slope) => {
+                let slope = F4::splat(slope);
+                map(values, |x| x.if_negative(x.mul(slope), x));
+            }
+            Self::HardSigmoid(alpha, beta) => {
+                let (alpha, beta) = (F4::splat(alpha), F4::splat(beta));
+                map(values, |x| beta.add_product(x, alpha).max(zero).min(one));
+            }
+            Self::HardSwish => {
+                let (sixth, half) = (F4::splat(1. / 6.), F4::splat(0.5));
+                map(values, |x| x.mul(half.add_product(x, sixth).max(zero).min(one)));
+            }
+            Self::Sigmoid => map(values, F4::sigmoid),
+            Self::Silu => map(values, |x| x.mul(x.sigmoid())),
+        }
+    }
+}
+
+/// `f` of each value, in place.
+#[inline(always)]
+fn map(values: &mut [f32], f: impl Fn(F4) -> F4) {
+    let mut fours = values.chunks_exact_mut(4);
+    for four in &mut fours {
+        // SAFETY: it is four floats long.
+        unsafe { f(F4::load(four.as_ptr())).store(four.as_mut_ptr()) };
+    }
+    let rest = fours.into_remainder();
+    let mut four = [0.; 4];
+    four[..rest.len()].copy_from_slice(rest);
+    // SAFETY: an array of four.
+    let result = f(unsafe { F4::load(four.as_ptr()) }).to_array();
+    rest.copy_from_slice(&result[..rest.len()]);
+}
+
+fn add(values: &mut [f32], more: &[f32]) {
+    for (value, more) in values.iter_mut().zip(more) {
+        *value += more;
+    }
+}
+
+/// What a kernel does with its sums.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epilogue<'a> {
+    /// Added to each output channel.
+    pub bias: Option<&'a [f32]>,
+    /// A tensor of the output's shape, added to it.
+    pub residual: Option<&'a [f32]>,
+    /// Whether the residual is added before the activation.
+    pub residual_first: bool,
+    /// Applied to the sum.
+    pub activation: Activation,
+}
+
+impl Epilogue<'_> {
+    /// The bias of a channel.
+    #[inline(always)]
+    pub(crate) fn bias_of(&self, channel: usize) -> f32 {
+        self.bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.)
+    }
+
+    /// Finishes `count` sums from `at` on, which already hold the bias. To be called while they are in the cache.
+    pub(crate) fn finish(&self, out: &mut [f32], at: usize, count: usize) {
+        let range = at..at + count;
+        let residual = self.residual.and_then(|r| r.get(range.clone()));
+        self.apply(&mut out[range], residual.unwrap_or_default());
+    }
+
+    /// Finishes these sums with this part of the residual.
+    #[inline(never)]
+    pub(crate) fn apply(&self, sums: &mut [f32], residual: &[f32]) {
+        if self.residual_first {
+            add(sums, residual);
+        }
+        self.activation.apply(sums);
+        if !self.residual_first {
+            add(sums, residual);
+        }
+    }
+}

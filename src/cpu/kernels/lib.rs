@@ -1,0 +1,38 @@
+//! Inner loops: float32 on slices.
+//!
+//! In: slices and a geometry that fits them. Out: slices. Each kernel is written once over four lanes ([`v4::F4`]):
+//! wasm SIMD where there is any, arrays elsewhere, with the same bits. Lengths are checked at each entry, so that
+//! the pointers inside stay within their slices; a slice that does not fit its geometry is an error of the caller
+//! and ends in [`Misfit`].
+
+pub mod conv;
+pub mod depthwise;
+pub mod epilogue;
+pub mod tile;
+pub mod v4;
+pub mod winograd;
+
+pub use epilogue::{Activation, Epilogue};
+
+/// A slice is not as long as the geometry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misfit;
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a slice does not fit the kernel's geometry")
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+/// What kernels return.
+pub type Result<T> = std::result::Result<T, Misfit>;
+
+pub(crate) fn fits(condition: bool) -> Result<()> {
+    condition.then_some(()).ok_or(Misfit)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Every kernel against the definition, over many geometries.
+
+use crate::conv::{self, Geometry};
+use crate::{Activation, Epilogue, depthwise, winograd};
+
+/// Numbers in -1..1 that repeat on every machine.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() >> 33) as usize % n
+    }
+
+    fn floats(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.).collect()
+    }
+}
+
+fn activate(a: Activation, x: f64) -> f64 {
+    match a {
+        Activation::None => x,
+        Activation::Clamp(low, high) => x.max(low.into()).min(high.into()),
+        Activation::Leaky(slope) if x < 0. => x * f64::from(slope),
+        Activation::Leaky(_) => x,
+        Activation::HardSigmoid(alpha, beta) => {
+            (x * f64::from(alpha) + f64::from(beta)).clamp(0., 1.)
+        }
+        Activation::HardSwish => x * (x / 6. + 0.5).clamp(0., 1.),
+        Activation::Sigmoid => 1. / (1. + (-x).exp()),
+        Activation::Silu => x / (1. + (-x).exp()),
+    }
+}
+
+fn definition(g: &Geometry, x: &[f32], w: &[f32], e: &Epilogue<'_>) -> Vec<f64> {
+    let mut out = vec![];
+    for n in 0..g.batch {
+        for o in 0..g.channels_out {
+            let group = o / g.group_out();
+            for y in 0..g.output[0] {
+                for z in 0..g.output[1] {
+                    let mut sum = e.bias.map_or(0., |b| f64::from(b[o]));
+                    for c in 0..g.group_in() {
+                        for i in 0..g.kernel[0] {
+                            for j in 0..g.kernel[1] {
+                                let row =
+                                    (y * g.stride[0] + i * g.dilation[0]).wrapping_sub(g.pad[0]);
+                                let column =
+                                    (z * g.stride[1] + j * g.dilation[1]).wrapping_sub(g.pad[1]);
+                                if row < g.input[0] && column < g.input[1] {
+                                    let channel = n * g.channels_in + group * g.group_in() + c;
+                                    let pixel =
+                                        x[(channel * g.input[0] + row) * g.input[1] + column];
+                                    let tap = ((o * g.group_in() + c) * g.kernel[0] + i)
+                                        * g.kernel[1]
+                                        + j;
+                                    sum += f64::from(pixel) * f64::from(w[tap]);
+                                }
+                            }
+                        }
+                    }
+                    let residual = e.residual.map_or(0., |r| f64::from(r[out.len()]));
+                    out.push(match e.residual_first {
+                        true => activate(e.activation, sum + residual),
+                        false => activate(e.activation, sum) + residual,
+                    });
+                }
+            }
+        }
+    }
+    out
+}
+
+fn check(numbers: &mut Numbers, g: &Geometry) {
+    let x = numbers.floats(g.batch * g.channels_in * g.input[0] * g.input[1]);
+    let w = numbers.floats(g.channels_out * g.depth());
+    let bias = numbers.floats(g.channels_out);
+    let mut out = vec![f32::NAN; g.batch * g.channels_out * g.output[0] * g.output[1]];
+    let residual = numbers.floats(out.len());
+    let activations = [
+        Activation::None,
+        Activation::Clamp(0., f32::INFINITY),
+        Activation::Clamp(0., 6.),
+        Activation::Leaky(0.1),
+        Activation::HardSigmoid(0.2, 0.5),
+        Activation::HardSwish,
+        Activation::Sigmoid,
+        Activation::Silu,
+    ];
+    let epilogue = Epilogue {
+        bias: (numbers.below(3) > 0).then_some(&bias),
+        residual: (numbers.below(3) == 0).then_some(&residual),
+        residual_first: numbers.below(2) == 0,
+        activation: activations[numbers.below(activations.len())],
+    };
+    let expected = definition(g, &x, &w, &epilogue);
+    let worst = |out: &[f32]| {
+        out.iter()
+            .zip(&expected)
+            .fold(0f64, |worst, (a, b)| worst.max((f64::from(*a) - b).abs() / (1. + b.abs())))
+    };
+    conv::conv(g, &x, &conv::pack(g, &w).unwrap(), &epilogue, &mut out).unwrap();
+    assert!(
+        worst(&out) < 1e-5,
+        "product: off by {} for {g:?} {:?}",
+        worst(&out),
+        epilogue.activation
+    );
+    if depthwise::suits(g) {
+        out.fill(f32::NAN);
+        depthwise::conv(g, &x, &w, &epilogue, &mut out).unwrap();
+        assert!(worst(&out) < 1e-5, "depthwise: off by {} for {g:?}", worst(&out));
+    }
+    if winograd::suits(g) {
+        out.fill(f32::NAN);
+        winograd::conv(g, &x, &winograd::pack(g, &w).unwrap(), &epilogue, &mut out).unwrap();
+        assert!(worst(&out) < 1e-4, "winograd: off by {} for {g:?}", worst(&out));
+    }
+}
+
+#[test]
+fn convolutions_of_all_forms() {
+    let numbers = &mut Numbers(0x9e37_79b9_7f4a_7c15);
+    let mut done = [0; 3];
+    while done.iter().any(|n| *n < 150) {
+        let kind = numbers.below(3);
+        let groups = 1 + if kind == 0 { numbers.below(3) } else { numbers.below(9) * (kind - 1) };
+        let (per_in, per_out) = match kind {
+            2 => (1, 1),
+            _ => (1 + numbers.below(20), 1 + numbers.below(20)),
+        };
+        let square = kind == 1;
+        let side = |numbers: &mut Numbers| {
+            let kernel = if square { 3 } else { 1 + numbers.below(5) };
+            let (stride, dilation) =
+                if square { (1, 1) } else { (1 + numbers.below(3), 1 + numbers.below(2)) };
+            let (before, after) = (numbers.below(3), numbers.below(3));
+            let input = 1 + numbers.below(20);
+            let reach = (kernel - 1) * dilation + 1;
+            let output = (input + before + after).checked_sub(reach).map_or(0, |n| n / stride + 1);
+            (input, output, kernel, stride, dilation, before)
+        };
+        let (y, x) = (side(numbers), side(numbers));
+        let g = Geometry {
+            batch: 1 + numbers.below(2),
+            groups,
+            channels_in: groups * per_in,
+            channels_out: groups * per_out,
+            input: [y.0, x.0],
+            output: [y.1, x.1],
+            kernel: [y.2, x.2],
+            stride: [y.3, x.3],
+            dilation: [y.4, x.4],
+            pad: [y.5, x.5],
+        };
+        if g.output.contains(&0) {
+            continue;
+        }
+        check(numbers, &g);
+        done[kind] += 1;
+    }
+}
+
+#[test]
+fn a_slice_that_does_not_fit_is_refused() {
+    let g = Geometry {
+        batch: 1,
+        groups: 1,
+        channels_in: 8,
+        channels_out: 8,
+        input: [4, 4],
+        output: [4, 4],
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [1, 1],
+    };
+    let (x, w, mut out) = (vec![0.; 128], vec![0.; 576], vec![0.; 128]);
+    let packed = conv::pack(&g, &w).unwrap();
+    let none = Epilogue::default();
+    assert!(conv::conv(&g, &x[1..], &packed, &none, &mut out).is_err());
+    assert!(conv::conv(&g, &x, &packed[1..], &none, &mut out).is_err());
+    assert!(winograd::conv(&g, &x, &packed, &none, &mut out).is_err());
+    assert!(depthwise::conv(&g, &x, &w, &none, &mut out).is_err());
+    let bent = Geometry { output: [5, 4], ..g.clone() };
+    assert!(conv::conv(&bent, &x, &packed, &none, &mut out).is_err());
+}
