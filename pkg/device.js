@@ -14,7 +14,7 @@ import { limited, throwIfAborted } from './signals.js';
 export const BACKEND = 'wasm-simd128';
 /** How much of the caller's bytes is copied at a time on its way to the engine. */
 const CHUNK = 4 << 20;
-/** How often a call is repeated that failed only because another one crashed the engine. */
+/** How often a call is repeated that failed only because another one crashed the engine, or because a part was trimmed. */
 const REPEATS = 3;
 
 /**
@@ -164,14 +164,16 @@ export class DeviceModel {
       try {
         return await work();
       } catch (error) {
-        if (!error?.details?.collateral || attempt === REPEATS) throw error;
+        if (attempt === REPEATS) throw error;
+        if (error?.details?.incomplete) this.#platform.host.needWhole();
+        else if (!error?.details?.collateral) throw error;
       }
     }
   }
 }
 
 /** @param {import('./engine/inline.js').Engine} engine */
-const describe = ({ thread, reason }) => Object.freeze(reason === undefined ? { thread } : { thread, reason });
+const describe = ({ thread, reason, trimmed }) => Object.freeze({ thread, trimmed, ...(reason !== undefined && { reason }) });
 
 function* slices(bytes) {
   for (let at = 0; at < bytes.byteLength; at += CHUNK) yield bytes.subarray(at, at + CHUNK);

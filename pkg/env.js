@@ -58,14 +58,19 @@ export function warnUnknown(where, object, known) {
 }
 
 /**
- * Where the engine's wasm comes from.
+ * Where the engine's wasm comes from. A trimmed engine that meets what it lacks is replaced by the whole one, which
+ * lies beside it in the package or under the same prefix, unless `wasmPaths.whole` says where.
  * @param {(url: string) => string} resolve makes an address absolute, as this place sees addresses
- * @returns {{ binary?: BufferSource | WebAssembly.Module, url?: string }} empty: the file of the package
+ * @param {boolean} whole
+ * @returns {{ whole: boolean, binary?: BufferSource | WebAssembly.Module, url?: string }} no more: the file of the package
  */
-export function wasmSource(resolve) {
+export function wasmSource(resolve, whole) {
   const { wasmBinary, wasmPaths } = env.wasm;
-  if (wasmBinary !== undefined) return { binary: wasmBinary };
-  if (typeof wasmPaths === 'string') return { url: resolve(`${wasmPaths}nearside_bg.wasm`) };
-  if (wasmPaths?.wasm !== undefined) return { url: resolve(String(wasmPaths.wasm)) };
-  return {};
+  if (typeof wasmPaths === 'string' && (whole || wasmBinary === undefined)) return { whole, url: resolve(`${wasmPaths}${FILES[+whole]}`) };
+  if (whole) return wasmPaths?.whole === undefined ? { whole } : { whole, url: resolve(String(wasmPaths.whole)) };
+  if (wasmBinary !== undefined) return { whole, binary: wasmBinary };
+  return wasmPaths?.wasm === undefined ? { whole } : { whole, url: resolve(String(wasmPaths.wasm)) };
 }
+
+/** The trimmed engine and the whole one. */
+const FILES = ['nearside_bg.wasm', 'nearside_full_bg.wasm'];

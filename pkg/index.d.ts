@@ -209,8 +209,11 @@ export interface Report {
   readonly bytesFetched: number;
   /** Bytes that went to the edge or the cloud. */
   readonly bytesSent?: number;
-  /** On the device: in which thread the engine ran, and why not in a worker. */
-  readonly engine?: { readonly thread: 'worker' | 'inline'; readonly reason?: string };
+  /**
+   * On the device: in which thread the engine ran, and why not in a worker; `trimmed`: whether it was the one that
+   * pages load first, without the functions that few models need, or the whole one.
+   */
+  readonly engine?: { readonly thread: 'worker' | 'inline'; readonly trimmed: boolean; readonly reason?: string };
   /** Milliseconds by part: `engine download load metadata total` of a session, `queue plan run request total` of a run. */
   readonly times: Readonly<Record<string, number>>;
   /** On the device, with the option `profile`: the nodes in the order in which they ran. */
@@ -371,11 +374,12 @@ type CompiledWasm = typeof globalThis extends { WebAssembly: { Module: { prototy
 export declare namespace Env {
   interface WebAssemblyFlags {
     /**
-     * Where the wasm is: a prefix to which `nearside_bg.wasm` is added, or the address of the file itself.
+     * Where the wasm is: a prefix to which `nearside_bg.wasm` or `nearside_full_bg.wasm` is added, or the addresses of
+     * the files themselves. `whole` is fetched only when a model needs what the trimmed one lacks.
      * Default: next to the package's scripts.
      */
-    wasmPaths?: string | { wasm?: string | URL; mjs?: string | URL };
-    /** The wasm itself, as bytes or compiled. Goes before `wasmPaths`. */
+    wasmPaths?: string | { wasm?: string | URL; whole?: string | URL; mjs?: string | URL };
+    /** The wasm itself, as bytes or compiled. Goes before `wasmPaths`, but not for the whole engine. */
     wasmBinary?: ArrayBufferLike | Uint8Array | CompiledWasm;
     /** `false`: the engine runs in this thread, not in a worker. */
     proxy?: boolean;

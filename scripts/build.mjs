@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { childEnv, lockedVersion, nativeBinary, root } from './lib/paths.mjs';
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
 import { wasmEnv } from './lib/wasm-target.mjs';
+import { corpusKey, trim, WHOLE } from './lib/trim.mjs';
 import { publish } from './lib/wasm.mjs';
 import { setup } from './setup.mjs';
 
@@ -26,9 +27,10 @@ async function finishPkg({ optimise, bound }) {
     input: wasmFile('nearside_web.wasm'),
     folder: join(root, 'pkg', 'wasm'),
     module: 'nearside_bg.wasm',
-    recipe: ['wasm-pack', lockedVersion('wasm-bindgen')],
+    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey()],
     optimise,
     bound,
+    derive: (out) => (optimise ? trim(out, 'nearside_bg.wasm') : copyFileSync(join(out, 'nearside_bg.wasm'), join(out, WHOLE))),
     // wasm-pack calls cargo again with the same arguments, which finds nothing to do.
     bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
       '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm'], { label: 'wasm-pack', env: wasmEnv() }),

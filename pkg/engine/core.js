@@ -4,7 +4,8 @@
  * In: an operation and its arguments, all cloneable. Out: its result, or a typed error. A model file is collected
  * under a key (`open`, `append`, or `fetch`), then `load` or `inspect` uses it up, then `run` uses the model.
  * One decision: an error without a code of the table left the wasm in an unknown state; the core is then dead,
- * says so, and its host makes another one.
+ * says so, and its host makes another one. In a trimmed engine such a trap means a function that was dropped: the
+ * error says `incomplete`, and the caller asks for the whole engine.
  * @module
  */
 import { NearsideError, CODES } from '../errors.js';
@@ -118,6 +119,9 @@ export class EngineCore {
     const text = (error instanceof Error ? error.message : String(error)).replace(PANIC, '$<file>: ');
     if (NO_MEMORY.test(text) || this.#exhausted()) {
       return new NearsideError('OUT_OF_MEMORY', `the engine ran out of memory while ${doing}: ${text}`, { fatal: true }, error);
+    }
+    if (this.#binding.trimmed && error instanceof WebAssembly.RuntimeError) {
+      return new NearsideError('ENGINE_CRASHED', `the trimmed engine lacks a part for ${doing}`, { fatal: true, incomplete: true }, error);
     }
     return new NearsideError('ENGINE_CRASHED', `the engine stopped while ${doing}: ${text}`, { fatal: true }, error);
   }

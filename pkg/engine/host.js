@@ -1,8 +1,9 @@
 /**
  * Host: one engine for all sessions of a realm.
  *
- * In: how to start an engine. Out: the living one; a new one after a crash. One decision: when the last user
- * leaves, the engine is closed, because wasm memory never shrinks and only the end of its thread returns it.
+ * In: how to start an engine. Out: the living one; a new one after a crash, the whole one after a model needed more
+ * than the trimmed one has. One decision: when the last user leaves, the engine is closed, because wasm memory never
+ * shrinks and only the end of its thread returns it.
  * @module
  */
 export class EngineHost {
@@ -10,10 +11,16 @@ export class EngineHost {
   /** @type {Promise<import('./inline.js').Engine> | undefined} */
   #current;
   #users = 0;
+  #whole = false;
 
-  /** @param {() => Promise<import('./inline.js').Engine>} start */
+  /** @param {(options: { whole: boolean }) => Promise<import('./inline.js').Engine>} start */
   constructor(start) {
     this.#start = start;
+  }
+
+  /** From now on nothing less than the whole engine. */
+  needWhole() {
+    this.#whole = true;
   }
 
   enter() {
@@ -31,7 +38,7 @@ export class EngineHost {
   /** @returns {Promise<import('./inline.js').Engine>} */
   async acquire() {
     for (;;) {
-      const current = (this.#current ??= this.#start());
+      const current = (this.#current ??= this.#start({ whole: this.#whole }));
       const engine = await current.catch((error) => {
         this.#forget(current);
         throw error;

@@ -11,6 +11,7 @@ import { discard, instantiate } from './wasm.js';
  * @typedef {object} Engine
  * @property {'worker' | 'inline'} thread
  * @property {string} [reason] why this thread, where it is not the wanted one
+ * @property {boolean} trimmed whether it lacks functions that few models need
  * @property {boolean} alive false after a crash: get another one
  * @property {(op: string, args: object, options?: { signal?: AbortSignal, onEvent?: Function }) => Promise<any>} call
  * @property {() => void} close
@@ -22,10 +23,12 @@ import { discard, instantiate } from './wasm.js';
  * @returns {Promise<Engine>}
  */
 export async function startInline(source, reason) {
-  const core = new EngineCore(await instantiate(source));
+  const binding = await instantiate(source);
+  const core = new EngineCore(binding);
   return {
     thread: 'inline',
     reason,
+    trimmed: binding.trimmed,
     get alive() {
       return !core.dead;
     },

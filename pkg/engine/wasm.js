@@ -2,81 +2,83 @@
  * Wasm: the one instance of the engine's module in this realm.
  *
  * In: how to get the compiled module. Out: the engine's exports, on a fresh instance where the last one was
- * discarded. One decision: the generated glue keeps its instance in the module, so a new one comes from the
+ * discarded. One decision: the generated glue keeps its instance in the module, so a new one comes by way of the
  * engine's own `reinit`, not from importing the glue again: that also works in service workers and bundles.
  * @module
  */
 import init, { initSync, inspect, instanceMemory, Model, ModelBytes, reinit, version } from '../wasm/nearside.js';
 import { NearsideError, asNearsideError } from '../errors.js';
+import { isTrimmed } from './trimmed.js';
 
-/** The start of the first instance.
- * @type {Promise<unknown> | undefined} */
-let started;
+/** The module of the present instance, or of the next one.
+ * @type {WebAssembly.Module | undefined} */
+let current;
+/** What the present instance is being made by; two callers share it.
+ * @type {Promise<void> | undefined} */
+let starting;
 let discarded = false;
 
 /**
- * @param {{ compile: () => Promise<WebAssembly.Module>, sync?: boolean }} source
- *   `sync`: the host allows only synchronous instantiation
+ * @param {{ compile: () => Promise<WebAssembly.Module>, whole?: boolean, sync?: boolean }} source `whole`: a trimmed
+ *   module will not do; `sync`: the host allows only synchronous instantiation
  */
-export async function instantiate({ compile, sync = false }) {
+export async function instantiate(source) {
   try {
-    started ??= compile().then((module) => (sync ? initSync({ module }) : init({ module_or_path: module })));
-    await started;
-    if (discarded) {
-      await renew();
-      discarded = false;
-    }
-    return { Model, ModelBytes, inspect, version: version(), memory: instanceMemory() };
+    if (discarded) starting = undefined;
+    discarded = false;
+    starting ??= start(source);
+    await starting;
+    return { Model, ModelBytes, inspect, version: version(), memory: instanceMemory(), trimmed: isTrimmed(current) };
   } catch (error) {
-    if (!discarded) started = undefined;
+    starting = undefined;
     throw asNearsideError(error, 'ENGINE_FAILED', 'the engine could not be started');
   }
 }
 
-/** The engine swaps its instance at the call after `reinit`. */
-function swap() {
-  reinit();
-  version();
-}
-
-async function renew() {
-  try {
-    swap();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    await renewLarge();
+async function start({ compile, whole = false, sync = false }) {
+  const usable = current && !(whole && isTrimmed(current));
+  const module = usable ? current : await compile();
+  if (current) {
+    const imports = wantedImports();
+    const instance = sync ? new WebAssembly.Instance(module, imports) : await WebAssembly.instantiate(module, imports);
+    swapWith(() => instance);
+  } else {
+    await (sync ? initSync({ module }) : init({ module_or_path: module }));
   }
+  current = module;
 }
 
 /**
- * On a page's own thread Chromium instantiates modules over 8 MiB only asynchronously, and the generated glue only
- * knows the other way. So the glue is asked twice: first what it would instantiate, then to take the result.
+ * The generated glue makes a new instance of its own module, and at once. On a page's own thread Chromium allows that
+ * for small modules only, and the next module may be another one. So the glue is asked twice: first with what it would
+ * instantiate, then to take the result.
  */
-async function renewLarge() {
-  const { Instance } = WebAssembly;
-  const swapWith = (/** @type {any} */ constructor) => {
-    WebAssembly.Instance = constructor;
-    try {
-      swap();
-    } finally {
-      WebAssembly.Instance = Instance;
-    }
-  };
-  /** @type {[WebAssembly.Module, WebAssembly.Imports] | undefined} */
-  let wanted;
+function wantedImports() {
   const noted = new Error('noted');
+  let imports;
   try {
-    swapWith(function (module, imports) {
-      wanted = [module, imports];
+    swapWith((/** @type {any} */ _module, /** @type {any} */ given) => {
+      imports = given;
       throw noted;
     });
   } catch (error) {
     if (error !== noted) throw error;
   }
-  const instance = await WebAssembly.instantiate(...wanted);
-  swapWith(function () {
-    return instance;
+  return imports;
+}
+
+/** The glue swaps its instance at the call after `reinit`. */
+function swapWith(make) {
+  const { Instance } = WebAssembly;
+  WebAssembly.Instance = /** @type {any} */ (function (...args) {
+    return make(...args);
   });
+  try {
+    reinit();
+    version();
+  } finally {
+    WebAssembly.Instance = Instance;
+  }
 }
 
 /** The instance trapped: the next `instantiate` makes a new one. */
@@ -84,14 +86,18 @@ export function discard() {
   discarded = true;
 }
 
+/** Where the package has its engine. The literals are what bundlers look for. */
+export const packaged = (whole) =>
+  (whole ? new URL('../wasm/nearside_full_bg.wasm', import.meta.url) : new URL('../wasm/nearside_bg.wasm', import.meta.url));
+
 /**
  * Compiles the module from its file, while it arrives where the server names its type.
- * @param {{ url?: string, binary?: BufferSource | WebAssembly.Module }} source
+ * @param {{ url?: string, binary?: BufferSource | WebAssembly.Module, whole?: boolean }} source
  */
-export async function compileFrom({ url, binary }) {
+export async function compileFrom({ url, binary, whole = false }) {
   if (binary instanceof WebAssembly.Module) return binary;
   if (binary !== undefined) return WebAssembly.compile(binary);
-  const address = url ?? new URL('../wasm/nearside_bg.wasm', import.meta.url).href;
+  const address = url ?? packaged(whole).href;
   const response = await fetch(address).catch((error) => {
     throw new NearsideError('ENGINE_FAILED', `${address}: ${error.message}`, { url: address }, error);
   });

@@ -13,13 +13,14 @@ const START_TIMEOUT_MS = 20_000;
 export class WorkerUnavailable extends Error {}
 
 /**
- * @param {{ url?: string, binary?: any }} wasm where the worker gets the engine from; empty: next to its script
+ * @param {{ url?: string, binary?: any, whole?: boolean }} wasm where the worker gets the engine from; empty: next to its script
  * @returns {Promise<import('./inline.js').Engine>}
  */
 export async function startWorker(wasm) {
   const engine = new WorkerEngine(await spawn());
   try {
-    await engine.call('start', wasm);
+    const { trimmed } = await engine.call('start', wasm);
+    engine.trimmed = trimmed;
   } catch (error) {
     engine.close();
     throw error;
@@ -62,6 +63,7 @@ class WorkerEngine {
   thread = /** @type {const} */ ('worker');
   alive = true;
   reason = undefined;
+  trimmed = false;
   #worker;
   #calls = new Map();
   #next = 0;

@@ -37,9 +37,9 @@ self.addEventListener('message', async ({ data: { id, op, args } }) => {
 
 async function perform(op, args, options) {
   if (op === 'start') {
-    const binding = await instantiate({ compile: () => compileFrom(args) });
+    const binding = await instantiate({ compile: () => compileFrom(args), whole: args.whole });
     core = new EngineCore(binding);
-    return { version: binding.version };
+    return { version: binding.version, trimmed: binding.trimmed };
   }
   if (!OPERATIONS.includes(op)) throw new Error(`unknown operation ${op}`);
   return core[op](args, options);

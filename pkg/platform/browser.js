@@ -18,9 +18,9 @@ export { missing } from '../engine/wasm.js';
 const base = () => globalThis.document?.baseURI ?? globalThis.location?.href;
 const absolute = (url) => new URL(url, base()).href;
 
-export const host = new EngineHost(async () => {
-  const source = wasmSource(absolute);
-  const inline = (reason) => startInline({ compile: () => compileFrom(source) }, reason);
+export const host = new EngineHost(async ({ whole }) => {
+  const source = wasmSource(absolute, whole);
+  const inline = (reason) => startInline({ compile: () => compileFrom(source), whole }, reason);
   if (env.wasm.proxy === false) return inline('env.wasm.proxy is false');
   if (typeof Worker !== 'function') return inline('there is no Worker here');
   try {

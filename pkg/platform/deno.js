@@ -13,7 +13,7 @@ export { missing } from '../engine/wasm.js';
 
 const absolute = (url) => new URL(url, `file://${globalThis.Deno.cwd()}/`).href;
 
-export const host = new EngineHost(() => startInline({ compile: () => compileFrom(wasmSource(absolute)) }));
+export const host = new EngineHost(({ whole }) => startInline({ compile: () => compileFrom(wasmSource(absolute, whole)), whole }));
 
 /** @type {import('../device.js').Platform['locate']} */
 export function locate(source) {

@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { wasmSource } from '../env.js';
 import { EngineHost } from '../engine/host.js';
 import { startInline } from '../engine/inline.js';
-import { compileFrom } from '../engine/wasm.js';
+import { compileFrom, packaged } from '../engine/wasm.js';
 import { NearsideError } from '../errors.js';
 
 export { missing } from '../engine/wasm.js';
@@ -19,12 +19,12 @@ const hasScheme = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
 const isFile = (text) => !hasScheme(text) || text.startsWith('file:');
 const pathOf = (text) => (text.startsWith('file:') ? fileURLToPath(text) : text);
 
-export const host = new EngineHost(() => startInline({ compile }));
+export const host = new EngineHost(({ whole }) => startInline({ compile: () => compile(whole), whole }));
 
-async function compile() {
-  const { url, binary } = wasmSource((text) => text);
-  if (binary !== undefined || (url !== undefined && !isFile(url))) return compileFrom({ url, binary });
-  return WebAssembly.compile(await readFile(url === undefined ? new URL('../wasm/nearside_bg.wasm', import.meta.url) : pathOf(url)));
+async function compile(whole) {
+  const { url, binary } = wasmSource((text) => text, whole);
+  if (binary !== undefined || (url !== undefined && !isFile(url))) return compileFrom({ url, binary, whole });
+  return WebAssembly.compile(await readFile(url === undefined ? packaged(whole) : pathOf(url)));
 }
 
 /** @type {import('../device.js').Platform['locate']} */

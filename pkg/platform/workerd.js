@@ -2,10 +2,11 @@
  * Workerd: Cloudflare Workers and other hosts that forbid compiling wasm from bytes.
  *
  * In: the wasm as a module of the deployment. Out: the engine, inline. One decision: instantiation is
- * synchronous, the module is compiled when the Worker is deployed.
+ * synchronous, the module is compiled when the Worker is deployed. It is the whole engine: a deployment cannot load
+ * another one later.
  * @module
  */
-import wasm from '../wasm/nearside_bg.wasm';
+import wasm from '../wasm/nearside_full_bg.wasm';
 import { env } from '../env.js';
 import { EngineHost } from '../engine/host.js';
 import { startInline } from '../engine/inline.js';

@@ -45,9 +45,9 @@ export function measure(file) {
 /**
  * Makes `folder` from `input` unless it was made from the same input in the same way.
  * `bindgen(temporary)` fills a temporary folder, `module` is the wasm in it, `recipe` is what else decides the result;
- * `bound()` is called when cargo is no longer needed.
+ * `bound()` is called when cargo is no longer needed; `derive(temporary)` makes more of what is there.
  */
-export async function publish({ input, folder, module, recipe, optimise, label, bindgen, bound, features }) {
+export async function publish({ input, folder, module, recipe, optimise, label, bindgen, bound, derive, features }) {
   const stampFile = join(folder, '.stamp.json');
   const key = sha256(readFileSync(input), JSON.stringify(recipe), String(optimise));
   const stamp = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {};
@@ -60,6 +60,7 @@ export async function publish({ input, folder, module, recipe, optimise, label, 
     await bindgen(temporary);
     bound();
     if (optimise) await wasmOpt(join(temporary, module), label, features);
+    await derive?.(temporary);
     const size = measure(join(temporary, module));
     writeFileSync(join(temporary, '.stamp.json'), JSON.stringify({ key, size }));
     rmSync(folder, { recursive: true, force: true });

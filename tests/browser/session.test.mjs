@@ -7,6 +7,7 @@ import { launch } from '../lib/chromium.mjs';
 import { checkDigit, digits, digitsPath, pixels } from '../lib/digits.mjs';
 import { serveSite, STRICT } from '../lib/site.mjs';
 import { withMemoryLimit } from '../lib/small-memory.mjs';
+import { stranger, tailoredToDigits } from '../lib/tailored.mjs';
 
 const MODEL = '/models/digits/1/model.onnx';
 const example = digits.cases[0];
@@ -60,7 +61,7 @@ const runOnce = (tab, source, more = {}) => tab.page.evaluate(once, { source, in
 test('page: the engine is in a worker, and the answer is the reference\'s', () => onPage({}, async (tab, site) => {
   const answer = await runOnce(tab, MODEL);
   digit(answer);
-  assert.deepEqual(answer.created.engine, { thread: 'worker' });
+  assert.deepEqual(answer.created.engine, { thread: 'worker', trimmed: true });
   assert.equal(answer.report.source, 'on_device');
   assert.equal(answer.created.bytesFetched, (await readFile(digitsPath)).length);
   assert.ok(answer.inputIsIntact, 'the caller\'s array was not transferred');
@@ -109,7 +110,7 @@ test('page: runs at the same time, bytes as the source, progress, release ends t
 test('page: inline where the application asks for it', () => onPage({}, async (tab, site) => {
   const answer = await runOnce(tab, MODEL, { env: { proxy: false } });
   digit(answer);
-  assert.deepEqual(answer.created.engine, { thread: 'inline', reason: 'env.wasm.proxy is false' });
+  assert.deepEqual(answer.created.engine, { thread: 'inline', trimmed: true, reason: 'env.wasm.proxy is false' });
   assert.ok(!paths(site).some((one) => one.startsWith('GET /pkg/engine/worker.js')));
 }));
 
@@ -199,6 +200,27 @@ test('page: an aborted download ends at once', async () => {
 
 for (const proxy of [undefined, false]) {
   const where = proxy === false ? 'inline' : 'worker';
+  test(`page: a tailored engine (${where}) is enough for its model, and gives way to the whole one for another`, async () => {
+    const { model, feeds, output } = stranger();
+    await onPage({ files: { '/digits.wasm': await tailoredToDigits() } }, async (tab, site) => {
+      const before = await runOnce(tab, MODEL, { env: { wasmPaths: { wasm: '/digits.wasm' }, proxy } });
+      digit(before);
+      assert.deepEqual(before.report.engine.trimmed, true);
+      assert.ok(!paths(site).some((path) => path.endsWith('_full_bg.wasm')));
+      const plain = Object.entries(feeds).map(([name, { type, dims, data }]) => ({ name, type, dims, data: [...data] }));
+      const other = await tab.page.evaluate(async ({ bytes, inputs, name }) => {
+        const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+        const session = await InferenceSession.create(Uint8Array.from(bytes));
+        const results = await session.run(Object.fromEntries(inputs.map(({ name: input, type, dims, data }) => [input, new Tensor(type, data, dims)])));
+        return { data: [...results[name].data], engine: session.report.engine };
+      }, { bytes: [...model], inputs: plain, name: output.name });
+      assert.deepEqual(other.data, [...output.data]);
+      assert.equal(other.engine.trimmed, false);
+      assert.equal(other.engine.thread, where);
+      assert.equal(paths(site).filter((path) => path === 'GET /pkg/wasm/nearside_full_bg.wasm').length, 1);
+    });
+  });
+
   test(`page: an engine that runs out of memory (${where}) is replaced, for every session`, async () => {
     const small = withMemoryLimit(wasm, 96 * 2 ** 20);
     await onPage({ files: { '/small/nearside_bg.wasm': small } }, async (tab) => {
@@ -240,7 +262,7 @@ test('worker of the page\'s own: the engine is in a worker below it', () => onPa
   }), { source: MODEL, input });
   assert.equal(answer.code, undefined, answer.message);
   digit(answer);
-  assert.deepEqual(answer.created.engine, { thread: 'worker' });
+  assert.deepEqual(answer.created.engine, { thread: 'worker', trimmed: true });
 }));
 
 test('service worker: the engine is inline', () => onPage({ files: { '/sw.js': ASKED } }, async (tab) => {
@@ -256,7 +278,7 @@ test('service worker: the engine is inline', () => onPage({ files: { '/sw.js': A
   }, { source: MODEL, input });
   assert.equal(answer.code, undefined, answer.message);
   digit(answer);
-  assert.deepEqual(answer.created.engine, { thread: 'inline', reason: 'there is no Worker here' });
+  assert.deepEqual(answer.created.engine, { thread: 'inline', trimmed: true, reason: 'there is no Worker here' });
 }));
 
 test('page: half precision is a Float16Array where there is one', () => onPage({}, async (tab) => {

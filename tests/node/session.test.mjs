@@ -41,7 +41,7 @@ test('session: every digit is the reference\'s, and says where it ran', async ()
     assert.equal(report, results.report);
     assert.equal(report.source, 'on_device');
     assert.equal(report.backend, 'wasm-simd128');
-    assert.deepEqual(report.engine, { thread: 'inline' });
+    assert.deepEqual(report.engine, { thread: 'inline', trimmed: true });
     assert.deepEqual(report.reason, { code: 'PREFERRED', message: 'prefer_on_device' });
     assert.ok(report.times.run >= 0 && report.times.total >= report.times.run);
     assert.equal(session.report.lastRun, report);

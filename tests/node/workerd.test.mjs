@@ -33,7 +33,7 @@ async function modules() {
     { type: 'ESModule', path: join(pkg, 'test-worker.js'), contents: WORKER },
     ...scripts.map((name) => ({ type: 'ESModule', path: join(pkg, name) })),
     { type: 'ESModule', path: join(pkg, 'wasm/nearside.js') },
-    { type: 'CompiledWasm', path: join(pkg, 'wasm/nearside_bg.wasm') },
+    { type: 'CompiledWasm', path: join(pkg, 'wasm/nearside_full_bg.wasm') },
   ];
 }
 
@@ -56,7 +56,7 @@ test('workerd: the model is fetched and run in the Worker, with the reference\'s
     assert.equal(answer.code, undefined, answer.stack);
     checkDigit({ type: 'float32', dims: answer.dims, data: Float32Array.from(answer.data) }, example);
     assert.equal(answer.report.source, 'on_device');
-    assert.deepEqual(answer.created.engine, { thread: 'inline' });
+    assert.deepEqual(answer.created.engine, { thread: 'inline', trimmed: false });
   }
   assert.equal(files.requests.length, 1);
 });

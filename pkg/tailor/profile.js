@@ -1,0 +1,120 @@
+/**
+ * Profile: which functions of the engine some work needs.
+ *
+ * In: the engine's bytes, then work that runs on it. Out: the numbers of the functions that ran. One decision: the
+ * engine is really run, with a counter in every function, and nothing is derived from a call graph: through tables
+ * of function pointers nearly everything is reachable, and little of it is ever called.
+ * @module
+ */
+import { COUNTER, instrument } from './module.js';
+
+/** @typedef {typeof import('../wasm/nearside.js')} Glue what wasm-bindgen generated for the engine */
+
+export class Profile {
+  /** @type {Set<number>} */
+  #ran = new Set();
+  #counters;
+  #functions;
+  #glue;
+
+  /**
+   * @param {Glue} glue not started yet
+   * @param {Uint8Array} engine the bytes of the whole engine
+   */
+  constructor(glue, engine) {
+    const { bytes, functions } = instrument(engine);
+    this.#functions = functions;
+    this.#glue = glue;
+    this.#watch(glue.initSync({ module: new WebAssembly.Module(bytes) }));
+    // What every host calls, and what it needs to get rid of an instance.
+    glue.instanceMemory();
+    const unused = bytesOf(glue, new Uint8Array(8));
+    if (unused.length !== 8) throw new RangeError('the engine lost bytes');
+    unused.free();
+    this.#renew();
+  }
+
+  get functions() {
+    return this.#functions;
+  }
+
+  /**
+   * Does some work; what it throws is its own affair, also a trap, after which the next work has a fresh engine.
+   * @param {(engine: Glue) => void} work
+   * @returns {unknown} what it threw
+   */
+  run(work) {
+    try {
+      work(this.#glue);
+      return undefined;
+    } catch (error) {
+      if (!error?.code) this.#renew();
+      return error;
+    }
+  }
+
+  /** @returns {Set<number>} everything that ran so far */
+  ran() {
+    this.#note();
+    return new Set(this.#ran);
+  }
+
+  #watch(exports) {
+    this.#counters = Array.from({ length: this.#functions }, (_, number) => exports[`${COUNTER}${number}`]);
+  }
+
+  #note() {
+    this.#counters.forEach((counter, number) => counter.value && this.#ran.add(number));
+  }
+
+  /** The glue makes the new instance itself and keeps it; its exports are caught on the way. */
+  #renew() {
+    const { Instance } = WebAssembly;
+    let made;
+    WebAssembly.Instance = /** @type {any} */ (function (...args) {
+      made = new Instance(...args);
+      return made;
+    });
+    try {
+      this.#glue.reinit();
+      this.#note();
+      this.#glue.version();
+    } finally {
+      WebAssembly.Instance = Instance;
+    }
+    this.#watch(made.exports);
+  }
+}
+
+/**
+ * Loads a model, runs it for each of `runs`, and does everything else that a session does with one.
+ * @param {Glue} engine
+ * @param {Uint8Array} model
+ * @param {import('./feeds.js').Feed[][]} runs
+ * @returns the outputs of each run
+ */
+export function exercise(engine, model, runs) {
+  engine.inspect(bytesOf(engine, model));
+  const loaded = engine.Model.load(bytesOf(engine, model, model.length));
+  try {
+    const { inputs } = loaded.signature();
+    loaded.inspect();
+    return runs.map((feeds) => {
+      const named = feeds.map((feed, at) => ({ name: inputs[at]?.name, ...feed }));
+      const { outputs } = loaded.run(named);
+      loaded.run(named, outputs.slice(0, 1).map(({ name }) => name));
+      return outputs;
+    });
+  } finally {
+    loaded.free();
+  }
+}
+
+/** In two parts, for a size that is known and for one that is not. */
+export function bytesOf(engine, model, sizeHint = 0) {
+  const bytes = new engine.ModelBytes(sizeHint);
+  const half = model.length >> 1;
+  bytes.append(model.subarray(0, half));
+  bytes.append(model.subarray(half));
+  return bytes;
+}

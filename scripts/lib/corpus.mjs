@@ -1,0 +1,93 @@
+// The work by which the package's engine is trimmed: everything that the tests run, and what goes wrong.
+// In: the folder of the generated glue, the engine. Out: a JSON file with the numbers of the functions that ran.
+// The one decision: a process of its own, because its memory grows by every model that it loads.
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { bytesOf, exercise, Profile } from '../../pkg/tailor/profile.js';
+import { elements } from '../../tests/lib/elements.mjs';
+import { readCases, sets } from '../../tests/lib/conformance.mjs';
+import { readNpz } from '../../tests/lib/npz.mjs';
+import { modelFiles } from '../../www/precache.mjs';
+import { madeUp } from '../../pkg/tailor/feeds.js';
+import { root } from './paths.mjs';
+
+const shared = resolve(process.env.NEARSIDE_MODELS ?? join(root, '..', 'shared', 'models'));
+
+/** Single operators: the cases of tests/cases/operators. */
+function* operators() {
+  const folder = join(root, 'tests', 'cases', 'operators');
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
+    for (const { model, inputs } of JSON.parse(readFileSync(join(folder, file), 'utf8'))) {
+      yield { model: Buffer.from(model, 'base64'), runs: [Object.entries(inputs).map(([name, value]) => ({ name, ...elements(value) }))] };
+    }
+  }
+}
+
+/** The node tests of ONNX, where they are at hand. */
+function* conformance() {
+  for (const set of sets.filter(({ present }) => present)) {
+    for (const { model, sets: data } of readCases(set)) yield { model, runs: data.map(({ inputs }) => inputs) };
+  }
+}
+
+/** Runs of made-up inputs in several sizes, for what a model leaves open. */
+function madeUpFor(profile, model) {
+  let inputs = [];
+  profile.run((engine) => ({ inputs } = engine.inspect(bytesOf(engine, model))));
+  return madeUp(inputs, new Map());
+}
+
+/** Real models, where they are at hand, on their recorded inputs and on others. */
+function* models(profile) {
+  if (!existsSync(shared)) return;
+  for (const name of readdirSync(shared).sort()) {
+    const folder = join(shared, name);
+    const model = join(folder, 'model.onnx');
+    if (!existsSync(model)) continue;
+    const inputs = readdirSync(folder).filter((file) => file.endsWith('inputs.npz')).sort();
+    const runs = inputs.map((file) => Object.entries(readNpz(join(folder, file))).map(([input, value]) => ({ name: input, ...value })));
+    const bytes = readFileSync(model);
+    yield { model: bytes, runs: [...runs, ...madeUpFor(profile, bytes)] };
+  }
+}
+
+/** The demo's models, on made-up inputs. */
+function* demo(profile) {
+  for (const { path } of modelFiles()) {
+    const model = readFileSync(path);
+    yield { model, runs: madeUpFor(profile, model) };
+  }
+}
+
+/** What callers do wrong; each must end in a typed error without the whole engine. */
+function mistakes(profile) {
+  const digits = readFileSync(modelFiles()[0].path);
+  const broken = [new Uint8Array(0), Buffer.from('not a model'), digits.subarray(0, digits.length >> 1), digits.subarray(7)];
+  for (const model of broken) profile.run((engine) => exercise(engine, model, []));
+  const image = { name: 'image', type: 'float32', dims: [1, 1, 8, 8], data: new Float32Array(64) };
+  const wrong = [
+    [], [{ ...image, name: 'nobody' }], [image, image], [{ ...image, dims: [1, 64] }], [{ ...image, dims: [1, 1, 8, 9] }],
+    [{ ...image, type: 'int32', data: new Int32Array(64) }], [{ ...image, data: new Float32Array(63) }], [{ ...image, type: 'complex64' }],
+  ];
+  for (const feeds of wrong) profile.run((engine) => exercise(engine, digits, [feeds]));
+  profile.run((engine) => engine.Model.load(bytesOf(engine, digits)).run([image], ['nobody']));
+  profile.run((engine) => bytesOf(engine, digits, 2 ** 31));
+  profile.run((engine) => engine.Model.load(bytesOf(engine, digits)).run([{ ...image, dims: [2 ** 20, 1, 8, 8] }]));
+}
+
+const [folder, engine, out] = process.argv.slice(2);
+const glue = await import(pathToFileURL(join(folder, 'nearside.js')));
+const profile = new Profile(glue, readFileSync(engine));
+let count = 0;
+for (const family of [operators, conformance, models, demo]) {
+  for (const { model, runs } of family(profile)) {
+    // One at a time: a run that fails must not keep the next from being tried.
+    for (const run of runs) profile.run((one) => exercise(one, model, [run]));
+    count += 1;
+    if (count % 100 === 0) console.log(`${count} models`);
+  }
+}
+mistakes(profile);
+writeFileSync(out, JSON.stringify([...profile.ran()]));
+console.log(`${count} models`);

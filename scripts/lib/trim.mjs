@@ -1,0 +1,58 @@
+// The engine that a page loads first: the whole one without the functions that no test needs.
+// In: the folder of the generated glue with the whole engine in it. Out: `nearside_bg.wasm` trimmed, the whole engine
+// beside it as `nearside_full_bg.wasm`, to which the package turns when a model needs more (pkg/engine/core.js).
+// The one decision: what to keep is measured anew for every engine, by running scripts/lib/corpus.mjs on it; a list
+// kept from an earlier one would name functions that no longer exist.
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { drop, mark } from '../../pkg/tailor/module.js';
+import { modelsFolder } from '../../tests/lib/model-cases.mjs';
+import { sets } from '../../tests/lib/conformance.mjs';
+import { cache, root } from './paths.mjs';
+import { run } from './run.mjs';
+import { wasmOpt } from './wasm.mjs';
+
+export const WHOLE = 'nearside_full_bg.wasm';
+
+/** Everything that decides what is run; large files by their size. */
+export function corpusKey() {
+  const hash = createHash('sha256');
+  const folders = ['tests/cases/operators', 'pkg/tailor', 'tests/lib'].map((name) => join(root, name));
+  const files = [
+    join(root, 'scripts', 'lib', 'corpus.mjs'),
+    ...folders.flatMap((folder) => readdirSync(folder).sort().map((name) => join(folder, name))),
+  ];
+  for (const file of files) hash.update(readFileSync(file));
+  for (const { archive, present } of sets) if (present) hash.update(`${archive.split(/[\\/]/).at(-1)} ${statSync(archive).size}`);
+  if (existsSync(modelsFolder)) for (const name of readdirSync(modelsFolder).sort()) hash.update(name);
+  return hash.digest('hex');
+}
+
+/** Trims `module` in `folder`. */
+export async function trim(folder, module) {
+  const engine = readFileSync(join(folder, module));
+  const whole = join(folder, WHOLE);
+  copyFileSync(join(folder, module), whole);
+  const key = createHash('sha256').update(engine).update(corpusKey()).digest('hex');
+  const kept = join(cache, 'wasm-opt', `${key}.trimmed.wasm`);
+  if (!existsSync(kept)) {
+    const scratch = mkdtempSync(join(tmpdir(), 'nearside-trim-'));
+    try {
+      const [ran, trimmed] = [join(scratch, 'ran.json'), join(scratch, module)];
+      const corpus = join(root, 'scripts', 'lib', 'corpus.mjs');
+      await run(process.execPath, ['--max-old-space-size=8192', corpus, folder, whole, ran], { label: 'trim' });
+      const functions = new Set(JSON.parse(readFileSync(ran, 'utf8')));
+      writeFileSync(trimmed, drop(engine, functions));
+      await wasmOpt(trimmed, 'trimmed');
+      mkdirSync(join(cache, 'wasm-opt'), { recursive: true });
+      const part = `${kept}.${process.pid}`;
+      writeFileSync(part, mark(readFileSync(trimmed), functions.size));
+      renameSync(part, kept);
+    } finally {
+      rmSync(scratch, { recursive: true, force: true });
+    }
+  }
+  copyFileSync(kept, join(folder, module));
+}
