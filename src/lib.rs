@@ -2,7 +2,7 @@
 //!
 //! The modules in the order in which data flows through them: [`tensor`] and [`error`] are what
 //! crosses boundaries; `model` turns bytes into a graph; `plan` turns a graph and shapes into a
-//! runnable; [`session`] owns both and answers runs; `protocol` speaks the wire; `web` is the face
+//! runnable; `run` goes through a program of them; [`session`] owns all and answers runs; `protocol` speaks the wire; `web` is the face
 //! for JavaScript, `serve` the one for HTTP, `bin/nearside` the one for a terminal.
 
 #![forbid(unsafe_code)]
@@ -20,16 +20,19 @@ pub mod npy;
 mod optimize;
 mod plan;
 pub mod protocol;
+mod run;
 #[cfg(feature = "native")]
 pub mod serve;
 pub mod session;
 pub mod tensor;
+pub mod value;
 #[cfg(feature = "web")]
 pub mod web;
 
 pub use error::{Error, ErrorKind, Result};
-pub use model::{Check, Dim, Inspection, OperatorUse, Problem, ProblemKind};
+pub use model::{Check, Dim, Inspection, Kind, OperatorUse, Problem, ProblemKind};
 pub use model::{Signature, ValueInfo, check, inspect};
 pub use plan::Step;
 pub use session::{RunResult, Session, SessionOptions};
 pub use tensor::{DType, Tensor};
+pub use value::Value;

@@ -3,35 +3,35 @@
 //! In: model bytes, then named tensors. Out: named tensors and how long it took. A session is `Sync`:
 //! runs of several threads share its plans.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-
-use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Dim, Inspection, Model, Signature, ValueInfo};
-use crate::plan::{Binding, Plan, PlanCache, PlanKey, Step};
+use crate::model::{Dim, Inspection, Kind, Model, Program, Signature, ValueInfo};
+use crate::plan::{Segment, Step, Times};
+use crate::run::{Limits, Run};
 use crate::tensor::Tensor;
+use crate::value::Value;
 
 /// Limits of a session.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
     /// Largest tensor in bytes that a run may make.
     pub max_tensor_bytes: u64,
+    /// Most iterations that the loops of one run may take together.
+    pub max_iterations: u64,
 }
 
 impl Default for SessionOptions {
-    /// Half of what 32-bit wasm can address; 8 GiB elsewhere.
+    /// Half of what 32-bit wasm can address, 8 GiB elsewhere; a million iterations.
     fn default() -> Self {
         let max = if cfg!(target_pointer_width = "32") { 2 << 30 } else { 8 << 30 };
-        Self { max_tensor_bytes: max }
+        Self { max_tensor_bytes: max, max_iterations: 1_000_000 }
     }
 }
 
 /// What one run gave.
 #[derive(Debug)]
-pub struct RunResult {
+pub struct RunResult<T = Tensor> {
     /// The fetched outputs, in the order asked for.
-    pub outputs: Vec<(String, Tensor)>,
+    pub outputs: Vec<(String, T)>,
     /// Milliseconds spent on planning; 0 when a plan was at hand.
     pub plan_ms: f64,
     /// Milliseconds spent on running the plan.
@@ -44,11 +44,10 @@ pub struct RunResult {
 
 /// A loaded model.
 pub struct Session {
-    model: Model,
+    inspection: Inspection,
+    program: Program,
+    segments: Vec<Segment>,
     options: SessionOptions,
-    plans: PlanCache,
-    /// The level of [`Binding`] that works: raised once more general plans failed.
-    binding: AtomicU8,
 }
 
 impl Session {
@@ -57,31 +56,29 @@ impl Session {
     /// # Errors
     /// `InvalidModel`, `UnsupportedOperator` (with all of them) or `UnsupportedType`.
     pub fn from_bytes(bytes: Vec<u8>, options: &SessionOptions) -> Result<Self> {
-        Ok(Self {
-            model: Model::from_bytes(bytes)?,
-            options: options.clone(),
-            plans: PlanCache::default(),
-            binding: AtomicU8::new(0),
-        })
+        let Model { inspection, program, segments } = Model::from_bytes(bytes)?;
+        let segments = segments.into_iter().map(Segment::new).collect();
+        Ok(Self { inspection, program, segments, options: options.clone() })
     }
 
     /// What it takes and gives.
     pub fn signature(&self) -> &Signature {
-        &self.model.inspection.signature
+        &self.inspection.signature
     }
 
     /// What it is made of.
     pub fn inspection(&self) -> &Inspection {
-        &self.model.inspection
+        &self.inspection
     }
 
-    /// Runs the model once. `feeds` in any order; empty `fetches` means all outputs.
+    /// Runs the model once on tensors. `feeds` in any order; empty `fetches` means all outputs.
     ///
     /// # Errors
-    /// `InvalidInput`, `ShapeMismatch`, `TypeMismatch` for the caller's part; `OutOfMemory`,
-    /// `UnsupportedOperator` when these shapes cannot be planned; `Internal` otherwise.
+    /// `InvalidInput`, `ShapeMismatch`, `TypeMismatch` for the caller's part; `UnsupportedType` for
+    /// an output that is no tensor; `OutOfMemory`, `CannotPlan` when these shapes cannot be planned;
+    /// `Timeout` for a loop without end; `Internal` otherwise.
     pub fn run(&self, feeds: Vec<(String, Tensor)>, fetches: &[String]) -> Result<RunResult> {
-        self.run_with(feeds, fetches, false)
+        self.run_tensors(feeds, fetches, false)
     }
 
     /// The same, and how long each node took.
@@ -89,84 +86,62 @@ impl Session {
     /// # Errors
     /// Those of [`Session::run`].
     pub fn profile(&self, feeds: Vec<(String, Tensor)>, fetches: &[String]) -> Result<RunResult> {
-        self.run_with(feeds, fetches, true)
+        self.run_tensors(feeds, fetches, true)
     }
 
-    fn run_with(
+    fn run_tensors(
         &self,
         feeds: Vec<(String, Tensor)>,
         fetches: &[String],
         profile: bool,
     ) -> Result<RunResult> {
+        let feeds = feeds.into_iter().map(|(name, tensor)| (name, tensor.into())).collect();
+        let RunResult { outputs, plan_ms, run_ms, planned, profile } =
+            self.run_values(feeds, fetches, profile)?;
+        let outputs = outputs.into_iter().map(|(name, value)| match value {
+            Value::Tensor(tensor) => Ok((name, tensor)),
+            other => Err(Error::new(
+                ErrorKind::UnsupportedType,
+                format!("output `{name}` is {}, and only tensors can be given here", other.kind()),
+            )),
+        });
+        let outputs = outputs.collect::<Result<_>>()?;
+        Ok(RunResult { outputs, plan_ms, run_ms, planned, profile })
+    }
+
+    /// The same with sequences and optionals too, and with how long each node took where `profile`
+    /// asks for it.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_values(
+        &self,
+        feeds: Vec<(String, Value)>,
+        fetches: &[String],
+        profile: bool,
+    ) -> Result<RunResult<Value>> {
         let signature = self.signature();
         let picks = pick_outputs(signature, fetches)?;
         let inputs = order_feeds(signature, feeds)?;
-        let (mut outputs, times) = self.answer(inputs, profile)?;
+        let limits = Limits {
+            tensor_bytes: self.options.max_tensor_bytes,
+            iterations: self.options.max_iterations,
+        };
+        let mut run = Run::new(&self.segments, limits, profile);
+        let made = run.program(&self.program, inputs, vec![])?;
+        let mut made: Vec<Option<Value>> = made.into_iter().map(Some).collect();
         let outputs = picks
             .into_iter()
             .map(|(name, at)| {
-                let tensor = outputs.get_mut(at).and_then(Option::take);
-                tensor.map(|t| (name, t)).ok_or_else(|| {
+                let value = made.get_mut(at).and_then(Option::take);
+                value.map(|v| (name, v)).ok_or_else(|| {
                     Error::new(ErrorKind::Internal, "the engine gave too few outputs")
                 })
             })
             .collect::<Result<_>>()?;
-        Ok(RunResult { outputs, ..times })
-    }
-
-    /// Runs under the most general plan that works. The first error names the real cause when no
-    /// other binding helps.
-    fn answer(
-        &self,
-        inputs: Vec<Tensor>,
-        profile: bool,
-    ) -> Result<(Vec<Option<Tensor>>, RunResult)> {
-        let known = usize::from(self.binding.load(Ordering::Relaxed));
-        let mut first = None;
-        let mut tried = None;
-        for (level, binding) in Binding::ALL.into_iter().enumerate().skip(known) {
-            let bound = inputs.iter().filter(|i| binding.binds(i)).count();
-            if tried.replace(bound) == Some(bound) {
-                continue;
-            }
-            match self.attempt(binding, inputs.clone(), profile) {
-                Ok(answer) => {
-                    self.binding.fetch_max(level as u8, Ordering::Relaxed);
-                    return Ok(answer);
-                }
-                Err(error) if *error.kind() == ErrorKind::OutOfMemory => return Err(error),
-                Err(error) => {
-                    first.get_or_insert(error);
-                }
-            }
-        }
-        Err(first.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no plan was tried")))
-    }
-
-    fn attempt(
-        &self,
-        binding: Binding,
-        inputs: Vec<Tensor>,
-        profile: bool,
-    ) -> Result<(Vec<Option<Tensor>>, RunResult)> {
-        let clock = Clock::start();
-        let (plan, planned) = self.plan(&inputs, binding)?;
-        let plan_ms = if planned { clock.elapsed_ms() } else { 0.0 };
-        let clock = Clock::start();
-        let (outputs, profile) = plan.run(inputs, profile)?;
-        let run_ms = clock.elapsed_ms();
-        let outputs = outputs.into_iter().map(Some).collect();
-        Ok((outputs, RunResult { outputs: vec![], plan_ms, run_ms, planned, profile }))
-    }
-
-    fn plan(&self, inputs: &[Tensor], binding: Binding) -> Result<(Arc<Plan>, bool)> {
-        let key = PlanKey::of(inputs, binding);
-        if let Some(plan) = self.plans.get(&key) {
-            return Ok((plan, false));
-        }
-        let plan = Arc::new(Plan::build(&self.model, &key, self.options.max_tensor_bytes)?);
-        self.plans.put(key, Arc::clone(&plan));
-        Ok((plan, true))
+        let Times { plan_ms, run_ms, planned, profile } = run.times;
+        let profile = profile.unwrap_or_default();
+        Ok(RunResult { outputs, plan_ms, run_ms, planned, profile })
     }
 }
 
@@ -203,16 +178,16 @@ fn pick_outputs(signature: &Signature, fetches: &[String]) -> Result<Vec<(String
 }
 
 /// The feeds in the signature's order, checked against it.
-fn order_feeds(signature: &Signature, feeds: Vec<(String, Tensor)>) -> Result<Vec<Tensor>> {
-    let mut slots: Vec<Option<Tensor>> = vec![None; signature.inputs.len()];
-    for (name, tensor) in feeds {
+fn order_feeds(signature: &Signature, feeds: Vec<(String, Value)>) -> Result<Vec<Value>> {
+    let mut slots: Vec<Option<Value>> = vec![None; signature.inputs.len()];
+    for (name, value) in feeds {
         let at = signature.inputs.iter().position(|i| i.name == name).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidInput,
                 format!("unknown input `{name}`; the inputs are: {}", names(&signature.inputs)),
             )
         })?;
-        if slots[at].replace(tensor).is_some() {
+        if slots[at].replace(value).is_some() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("input `{name}` is given twice"),
@@ -225,7 +200,7 @@ fn order_feeds(signature: &Signature, feeds: Vec<(String, Tensor)>) -> Result<Ve
         .iter()
         .zip(slots)
         .map(|(info, slot)| {
-            let tensor = slot.ok_or_else(|| {
+            let value = slot.ok_or_else(|| {
                 Error::new(
                     ErrorKind::InvalidInput,
                     format!(
@@ -235,10 +210,41 @@ fn order_feeds(signature: &Signature, feeds: Vec<(String, Tensor)>) -> Result<Ve
                     ),
                 )
             })?;
-            check_input(info, &tensor, &mut symbols)?;
-            Ok(tensor)
+            check_value(info, &value, &mut symbols)?;
+            Ok(value)
         })
         .collect()
+}
+
+/// What the model takes under this name, and each of its tensors.
+fn check_value<'a>(
+    info: &'a ValueInfo,
+    value: &Value,
+    symbols: &mut Vec<(&'a str, usize, &'a str)>,
+) -> Result<()> {
+    match (value, info.kind) {
+        (Value::Tensor(tensor), Kind::Tensor | Kind::Optional) => {
+            check_input(info, tensor, symbols)
+        }
+        // Symbols of elements are those of each one.
+        (Value::Sequence(list), Kind::Sequence | Kind::Optional) => {
+            list.iter().try_for_each(|tensor| check_input(info, tensor, &mut vec![]))
+        }
+        (Value::Absent, Kind::Optional) => Ok(()),
+        (_, wanted) => Err(Error::new(
+            ErrorKind::TypeMismatch,
+            format!(
+                "input `{}` is {}, the model wants {}",
+                info.name,
+                value.kind(),
+                match wanted {
+                    Kind::Tensor => "a tensor",
+                    Kind::Sequence => "a sequence",
+                    Kind::Optional => "an optional",
+                }
+            ),
+        )),
+    }
 }
 
 fn check_input<'a>(

@@ -120,7 +120,10 @@ impl EdgeHost<'_> {
         let bytes = http::read(stream, item.bytes.unwrap_or(0), limit).await.map_err(failed)?;
         let bytes = bytes.ok_or_else(|| too_large(None))?;
         let size = bytes.len() as u64;
-        let options = SessionOptions { max_tensor_bytes: self.config.max_tensor_bytes };
+        let options = SessionOptions {
+            max_tensor_bytes: self.config.max_tensor_bytes,
+            ..SessionOptions::default()
+        };
         let session = Arc::new(Session::from_bytes(bytes, &options)?);
         cache::put(key.clone(), Arc::clone(&session), size);
         Ok(session)

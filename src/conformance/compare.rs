@@ -1,15 +1,33 @@
 //! Whether an output is the wanted one.
 //!
-//! In: two tensors. Out: nothing, or what differs. Shapes and element types must be equal, NaN
+//! In: two values. Out: nothing, or what differs. Shapes and element types must be equal, NaN
 //! equals NaN; the tolerances are those of the ONNX project's own runner.
 
 use crate::tensor::{DType, Tensor};
+use crate::value::Value;
 
 const RTOL: f64 = 1e-3;
 const ATOL: f64 = 1e-7;
 const ATOL_HALF: f64 = 1e-3;
 
-pub(super) fn compare(name: &str, got: &Tensor, wanted: &Tensor) -> Result<(), String> {
+pub(super) fn compare_values(name: &str, got: &Value, wanted: &Value) -> Result<(), String> {
+    match (got, wanted) {
+        (Value::Tensor(got), Value::Tensor(wanted)) => compare(name, got, wanted),
+        (Value::Sequence(got), Value::Sequence(wanted)) if got.len() == wanted.len() => {
+            let pairs = got.iter().zip(wanted).enumerate();
+            pairs.into_iter().try_for_each(|(at, (a, b))| compare(&format!("{name}[{at}]"), a, b))
+        }
+        (Value::Sequence(got), Value::Sequence(wanted)) => Err(format!(
+            "wrong shape: `{name}` has {} elements instead of {}",
+            got.len(),
+            wanted.len()
+        )),
+        (Value::Absent, Value::Absent) => Ok(()),
+        _ => Err(format!("wrong type: `{name}` is {} instead of {}", got.kind(), wanted.kind())),
+    }
+}
+
+fn compare(name: &str, got: &Tensor, wanted: &Tensor) -> Result<(), String> {
     if got.dtype() != wanted.dtype() {
         let (got, wanted) = (got.dtype().name(), wanted.dtype().name());
         return Err(format!("wrong type: `{name}` is {got} instead of {wanted}"));

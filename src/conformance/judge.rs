@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::compare::compare;
+use super::compare::compare_values;
 use super::{Case, proto};
 use crate::error::ErrorKind;
 use crate::session::{Session, SessionOptions};
@@ -76,7 +76,7 @@ fn worker(cases: Arc<[Case]>, from: usize) -> mpsc::Receiver<Result<(), String>>
 }
 
 fn run(case: &Case) -> Result<(), String> {
-    let options = SessionOptions { max_tensor_bytes: MAX_TENSOR };
+    let options = SessionOptions { max_tensor_bytes: MAX_TENSOR, ..SessionOptions::default() };
     let session = Session::from_bytes(case.model.clone(), &options).map_err(|e| said(&e))?;
     for set in &case.sets {
         let signature = session.signature();
@@ -93,11 +93,12 @@ fn run(case: &Case) -> Result<(), String> {
         }
         let feeds = signature.inputs.iter().zip(&set.inputs);
         let feeds = feeds
-            .map(|(info, bytes)| Ok((info.name.clone(), proto::tensor(bytes)?)))
+            .map(|(info, bytes)| Ok((info.name.clone(), proto::value(info.kind, bytes)?)))
             .collect::<Result<Vec<_>, String>>()?;
-        let outputs = session.run(feeds, &[]).map_err(|e| said(&e))?.outputs;
-        for ((name, got), wanted) in outputs.iter().zip(&set.outputs) {
-            compare(name, got, &proto::tensor(wanted)?)?;
+        let outputs = session.run_values(feeds, &[], false).map_err(|e| said(&e))?.outputs;
+        let kinds = signature.outputs.iter().map(|o| o.kind);
+        for (((name, got), wanted), kind) in outputs.iter().zip(&set.outputs).zip(kinds) {
+            compare_values(name, got, &proto::value(kind, wanted)?)?;
         }
     }
     Ok(())

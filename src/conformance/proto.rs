@@ -1,16 +1,46 @@
-//! The values of node tests: `TensorProto` files -> [`Tensor`].
+//! The values of node tests: `TensorProto`, `SequenceProto` and `OptionalProto` files -> [`Value`].
 //!
-//! In: a protobuf. Out: a tensor, or the word for what it is instead.
+//! In: a protobuf. Out: a value, or the word for what it is instead.
 
 use prost::Message;
 use tract_onnx::pb;
 
-use crate::model::{dtype_of, type_name};
+use crate::model::{Kind, dtype_of, type_name};
 use crate::tensor::{DType, Tensor};
+use crate::value::Value;
 
-/// A tensor from a file; the error says which kind of value it is.
-pub(super) fn tensor(bytes: &[u8]) -> Result<Tensor, String> {
-    let proto = pb::TensorProto::decode(bytes).map_err(|e| format!("not a tensor file: {e}"))?;
+#[derive(Clone, PartialEq, Message)]
+struct SequenceProto {
+    #[prost(message, repeated, tag = "3")]
+    tensors: Vec<pb::TensorProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct OptionalProto {
+    #[prost(message, optional, tag = "3")]
+    tensor: Option<pb::TensorProto>,
+    #[prost(message, optional, tag = "5")]
+    sequence: Option<SequenceProto>,
+}
+
+/// A value from a file; the error says what it is instead.
+pub(super) fn value(kind: Kind, bytes: &[u8]) -> Result<Value, String> {
+    let sequence = |proto: SequenceProto| {
+        proto.tensors.iter().map(tensor).collect::<Result<_, _>>().map(Value::Sequence)
+    };
+    let odd = |e| format!("not a value file: {e}");
+    match kind {
+        Kind::Tensor => tensor(&pb::TensorProto::decode(bytes).map_err(odd)?).map(Value::Tensor),
+        Kind::Sequence => sequence(SequenceProto::decode(bytes).map_err(odd)?),
+        Kind::Optional => match OptionalProto::decode(bytes).map_err(odd)? {
+            OptionalProto { tensor: Some(proto), .. } => tensor(&proto).map(Value::Tensor),
+            OptionalProto { sequence: Some(proto), .. } => sequence(proto),
+            OptionalProto { .. } => Ok(Value::Absent),
+        },
+    }
+}
+
+fn tensor(proto: &pb::TensorProto) -> Result<Tensor, String> {
     let dtype = dtype_of(proto.data_type)
         .ok_or_else(|| format!("the element type {}", type_name(proto.data_type)))?;
     let shape = proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>();
@@ -21,7 +51,7 @@ pub(super) fn tensor(bytes: &[u8]) -> Result<Tensor, String> {
         return Tensor::from_strings(&shape, strings).map_err(|e| e.to_string());
     }
     let bytes =
-        if proto.raw_data.is_empty() { fields(dtype, &proto) } else { proto.raw_data.to_vec() };
+        if proto.raw_data.is_empty() { fields(dtype, proto) } else { proto.raw_data.to_vec() };
     Tensor::from_bytes(dtype, &shape, &bytes).map_err(|e| e.to_string())
 }
 

@@ -9,22 +9,29 @@
 
 mod check;
 mod inspect;
+mod kinds;
 mod maps;
 mod nibbles;
 mod onnx;
 pub(crate) mod ops;
+mod program;
 mod rewrite;
+mod scope;
 mod signature;
+mod split;
 mod validate;
+mod values;
 mod window;
 
 pub use check::{Check, Problem, ProblemKind, check};
 pub use inspect::{Inspection, OperatorUse};
+pub use kinds::Kind;
 pub use onnx::inspect;
 pub use signature::{Dim, Signature, ValueInfo};
 
 #[cfg(feature = "native")]
 pub(crate) use inspect::domain_name;
 pub(crate) use onnx::Model;
+pub(crate) use program::{Body, Graph, Loop, Node, Operator, Program, Scan, Step, Values};
 #[cfg(feature = "native")]
 pub(crate) use signature::{dtype_of, type_name};

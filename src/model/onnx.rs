@@ -7,14 +7,16 @@ use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModel};
 
 use super::inspect::{Inspection, domain_name, node_name};
-use super::{nibbles, ops, rewrite, validate};
+use super::program::{Graph, Program, Step};
+use super::{kinds, nibbles, ops, rewrite, scope, split, validate, values};
 use crate::error::{Error, ErrorKind, Result, UnsupportedOperator};
 use crate::guard::guarded;
 
-/// A model before shapes: facts about it, and its graph with constants loaded.
+/// A model before shapes: facts about it, what to do, and its segments with constants loaded.
 pub(crate) struct Model {
     pub(crate) inspection: Inspection,
-    pub(crate) graph: InferenceModel,
+    pub(crate) program: Program,
+    pub(crate) segments: Vec<Graph>,
 }
 
 impl Model {
@@ -25,10 +27,33 @@ impl Model {
         validate::validate(&proto)?;
         inspection.require_supported()?;
         rewrite::rewrite(&mut proto);
+        let opset = opset(&proto);
+        if let Some(graph) = proto.graph.as_mut().filter(|g| values::must_split(g, opset)) {
+            scope::fold_constants(graph);
+            let (program, segments) = split::split(&proto)?;
+            return Ok(Self { inspection, program, segments });
+        }
         let graph = guarded(ErrorKind::InvalidModel, "importing the model", || {
             ops::importer().model_for_proto_model(&proto).map_err(|e| import_error(&proto, e))
         })?;
-        Ok(Self { inspection, graph })
+        Ok(Self::of_graph(inspection, graph))
+    }
+
+    /// A model that is one segment.
+    pub(crate) fn of_graph(inspection: Inspection, graph: InferenceModel) -> Self {
+        let signature = &inspection.signature;
+        let inputs: Vec<usize> = (0..signature.inputs.len()).collect();
+        let outputs = (inputs.len()..).take(signature.outputs.len()).collect::<Vec<_>>();
+        let program = Program {
+            slots: inputs.len() + outputs.len(),
+            inputs: inputs.clone(),
+            captures: vec![],
+            steps: vec![Step::Segment { segment: 0, inputs, outputs: outputs.clone() }],
+            outputs,
+        };
+        let outputs = signature.outputs.iter().map(|o| Some(o.dtype)).collect();
+        let segments = vec![Graph { graph, outputs, constant: false }];
+        Self { inspection, program, segments }
     }
 }
 
@@ -50,7 +75,8 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<pb::ModelProto> {
         return Err(Error::new(ErrorKind::InvalidModel, "the model is empty (0 bytes)"));
     }
     let html = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
-    let proto = pb::ModelProto::decode(Bytes::from(bytes)).map_err(|e| {
+    let bytes = Bytes::from(bytes);
+    let mut proto = pb::ModelProto::decode(bytes.clone()).map_err(|e| {
         let hint = if html { " (it looks like an HTML page: check the URL)" } else { "" };
         Error::new(ErrorKind::InvalidModel, format!("the bytes are not an ONNX model{hint}"))
             .with_source(e)
@@ -61,7 +87,34 @@ pub(super) fn parse(bytes: Vec<u8>) -> Result<pb::ModelProto> {
             "the bytes hold no ONNX graph: not an ONNX model, or a truncated one",
         ));
     }
+    kinds::mark(&mut proto, bytes);
     Ok(proto)
+}
+
+/// The operator set of ONNX's own domain.
+pub(super) fn opset(proto: &pb::ModelProto) -> i64 {
+    let version = |o: &&pb::OperatorSetIdProto| matches!(o.domain.as_str(), "" | "ai.onnx");
+    proto.opset_import.iter().find(version).map_or(0, |o| o.version)
+}
+
+/// Imports a `part` of a model, which is fed `names`; gives those that it reads, in the order of its
+/// inputs.
+pub(super) fn import_part<'a>(
+    whole: &pb::ModelProto,
+    part: &pb::ModelProto,
+    names: &[&'a str],
+) -> Result<(InferenceModel, Vec<&'a str>)> {
+    guarded(ErrorKind::InvalidModel, "importing the model", || {
+        let mut parsed = ops::importer().parse(part, None).map_err(|e| import_error(whole, e))?;
+        let outlet = |name: &&'a str| Some((*name, *parsed.outlets_by_name.get(*name)?));
+        let (names, outlets): (Vec<_>, Vec<_>) = names.iter().filter_map(outlet).unzip();
+        let odd = parsed.unresolved_inputs.iter().find(|n| !names.contains(&n.as_str()));
+        if let Some(name) = odd {
+            return Err(split::invalid(format!("nothing produces `{name}`")));
+        }
+        parsed.model.set_input_outlets(&outlets).map_err(|e| import_error(whole, e))?;
+        Ok((parsed.model, names))
+    })
 }
 
 /// Turns the importer's first complaint into the list of all nodes that it refuses.
@@ -77,9 +130,8 @@ fn import_error(proto: &pb::ModelProto, first: tract_onnx::prelude::TractError) 
 /// Every node that the importer refuses, subgraphs included.
 pub(super) fn refused_nodes(proto: &pb::ModelProto) -> Vec<UnsupportedOperator> {
     let Some(graph) = &proto.graph else { return vec![] };
-    let version = |o: &&pb::OperatorSetIdProto| matches!(o.domain.as_str(), "" | "ai.onnx");
     let ctx = ParsingContext {
-        onnx_operator_set_version: proto.opset_import.iter().find(version).map_or(0, |o| o.version),
+        onnx_operator_set_version: opset(proto),
         framework: ops::importer(),
         model: proto,
         parent_graphs: vec![],

@@ -2,12 +2,14 @@
 //!
 //! In: the graph's declared inputs and outputs. Out: a [`Signature`], the same words in every face.
 
+use std::collections::HashMap;
+
 use serde::{Serialize, Serializer};
 use tract_onnx::pb::{
     self, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto::Value,
 };
 
-use super::maps;
+use super::{Kind, maps};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::DType;
 
@@ -37,6 +39,9 @@ impl Serialize for Dim {
 pub struct ValueInfo {
     /// Name in the graph.
     pub name: String,
+    /// What holds the elements; their type and shape are those of a tensor in it.
+    #[serde(skip_serializing_if = "Kind::is_tensor")]
+    pub kind: Kind,
     /// Element type.
     #[serde(rename = "type", serialize_with = "dtype_name")]
     pub dtype: DType,
@@ -118,17 +123,24 @@ fn value_info(
     role: &str,
     columns: impl FnOnce() -> Option<Vec<String>>,
 ) -> Result<ValueInfo> {
-    let name = value.name.clone();
+    let (name, kind) = (value.name.clone(), Kind::of(value));
     let Some(Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
         if let Some(labels) = columns() {
             let shape = vec![Dim::Unknown, Dim::Known(labels.len())];
-            return Ok(ValueInfo { name, dtype: DType::Float32, shape, ranked: true, labels });
+            return Ok(ValueInfo {
+                name,
+                kind,
+                dtype: DType::Float32,
+                shape,
+                ranked: true,
+                labels,
+            });
         }
         return Err(Error::new(
             ErrorKind::UnsupportedType,
             format!(
-                "{role} `{name}` is not a tensor (a sequence, map or optional, or its type is not declared); \
+                "{role} `{name}` is not a tensor (a map, or its type is not declared); \
                  export the model with plain tensors"
             ),
         ));
@@ -153,5 +165,39 @@ fn value_info(
             _ => Dim::Unknown,
         })
         .collect();
-    Ok(ValueInfo { name, dtype, shape, ranked: dims.is_some(), labels: vec![] })
+    Ok(ValueInfo { name, kind, dtype, shape, ranked: dims.is_some(), labels: vec![] })
+}
+
+fn tensor_of(value: &pb::ValueInfoProto) -> Option<&pb::type_proto::Tensor> {
+    let Some(Value::TensorType(tensor)) = value.r#type.as_ref()?.value.as_ref() else {
+        return None;
+    };
+    Some(tensor)
+}
+
+/// The element type that a value of a graph is declared with.
+pub(super) fn declared_type(value: &pb::ValueInfoProto) -> Option<DType> {
+    dtype_of(tensor_of(value)?.elem_type)
+}
+
+/// The rank that a value is declared with; 0 where none is.
+pub(super) fn declared_rank(value: &pb::ValueInfoProto) -> usize {
+    tensor_of(value).and_then(|t| t.shape.as_ref()).map_or(0, |s| s.dim.len())
+}
+
+/// The shape that a value is declared with; what is not known is 0, as ONNX Runtime reads it where it
+/// needs a shape and has no tensor.
+pub(super) fn declared_shape(value: &pb::ValueInfoProto) -> Vec<usize> {
+    let dims = tensor_of(value).and_then(|t| t.shape.as_ref()).map_or(&[][..], |s| &s.dim);
+    let size = |d: &pb::tensor_shape_proto::Dimension| match d.value {
+        Some(dimension::Value::DimValue(n)) => usize::try_from(n).unwrap_or(0),
+        _ => 0,
+    };
+    dims.iter().map(size).collect()
+}
+
+/// The values of a graph that are declared, by name: outputs, and inner ones.
+pub(super) fn declared_types(graph: &pb::GraphProto) -> HashMap<&str, pb::ValueInfoProto> {
+    let values = graph.value_info.iter().chain(&graph.output);
+    values.map(|v| (v.name.as_str(), v.clone())).collect()
 }

@@ -7,6 +7,7 @@
 mod cache;
 mod key;
 mod profile;
+mod segment;
 mod typed;
 
 use std::sync::Arc;
@@ -16,40 +17,39 @@ use tract_onnx::tract_hir::infer::InferenceFact;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
-use crate::model::Model;
+use crate::model::Graph;
 use crate::optimize;
 use crate::tensor::{DType, Tensor};
 
-pub(crate) use cache::PlanCache;
-pub(crate) use key::{Binding, PlanKey};
+use cache::PlanCache;
+use key::{Binding, PlanKey};
 pub use profile::Step;
+pub(crate) use segment::{Segment, Times};
 use typed::typed;
 
 /// A graph that is ready to run for one set of input shapes.
 pub(crate) struct Plan {
     runnable: Arc<TypedRunnableModel>,
-    /// Element types of the outputs as the model declares them; a plan may compute in others.
+    /// Element types of the outputs as the file means them; a plan may compute in others.
     outputs: Vec<DType>,
 }
 
 impl Plan {
-    /// Plans `model` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors.
-    pub(crate) fn build(model: &Model, key: &PlanKey, max_bytes: u64) -> Result<Self> {
+    /// Plans `graph` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors.
+    pub(crate) fn build(graph: &Graph, key: &PlanKey, max_bytes: u64) -> Result<Self> {
         guarded(ErrorKind::CannotPlan, "planning the model", || {
-            let runnable = specialise(model, key)
-                .and_then(|mut typed| {
+            specialise(graph, key)
+                .and_then(|(mut typed, outputs)| {
                     check_size(&typed, max_bytes)?;
                     optimize::lower(&mut typed)?;
-                    typed.into_runnable()
+                    Ok(Self { runnable: typed.into_runnable()?, outputs })
                 })
-                .map_err(|e| plan_error(key, e))?;
-            let outputs = model.inspection.signature.outputs.iter().map(|o| o.dtype).collect();
-            Ok(Self { runnable, outputs })
+                .map_err(|e| plan_error(key, e))
         })
     }
 
-    /// Runs with the inputs in the signature's order; gives all outputs in the signature's order, and how long
-    /// each node took where `profile` asks for it.
+    /// Runs with the inputs in the graph's order; gives all outputs in the graph's order, and how long each
+    /// node took where `profile` asks for it.
     pub(crate) fn run(
         &self,
         inputs: Vec<Tensor>,
@@ -90,7 +90,7 @@ impl std::fmt::Display for TooMuchMemory {
 
 impl std::error::Error for TooMuchMemory {}
 
-fn specialise(model: &Model, key: &PlanKey) -> TractResult<TypedModel> {
+fn specialise(model: &Graph, key: &PlanKey) -> TractResult<(TypedModel, Vec<DType>)> {
     let mut graph = model.graph.clone();
     for (ix, input) in key.inputs.iter().enumerate() {
         let mut fact = InferenceFact::dt_shape(input.dtype.to_datum(), &input.shape);
@@ -101,9 +101,25 @@ fn specialise(model: &Model, key: &PlanKey) -> TractResult<TypedModel> {
     }
     graph.analyse(false)?;
     bind_values(&mut graph, key)?;
-    let mut typed = optimize::rewrite(typed(graph)?)?;
+    let typed = typed(graph)?;
+    let outputs = element_types(model, &typed)?;
+    let mut typed = optimize::rewrite(typed)?;
     optimize::declutter(&mut typed)?;
-    Ok(typed)
+    Ok((typed, outputs))
+}
+
+/// As declared, else as inferred before any rewrite.
+fn element_types(model: &Graph, typed: &TypedModel) -> TractResult<Vec<DType>> {
+    let outlets = typed.output_outlets()?.iter();
+    let types = outlets.enumerate().map(|(ix, outlet)| {
+        let datum = typed.outlet_fact(*outlet)?.datum_type;
+        let inferred = if datum == TDim::datum_type() { i64::datum_type() } else { datum };
+        let declared = model.outputs.get(ix).copied().flatten();
+        declared
+            .or_else(|| DType::from_datum(inferred.unquantized()))
+            .ok_or_else(|| TractError::msg(format!("an output is of the type {datum:?}")))
+    });
+    types.collect()
 }
 
 /// Inputs bound by value are constants for the planner; the graph keeps its input list, so a run

@@ -14,7 +14,7 @@ fn digits() -> Vec<u8> {
 
 /// The code of the failure, or `ok`.
 fn outcome(bytes: Vec<u8>) -> &'static str {
-    let options = SessionOptions { max_tensor_bytes: 64 << 20 };
+    let options = SessionOptions { max_tensor_bytes: 64 << 20, ..SessionOptions::default() };
     let session = match Session::from_bytes(bytes, &options) {
         Ok(session) => session,
         Err(error) => return error.row().code,

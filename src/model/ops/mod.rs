@@ -28,7 +28,6 @@ mod lp_pool;
 mod max_unpool;
 mod ml;
 mod nbits;
-mod optional;
 mod pad;
 mod qlinear;
 mod qlinear_product;
@@ -81,8 +80,6 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
-    (DEFAULT_DOMAIN, "OptionalGetElement", optional::get),
-    (DEFAULT_DOMAIN, "OptionalHasElement", optional::has),
     (DEFAULT_DOMAIN, "Pad", pad::build),
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
@@ -207,7 +204,7 @@ pub(crate) fn importer() -> &'static Onnx {
     })
 }
 
-fn is_default(domain: &str) -> bool {
+pub(crate) fn is_default(domain: &str) -> bool {
     matches!(domain, "" | DEFAULT_DOMAIN)
 }
 
@@ -222,6 +219,7 @@ pub(crate) fn unsupported_reason(domain: &str, op_type: &str) -> Option<String> 
     let registered = importer().op_register.0.contains_key(op_type);
     let contrib = |(d, names): &(&str, &[&str])| *d == domain && names.contains(&op_type);
     let supported = key(domain, op_type).is_some()
+        || super::values::is_known(domain, op_type)
         || registered && is_default(domain) && !NOT_DEFAULT.contains(&op_type)
         || registered && CONTRIB.iter().any(contrib);
     let known = is_default(domain)

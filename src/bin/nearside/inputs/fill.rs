@@ -171,7 +171,14 @@ mod tests {
     use crate::values::element;
 
     fn info(dtype: DType, shape: Vec<Dim>) -> ValueInfo {
-        ValueInfo { name: "x".into(), dtype, shape, ranked: true, labels: vec![] }
+        ValueInfo {
+            name: "x".into(),
+            dtype,
+            shape,
+            ranked: true,
+            labels: vec![],
+            kind: nearside::Kind::Tensor,
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ fn info(dtype: DType, dims: &[usize]) -> ValueInfo {
         shape: dims.iter().map(dim).collect(),
         ranked: true,
         labels: vec![],
+        kind: nearside::Kind::Tensor,
     }
 }
 

@@ -155,7 +155,14 @@ mod tests {
     use super::*;
 
     fn info(dtype: DType, shape: &[Dim]) -> ValueInfo {
-        ValueInfo { name: "x".into(), dtype, shape: shape.to_vec(), ranked: true, labels: vec![] }
+        ValueInfo {
+            name: "x".into(),
+            dtype,
+            shape: shape.to_vec(),
+            ranked: true,
+            labels: vec![],
+            kind: nearside::Kind::Tensor,
+        }
     }
 
     fn make(dtype: DType, shape: &[Dim], text: &str) -> Result<Tensor> {

@@ -1,0 +1,110 @@
+//! A graph that answers runs: plans per shape, and by the values of inputs where shapes do not suffice.
+//!
+//! In: tensors in the graph's order. Out: tensors, and the time that planning took. `Sync`: runs of
+//! several threads share its plans.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::{Binding, Plan, PlanCache, PlanKey, Step};
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Graph;
+use crate::tensor::Tensor;
+
+/// A graph with its plans.
+pub(crate) struct Segment {
+    graph: Graph,
+    plans: PlanCache,
+    /// The level of [`Binding`] that works: raised once more general plans failed.
+    binding: AtomicU8,
+    /// What a graph without inputs and operators gives, once.
+    constants: OnceLock<Vec<Tensor>>,
+}
+
+/// How long the parts of a run took, in milliseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) plan_ms: f64,
+    pub(crate) run_ms: f64,
+    pub(crate) planned: bool,
+    /// Set where it is asked for.
+    pub(crate) profile: Option<Vec<Step>>,
+}
+
+impl Segment {
+    pub(crate) fn new(graph: Graph) -> Self {
+        Self {
+            graph,
+            plans: PlanCache::default(),
+            binding: AtomicU8::new(0),
+            constants: OnceLock::new(),
+        }
+    }
+
+    /// Runs under the most general plan that works. The first error names the real cause when no
+    /// other binding helps.
+    pub(crate) fn run(
+        &self,
+        inputs: Vec<Tensor>,
+        max_bytes: u64,
+        times: &mut Times,
+    ) -> Result<Vec<Tensor>> {
+        if let Some(constants) = self.constants.get() {
+            return Ok(constants.clone());
+        }
+        let known = usize::from(self.binding.load(Ordering::Relaxed));
+        let mut first = None;
+        let mut tried = None;
+        for (level, binding) in Binding::ALL.into_iter().enumerate().skip(known) {
+            let bound = inputs.iter().filter(|i| binding.binds(i)).count();
+            if tried.replace(bound) == Some(bound) {
+                continue;
+            }
+            match self.attempt(binding, inputs.clone(), max_bytes, times) {
+                Ok(outputs) => {
+                    self.binding.fetch_max(level as u8, Ordering::Relaxed);
+                    if self.graph.constant {
+                        let _ = self.constants.set(outputs.clone());
+                    }
+                    return Ok(outputs);
+                }
+                Err(error) if *error.kind() == ErrorKind::OutOfMemory => return Err(error),
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no plan was tried")))
+    }
+
+    fn attempt(
+        &self,
+        binding: Binding,
+        inputs: Vec<Tensor>,
+        max_bytes: u64,
+        times: &mut Times,
+    ) -> Result<Vec<Tensor>> {
+        let key = PlanKey::of(&inputs, binding);
+        let plan = match self.plans.get(&key) {
+            Some(plan) => plan,
+            None => {
+                let clock = Clock::start();
+                let plan = Plan::build(&self.graph, &key, max_bytes).map(Arc::new);
+                times.plan_ms += clock.elapsed_ms();
+                times.planned = true;
+                let plan = plan?;
+                self.plans.put(key, Arc::clone(&plan));
+                plan
+            }
+        };
+        let clock = Clock::start();
+        let made = plan.run(inputs, times.profile.is_some());
+        times.run_ms += clock.elapsed_ms();
+        let (outputs, steps) = made?;
+        if let Some(profile) = &mut times.profile {
+            profile.extend(steps);
+        }
+        Ok(outputs)
+    }
+}
