@@ -22,11 +22,20 @@ export function readFeeds(feeds, inputs) {
   if (typeof feeds !== 'object' || feeds === null || Array.isArray(feeds) || isTensor(feeds)) {
     fail('INVALID_INPUT', "'feeds' must be an object that has the input names as keys and tensors as values.");
   }
-  const missing = inputs.filter(({ name }) => feeds[name] === undefined || feeds[name] === null);
+  const missing = inputs.filter(({ name, kind }) => feeds[name] === undefined || (feeds[name] === null && kind !== 'optional'));
   if (missing.length) fail('INVALID_INPUT', `missing in 'feeds': ${names(missing)}; the model takes ${names(inputs)}`, { missing: missing.map(({ name }) => name) });
   const unknown = Object.keys(feeds).filter((name) => !inputs.some((input) => input.name === name));
   if (unknown.length) fail('INVALID_INPUT', `unknown in 'feeds': ${unknown.map((name) => `'${name}'`).join(', ')}; the model takes ${names(inputs)}`, { unknown });
-  return inputs.map((input) => readFeed(feeds[input.name], input));
+  return inputs.map((input) => readValue(feeds[input.name], input));
+}
+
+/** A tensor, or what holds tensors: a sequence is an array of them, an empty optional is null. */
+function readValue(value, info) {
+  const { name, kind = 'tensor' } = info;
+  if (kind === 'optional' && value === null) return { name, absent: true };
+  if (kind !== 'tensor' && Array.isArray(value)) return { name, sequence: value.map((element) => readFeed(element, info)) };
+  if (kind === 'sequence') fail('TYPE_MISMATCH', `input '${name}' is a sequence: an array of Tensors`, { name });
+  return readFeed(value, info);
 }
 
 function readFeed(value, { name, type, shape }) {
@@ -68,6 +77,7 @@ export function readFetches(second, third, outputs) {
 
 /** Writes an output into the tensor that the caller made for it. */
 export function fill(target, { name, type, dims, data }) {
+  if (!dims) fail('TYPE_MISMATCH', `output '${name}' is no tensor`, { name });
   if (target.type !== type) fail('TYPE_MISMATCH', `the tensor for output '${name}' is ${target.type}, the model gives ${type}`, { name });
   if (target.dims.length !== dims.length || target.dims.some((dim, i) => dim !== dims[i])) {
     fail('SHAPE_MISMATCH', `the tensor for output '${name}' has dims [${target.dims.join(', ')}], the model gives [${dims.join(', ')}]`, { name });

@@ -121,6 +121,8 @@ export declare const Tensor: TensorConstructor;
 
 /** The value of an input or an output. */
 export type OnnxValue = Tensor;
+/** What an input takes: where the model wants a sequence, an array of tensors; where it wants an optional, null too. */
+export type InputValue = OnnxValue | readonly Tensor[] | null;
 
 // --------------------------------------------------------------------------------------------------- placement
 
@@ -234,10 +236,13 @@ export declare namespace InferenceSession {
   type OnnxValueMapType = { readonly [name: string]: OnnxValue };
   type NullableOnnxValueMapType = { readonly [name: string]: OnnxValue | null };
   /** Inputs by name. */
-  type FeedsType = OnnxValueMapType;
+  type FeedsType = { readonly [name: string]: InputValue };
   /** Names of the wanted outputs; or an object of null, or of a tensor that takes the output. */
   type FetchesType = readonly string[] | NullableOnnxValueMapType;
-  /** Outputs by name. `reportOf` gives the report. */
+  /**
+   * Outputs by name. `reportOf` gives the report. An output that is a sequence (`outputMetadata` says so) is an
+   * array of tensors, an empty optional is null; ONNX Runtime's own packages refuse such models.
+   */
   type ReturnType = OnnxValueMapType;
 
   /** `'wasm'`, `'cpu'`; others are accepted and named once on the console. */
@@ -291,6 +296,10 @@ export declare namespace InferenceSession {
   interface NonTensorValueMetadata {
     readonly name: string;
     readonly isTensor: false;
+    readonly kind: 'sequence' | 'optional';
+    /** Of each tensor in it. */
+    readonly type: Tensor.Type;
+    readonly shape: ReadonlyArray<number | string>;
   }
   type ValueMetadata = TensorValueMetadata | NonTensorValueMetadata;
 }

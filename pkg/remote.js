@@ -97,6 +97,8 @@ export class RemoteModel {
    * @param {string[]} outputs
    */
   async infer(tensors, outputs, signal) {
+    const odd = tensors.find(({ dims }) => !dims);
+    if (odd) throw new NearsideError('UNSUPPORTED_TYPE', `input '${odd.name}' is no tensor: the protocol carries only those`);
     const { body, headers } = encodeRequest(tensors, outputs, this.#binary);
     const started = performance.now();
     return this.#limited(signal, `POST ${this.#base}${this.#path}/infer`, async (inner) => {

@@ -18,8 +18,20 @@ import { abortable, throwIfAborted } from './signals.js';
 import { Tensor } from './tensor.js';
 
 /** What `onnxruntime-common` calls the metadata of a value. */
-const metadata = ({ name, type, shape, labels }) =>
-  Object.freeze({ name, isTensor: true, type, shape: Object.freeze([...shape]), ...(labels && { labels: Object.freeze([...labels]) }) });
+const metadata = ({ name, kind, type, shape, labels }) => Object.freeze({
+  name,
+  isTensor: kind === undefined,
+  ...(kind && { kind }),
+  type,
+  shape: Object.freeze([...shape]),
+  ...(labels && { labels: Object.freeze([...labels]) }),
+});
+
+/** An output as the caller gets it: a tensor, an array of them for a sequence, or null for an empty optional. */
+function valueOf({ type, dims, data, sequence, absent }) {
+  if (absent) return null;
+  return sequence ? sequence.map(valueOf) : new Tensor(type, data, dims);
+}
 
 /**
  * The class for one platform.
@@ -118,7 +130,7 @@ export function sessionOn(platform) {
       for (const output of result.outputs) {
         results[output.name] = preallocated[output.name]
           ? fill(preallocated[output.name], output)
-          : new Tensor(output.type, output.data, output.dims);
+          : valueOf(output);
       }
       return attach(results, report);
     }

@@ -1,6 +1,7 @@
 //! Tensors, errors and facts as JavaScript values.
 //!
-//! In and out: `{name, type, dims, data}`, the data a typed array as onnxruntime's API has it
+//! In and out: `{name, type, dims, data}` (a list of those under `sequence`, or `absent: true`, where a
+//! model has no tensor), the data a typed array as onnxruntime's API has it
 //! (float16 as `Uint16Array`, bool as `Uint8Array`, 64-bit integers as BigInt arrays, strings as an
 //! array of strings). One copy each way, between the typed array and the engine's memory.
 
@@ -13,6 +14,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::error::{Error, ErrorKind};
 use crate::tensor::{DType, Tensor};
+use crate::value::Value;
 
 type JsResult<T> = std::result::Result<T, JsValue>;
 
@@ -46,9 +48,21 @@ fn get(object: &JsValue, key: &str) -> JsResult<JsValue> {
     Reflect::get(object, &key.into())
 }
 
-/// `{name, type, dims, data}` -> a named tensor.
-pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Tensor)> {
+/// A named value.
+pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Value)> {
     let name = get(wire, "name")?.as_string().unwrap_or_default();
+    let value = if get(wire, "absent")?.is_truthy() {
+        Value::Absent
+    } else if let Some(list) = get(wire, "sequence")?.dyn_ref::<Array>() {
+        let list = list.iter().map(|wire| tensor_from_wire(&name, &wire));
+        Value::Sequence(list.collect::<JsResult<_>>()?)
+    } else {
+        Value::Tensor(tensor_from_wire(&name, wire)?)
+    };
+    Ok((name, value))
+}
+
+fn tensor_from_wire(name: &str, wire: &JsValue) -> JsResult<Tensor> {
     let word = get(wire, "type")?.as_string().unwrap_or_default();
     let dtype = DType::from_name(&word).ok_or_else(|| {
         invalid(ErrorKind::UnsupportedType, format!("input `{name}` has the unknown type {word}"))
@@ -86,19 +100,37 @@ pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Tensor)> {
         );
         Tensor::from_bytes_with(dtype, &dims, bytes.length() as usize, |room| bytes.copy_to(room))
     };
-    Ok((name, tensor.map_err(|e| js_error(&e))?))
+    tensor.map_err(|e| js_error(&e))
 }
 
-/// A named tensor -> `{name, type, dims, data}`.
-pub(super) fn to_wire(name: &str, tensor: &Tensor) -> JsResult<Object> {
+/// The same the other way round.
+pub(super) fn to_wire(name: &str, value: &Value) -> JsResult<Object> {
     let object = Object::new();
-    let set = |key: &str, value: &JsValue| Reflect::set(&object, &key.into(), value).map(|_| ());
-    set("name", &name.into())?;
+    match value {
+        Value::Tensor(tensor) => tensor_to_wire(&object, tensor)?,
+        Value::Sequence(list) => {
+            let sequence = Array::new();
+            for tensor in list {
+                let element = Object::new();
+                tensor_to_wire(&element, tensor)?;
+                sequence.push(&element);
+            }
+            Reflect::set(&object, &"sequence".into(), &sequence)?;
+        }
+        Value::Absent => {
+            Reflect::set(&object, &"absent".into(), &true.into())?;
+        }
+    }
+    Reflect::set(&object, &"name".into(), &name.into())?;
+    Ok(object)
+}
+
+fn tensor_to_wire(object: &Object, tensor: &Tensor) -> JsResult<()> {
+    let set = |key: &str, value: &JsValue| Reflect::set(object, &key.into(), value).map(|_| ());
     set("type", &tensor.dtype().name().into())?;
     let dims: Array = tensor.shape().iter().map(|d| JsValue::from(*d as f64)).collect();
     set("dims", &dims)?;
-    set("data", &data(tensor))?;
-    Ok(object)
+    set("data", &data(tensor))
 }
 
 fn data(tensor: &Tensor) -> JsValue {

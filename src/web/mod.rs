@@ -107,8 +107,9 @@ impl Model {
         convert::plain(self.0.inspection())
     }
 
-    /// Runs once: `feeds` is an array of `{name, type, dims, data}`; without `fetches` all outputs
-    /// come back, in the same form. With `profile` each node's time comes too.
+    /// Runs once: `feeds` is an array of `{name, type, dims, data}`, or of `{name, sequence}` with a
+    /// list of those, or of `{name, absent: true}`; without `fetches` all outputs come back, in the
+    /// same form. With `profile` each node's time comes too.
     pub fn run(
         &self,
         feeds: &Array,
@@ -116,14 +117,11 @@ impl Model {
         profile: Option<bool>,
     ) -> JsResult<Object> {
         let feeds = feeds.iter().map(|f| from_wire(&f)).collect::<JsResult<Vec<_>>>()?;
-        let fetches = fetches.unwrap_or_default();
-        let profile = profile.unwrap_or_default();
-        let result =
-            if profile { self.0.profile(feeds, &fetches) } else { self.0.run(feeds, &fetches) };
-        let result = result.map_err(|e| js_error(&e))?;
+        let (fetches, profile) = (fetches.unwrap_or_default(), profile.unwrap_or_default());
+        let result = self.0.run_values(feeds, &fetches, profile).map_err(|e| js_error(&e))?;
         let outputs = Array::new();
-        for (name, tensor) in &result.outputs {
-            outputs.push(&to_wire(name, tensor)?.into());
+        for (name, value) in &result.outputs {
+            outputs.push(&to_wire(name, value)?.into());
         }
         let object = Object::new();
         Reflect::set(&object, &"outputs".into(), &outputs)?;

@@ -43,7 +43,8 @@ async function runInPage({ cases, limit }) {
         const given = Object.values(read(inputs));
         const names = session.inputNames;
         if (given.length !== names.length) throw new Error(`${given.length} inputs for ${names.length}`);
-        const feeds = given.map(({ type, data, dims }, at) => [names[at], new Tensor(type, data, dims)]);
+        const tensor = ({ type, data, dims }) => new Tensor(type, data, dims);
+        const feeds = given.map((value, at) => [names[at], Array.isArray(value) ? value.map(tensor) : value && tensor(value)]);
         const results = await session.run(Object.fromEntries(feeds));
         answers.push(write(Object.fromEntries(session.outputNames.map((name, at) => [at, results[name]]))));
       }
@@ -66,6 +67,17 @@ async function runInPage({ cases, limit }) {
   return done;
 }
 
+function judgeValue(name, got, wanted) {
+  if (wanted?.error) return wanted.error;
+  if (wanted === null) return got === null ? undefined : `${name} is not empty`;
+  if (Array.isArray(wanted)) {
+    if (!Array.isArray(got) || got.length !== wanted.length) return `${name} is no sequence of ${wanted.length}`;
+    return wanted.map((each, at) => judgeValue(`${name}[${at}]`, got[at], each)).find(Boolean);
+  }
+  const { same, text } = compareTensor(name, got, wanted, { rtol: 1e-3, atol: wanted.type === 'float16' ? 1e-3 : 1e-7 });
+  return same ? undefined : text;
+}
+
 /** What is wrong with a case's answers; nothing when all is right. */
 function judge({ sets: runs }, { failure, answers }) {
   if (failure) return failure;
@@ -73,9 +85,8 @@ function judge({ sets: runs }, { failure, answers }) {
     const got = Object.values(fromWire(answers[run]));
     if (got.length !== outputs.length) return `${got.length} outputs instead of ${outputs.length}`;
     for (const [at, wanted] of outputs.entries()) {
-      if (wanted.error) return wanted.error;
-      const { same, text } = compareTensor(`output ${at}`, got[at], wanted, { rtol: 1e-3, atol: wanted.type === 'float16' ? 1e-3 : 1e-7 });
-      if (!same) return text;
+      const failure = judgeValue(`output ${at}`, got[at], wanted);
+      if (failure) return failure;
     }
   }
   return undefined;
@@ -87,8 +98,8 @@ async function runBatch(cases) {
   const failures = new Map();
   const runnable = [];
   for (const each of cases) {
-    const odd = each.sets.flatMap(({ inputs }) => inputs).find(({ error }) => error);
-    // No tensor of ours can hold such an input; the engine refuses the model for the same reason.
+    const odd = each.sets.flatMap(({ inputs }) => inputs).find((value) => value?.error);
+    // No value of ours can hold such an input; the engine refuses the model for the same reason.
     if (odd) failures.set(each.name, odd.error);
     else runnable.push(each);
   }

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readTensorProto } from './tensor-proto.mjs';
+import { kindsOf, readValueProto } from './tensor-proto.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const folder = resolve(process.env.NEARSIDE_CONFORMANCE ?? join(root, '..', 'shared', 'conformance'));
@@ -27,7 +27,7 @@ export function knownFailures({ name }) {
   return known;
 }
 
-/** Reads every case; a value that no tensor can hold is { error }. */
+/** Reads every case; a value of a type that the engine lacks is { error }. */
 export function readCases({ archive }) {
   const unpacked = mkdtempSync(join(tmpdir(), 'nearside-conformance-'));
   try {
@@ -41,22 +41,25 @@ export function readCases({ archive }) {
 }
 
 function readCase(path) {
+  const model = readFileSync(join(path, 'model.onnx'));
+  const kinds = kindsOf(model);
   const values = (set, kind) => {
     const names = readdirSync(join(path, set)).filter((name) => name.startsWith(`${kind}_`));
     const number = (name) => Number(name.slice(kind.length + 1, -'.pb'.length));
-    return names.sort((a, b) => number(a) - number(b)).map((name) => readValue(readFileSync(join(path, set, name))));
+    return names.sort((a, b) => number(a) - number(b)).map((name) =>
+      readValue(readFileSync(join(path, set, name)), kinds[`${kind}s`][number(name)]));
   };
   const folders = readdirSync(path).filter((name) => name.startsWith('test_data_set_')).sort();
   return {
     name: path.split(/[\\/]/).at(-1),
-    model: readFileSync(join(path, 'model.onnx')),
+    model,
     sets: folders.map((set) => ({ inputs: values(set, 'input'), outputs: values(set, 'output') })),
   };
 }
 
-function readValue(bytes) {
+function readValue(bytes, kind) {
   try {
-    return readTensorProto(bytes);
+    return readValueProto(bytes, kind);
   } catch (error) {
     return { error: error.message };
   }

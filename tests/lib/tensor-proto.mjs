@@ -1,5 +1,5 @@
-// The values of ONNX node tests. In: the bytes of a TensorProto file. Out: { type, dims, data }, or an error that says
-// what it is instead. The one decision: a reader of the few fields that such files have, not a protobuf library.
+// The values of ONNX node tests. In: the bytes of a TensorProto, SequenceProto or OptionalProto file. Out: { type, dims,
+// data }, an array of those or null, or an error that says what it is instead. The one decision: a reader of the few fields that such files have, not a protobuf library.
 
 /** ONNX's codes of the element types that there are arrays for. */
 const TYPES = {
@@ -69,4 +69,27 @@ export function readTensorProto(bytes) {
   const integers = [...numbers('int32'), ...numbers('int64'), ...numbers('uint64')];
   const big = Values === BigInt64Array || Values === BigUint64Array;
   return { type, dims, data: Values.from(integers, (value) => (big ? value : Number(BigInt.asIntN(64, value)))) };
+}
+
+/** A value of the kind that a session's metadata names; nothing for a tensor. */
+export function readValueProto(bytes, kind) {
+  const parts = [...fields(Buffer.from(bytes))];
+  const sequence = (all) => all.filter(([number]) => number === 3).map(([, value]) => readTensorProto(value));
+  if (kind === 'sequence') return sequence(parts);
+  if (kind !== 'optional') return readTensorProto(bytes);
+  const [number, value] = parts.find(([at]) => at === 3 || at === 5) ?? [];
+  if (number === undefined) return null;
+  return number === 3 ? readTensorProto(value) : sequence([...fields(value)]);
+}
+
+/** What the inputs and outputs of a model are: 'tensor', 'sequence' or 'optional'. */
+export function kindsOf(model) {
+  const inside = (bytes, field) => [...fields(bytes)].filter(([number]) => number === field).map(([, value]) => value);
+  const [graph] = inside(model, 7);
+  const kind = (value) => {
+    const [type] = inside(value, 2);
+    const [[number] = []] = type ? [...fields(type)] : [];
+    return { 4: 'sequence', 9: 'optional' }[number] ?? 'tensor';
+  };
+  return { inputs: inside(graph, 11).map(kind), outputs: inside(graph, 12).map(kind) };
 }

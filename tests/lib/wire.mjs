@@ -1,4 +1,5 @@
-// Tensors as JSON with base64 data, for carrying them into a page and back. In and out: { name: { type, dims, data } }.
+// Tensors as JSON with base64 data, for carrying them into a page and back. In and out: { name: { type, dims, data } };
+// a sequence is a list of those, an empty optional is null.
 const ARRAYS = {
   float32: Float32Array, float64: Float64Array, float16: Uint16Array, bool: Uint8Array,
   int8: Int8Array, int16: Int16Array, int32: Int32Array, int64: BigInt64Array,
@@ -14,7 +15,8 @@ function encode({ buffer, byteOffset, byteLength }) {
 }
 
 const decode = (type, text) => new ARRAYS[type](Uint8Array.from(atob(text), (char) => char.charCodeAt(0)).buffer);
-const each = (tensors, convert) => Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, convert(tensor)]));
+const every = (value, convert) => (Array.isArray(value) ? value.map(convert) : value && convert(value));
+const each = (values, convert) => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, every(value, convert)]));
 
 export const toWire = (tensors) => each(tensors, ({ type, dims, data }) =>
   ({ type, dims: [...dims], data: type === 'string' ? [...data] : encode(data) }));
