@@ -34,9 +34,9 @@ const MEASURED = [
 function measured(rows, [, caption, of]) {
   const there = rows.filter((row) => of(row)?.nearside);
   if (there.length === 0) return '';
-  return table(caption, ['model', 'nearside min', 'median', 'onnxruntime-web min', 'median', 'ratio of minima', 'of medians'], there.map((row) => {
+  return table(caption, ['model', 'nearside min', 'median', 'onnxruntime-web min', 'median', 'ratio of minima', 'of medians', 'of rounds'], there.map((row) => {
     const { nearside, ort, ratio } = of(row);
-    return [row.name, ms(nearside.min), ms(nearside.median), ms(ort?.min), ms(ort?.median), number(ratio?.min), number(ratio?.median)];
+    return [row.name, ms(nearside.min), ms(nearside.median), ms(ort?.min), ms(ort?.median), number(ratio?.min), number(ratio?.median), number(ratio?.rounds)];
   }));
 }
 
@@ -52,8 +52,8 @@ function memory(rows) {
 export function page(record) {
   const { date, commit, machine, browser, versions, wasm, means, models, absent } = record;
   const summary = FIGURES.filter(({ key }) => means[key]).map(({ key, label }) => {
-    const { min, median, models: count, worst } = means[key];
-    return [label, number(min), number(median), `${worst.name} ${number(worst.min)}`, count];
+    const { min, median, rounds, models: count, worst } = means[key];
+    return [label, number(min), number(median), number(rounds), `${worst.name} ${number(worst.min)}`, count];
   });
   const charts = FIGURES.filter(({ key }) => means[key]).map(({ key, label, ratio }) => {
     const rows = models.map((row) => ({ name: row.name, ratio: ratio(row)?.min })).filter((row) => Number.isFinite(row.ratio));
@@ -65,9 +65,9 @@ export function page(record) {
 <style>${STYLE}</style>
 <h1>nearside and onnxruntime-web</h1>
 <p>Chromium ${escape(browser)}, ${escape(machine.cpu)}, ${machine.cores} cores, ${escape(machine.platform)} ${escape(machine.arch)}, load ${number(machine.load, 1)} at the end; ${escape(date)}, commit ${escape(commit)}.
-Both engines in one thread of one page, in turns; below 1 nearside is faster, or smaller. Outputs were held against the reference before anything was timed.</p>
+Both engines in one thread of one page, in turns; below 1 nearside is faster, or smaller. The ratio of rounds is the median of the ratios of samples taken one after the other. Outputs were held against the reference before anything was timed.</p>
 ${absent.length > 0 ? `<p class="note">Not in the folder of models: ${escape(absent.join(', '))}.</p>` : ''}
-${table('Geometric means', ['figure', 'ratio of minima', 'of medians', 'worst model', 'models'], summary)}
+${table('Geometric means', ['figure', 'ratio of minima', 'of medians', 'of rounds', 'worst model', 'models'], summary)}
 ${table('Wasm module (MiB)', ['package', 'version', 'raw', 'gzip', 'brotli'], size)}
 ${charts.join('\n')}
 ${MEASURED.map((row) => measured(models, row)).join('\n')}

@@ -1,6 +1,9 @@
-// One number a figure. In: the rows of the record. Out: by figure the geometric mean of the models' ratios, of medians
-// and of minima, the worst model, and of how many models.
+// One number a figure. In: the rows of the record. Out: by figure the geometric means of the models' ratios, the
+// worst model, and of how many models.
 import { geometricMean } from './stats.mjs';
+
+/** A figure that was measured once. */
+const one = (ratio) => ({ median: ratio, min: ratio, rounds: ratio });
 
 /** Each figure of the record: its label, and where a model's ratio is. */
 export const FIGURES = [
@@ -10,8 +13,8 @@ export const FIGURES = [
   { key: 'first', label: 'first run', ratio: (row) => row.create?.first?.ratio },
   { key: 'both', label: 'create and first run', ratio: (row) => row.create?.both?.ratio },
   { key: 'cold', label: 'cold start to first result, 10 Mbit/s', ratio: (row) => row.cold?.ratio },
-  { key: 'memoryLoad', label: 'wasm memory after load', ratio: (row) => row.memory?.ratio && { median: row.memory.ratio.load, min: row.memory.ratio.load } },
-  { key: 'memoryRun', label: 'wasm memory after runs', ratio: (row) => row.memory?.ratio && { median: row.memory.ratio.run, min: row.memory.ratio.run } },
+  { key: 'memoryLoad', label: 'wasm memory after load', ratio: (row) => one(row.memory?.ratio?.load) },
+  { key: 'memoryRun', label: 'wasm memory after runs', ratio: (row) => one(row.memory?.ratio?.run) },
 ];
 
 export function means(rows) {
@@ -22,6 +25,7 @@ export function means(rows) {
     return [[key, {
       median: geometricMean(known.map(({ median }) => median)),
       min: geometricMean(known.map(({ min }) => min)),
+      rounds: geometricMean(known.map(({ rounds }) => rounds)),
       models: known.length,
       worst: { name: worst.name, min: worst.min, median: worst.median },
     }]];

@@ -42,10 +42,8 @@ async function prepared({ chromium, url }, subject, settings, work) {
 
 /** Summaries of both, and their ratio where both are there. */
 function compare({ nearside, ort }) {
-  const ours = summary(nearside);
-  if (!ort) return { nearside: ours };
-  const theirs = summary(ort);
-  return { nearside: ours, ort: theirs, ratio: ratio(ours, theirs) };
+  if (!ort) return { nearside: summary(nearside) };
+  return { nearside: summary(nearside), ort: summary(ort), ratio: ratio(nearside, ort) };
 }
 
 export const run = (threads) => (bench, subject) => prepared(bench, subject, { threads }, async (ask) =>

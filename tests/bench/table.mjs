@@ -14,7 +14,7 @@ export function line(model, part, result) {
     const { nearside, ort, ratio } = key === 'ratio' ? result : value;
     const label = key === 'ratio' ? '' : `${key} `;
     if (nearside.run) return `${mib(nearside.load)} / ${mib(ort.load)} MiB, then ${mib(nearside.run)} / ${mib(ort.run)}`;
-    return `${label}${ms(nearside.min)} / ${ms(ort.min)} ms = ${times(ratio.min)} (medians ${times(ratio.median)})`;
+    return `${label}${ms(nearside.min)} / ${ms(ort.min)} ms = ${times(ratio.min)} (medians ${times(ratio.median)}, rounds ${times(ratio.rounds)})`;
   });
   const alone = result.nearside?.min === undefined ? '' : `${ms(result.nearside.min)} ms`;
   const why = result.outputs?.ort && result.outputs.ort !== 'right' ? `  onnxruntime-web: ${result.outputs.ort}` : '';
@@ -23,8 +23,8 @@ export function line(model, part, result) {
 
 export function tables({ means }) {
   const rows = FIGURES.filter(({ key }) => means[key]).map(({ key, label }) => {
-    const { median, min, models, worst } = means[key];
-    return `${label.padEnd(40)} ${times(min).padStart(7)} ${times(median).padStart(9)}   ${worst.name} ${times(worst.min)}, of ${models}`;
+    const { median, min, rounds, models, worst } = means[key];
+    return `${label.padEnd(42)} ${[min, median, rounds].map((value) => times(value).padStart(8)).join(' ')}   ${worst.name} ${times(worst.min)}, of ${models}`;
   });
-  return ['', `${'nearside / onnxruntime-web, geometric means'.padEnd(40)}  minima   medians   worst`, ...rows, ''].join('\n');
+  return ['', `${'nearside / onnxruntime-web'.padEnd(42)}   minima  medians   rounds   worst model, by minima`, ...rows, ''].join('\n');
 }

@@ -10,15 +10,15 @@ import { geometricMean, ratio, summary } from '../bench/stats.mjs';
 test('stats: median, minimum, ratio, geometric mean', () => {
   assert.deepEqual(summary([4, 1, 3]), { median: 3, min: 1, samples: 3 });
   assert.deepEqual(summary([4, 1, 3, 2]), { median: 2.5, min: 1, samples: 4 });
-  assert.deepEqual(ratio(summary([1, 3]), summary([4, 4])), { median: 0.5, min: 0.25 });
+  assert.deepEqual(ratio([1, 3, 9], [4, 4, 4]), { median: 0.75, min: 0.25, rounds: 0.75 });
   assert.equal(geometricMean([0.5, 2, undefined]), 1);
   assert.equal(geometricMean([]), undefined);
 });
 
 test('means: over the models that both engines ran, and the worst of them', () => {
-  const row = (name, min) => ({ name, run1: { ratio: { min, median: 2 * min } } });
+  const row = (name, min) => ({ name, run1: { ratio: { min, median: 2 * min, rounds: min } } });
   const { run1, cold } = means([row('a', 0.5), row('b', 2), { name: 'c', run1: { error: 'no' } }]);
-  assert.deepEqual(run1, { median: 2, min: 1, models: 2, worst: { name: 'b', min: 2, median: 4 } });
+  assert.deepEqual(run1, { median: 2, min: 1, rounds: 1, models: 2, worst: { name: 'b', min: 2, median: 4 } });
   assert.equal(cold, undefined);
 });
 
