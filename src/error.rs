@@ -60,6 +60,10 @@ pub enum ErrorKind {
     Timeout,
     /// An upstream or the network cannot be reached.
     Unavailable,
+    /// There is no GPU, or it cannot take this work.
+    GpuUnavailable,
+    /// The GPU device is gone; another must be opened.
+    GpuLost,
     /// Reading or writing failed.
     Io,
     /// A defect of nearside.
@@ -100,6 +104,8 @@ impl ErrorKind {
             Self::OutOfMemory => row("OUT_OF_MEMORY", 507, 5),
             Self::Timeout => row("TIMEOUT", 504, 6),
             Self::Unavailable => row("UNAVAILABLE", 503, 6),
+            Self::GpuUnavailable => row("GPU_UNAVAILABLE", 503, 6),
+            Self::GpuLost => row("GPU_LOST", 503, 6),
             Self::Io => row("IO", 500, 7),
             Self::Internal => row("INTERNAL", 500, 70),
         }
@@ -221,6 +227,8 @@ mod tests {
             ErrorKind::OutOfMemory,
             ErrorKind::Timeout,
             ErrorKind::Unavailable,
+            ErrorKind::GpuUnavailable,
+            ErrorKind::GpuLost,
             ErrorKind::Io,
             ErrorKind::Internal,
         ];

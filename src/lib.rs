@@ -13,6 +13,8 @@ mod clock;
 pub mod conformance;
 mod cpu;
 pub mod error;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod guard;
 mod model;
 #[cfg(feature = "native")]
@@ -30,9 +32,13 @@ pub mod value;
 pub mod web;
 
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "gpu")]
+pub use gpu::Gpu;
 pub use model::{Check, Dim, Inspection, Kind, OperatorUse, Problem, ProblemKind};
 pub use model::{Signature, ValueInfo, check, inspect};
 pub use plan::Step;
+#[cfg(feature = "gpu")]
+pub use plan::{PlacedNode, PlacedSegment, Placement};
 pub use session::{RunResult, Session, SessionOptions};
 pub use tensor::{DType, Tensor};
 pub use value::Value;

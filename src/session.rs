@@ -17,13 +17,26 @@ pub struct SessionOptions {
     pub max_tensor_bytes: u64,
     /// Most iterations that the loops of one run may take together.
     pub max_iterations: u64,
+    /// The GPU that runs what it can; the CPU runs the rest.
+    #[cfg(feature = "gpu")]
+    pub gpu: Option<std::sync::Arc<crate::Gpu>>,
+    /// A run of which any part would fall back to the CPU fails instead.
+    #[cfg(feature = "gpu")]
+    pub strict_gpu: bool,
 }
 
 impl Default for SessionOptions {
     /// Half of what 32-bit wasm can address, 8 GiB elsewhere; a million iterations.
     fn default() -> Self {
         let max = if cfg!(target_pointer_width = "32") { 2 << 30 } else { 8 << 30 };
-        Self { max_tensor_bytes: max, max_iterations: 1_000_000 }
+        Self {
+            max_tensor_bytes: max,
+            max_iterations: 1_000_000,
+            #[cfg(feature = "gpu")]
+            gpu: None,
+            #[cfg(feature = "gpu")]
+            strict_gpu: false,
+        }
     }
 }
 
@@ -40,6 +53,28 @@ pub struct RunResult<T = Tensor> {
     pub planned: bool,
     /// The nodes in the order in which they ran; empty unless asked for.
     pub profile: Vec<Step>,
+    /// Where the nodes of each graph of the model ran; nothing when all ran on the CPU.
+    #[cfg(feature = "gpu")]
+    pub placements: Vec<std::sync::Arc<crate::Placement>>,
+    /// Why the CPU ran what the GPU should have.
+    #[cfg(feature = "gpu")]
+    pub gpu_error: Option<Error>,
+}
+
+impl<T> RunResult<T> {
+    fn new(outputs: Vec<(String, T)>, times: Times) -> Self {
+        Self {
+            outputs,
+            plan_ms: times.plan_ms,
+            run_ms: times.run_ms,
+            planned: times.planned,
+            profile: times.profile.unwrap_or_default(),
+            #[cfg(feature = "gpu")]
+            placements: times.placements,
+            #[cfg(feature = "gpu")]
+            gpu_error: times.gpu_error,
+        }
+    }
 }
 
 /// A loaded model.
@@ -96,17 +131,25 @@ impl Session {
         profile: bool,
     ) -> Result<RunResult> {
         let feeds = feeds.into_iter().map(|(name, tensor)| (name, tensor.into())).collect();
-        let RunResult { outputs, plan_ms, run_ms, planned, profile } =
-            self.run_values(feeds, fetches, profile)?;
-        let outputs = outputs.into_iter().map(|(name, value)| match value {
+        let result = self.run_values(feeds, fetches, profile)?;
+        let outputs = result.outputs.into_iter().map(|(name, value)| match value {
             Value::Tensor(tensor) => Ok((name, tensor)),
             other => Err(Error::new(
                 ErrorKind::UnsupportedType,
                 format!("output `{name}` is {}, and only tensors can be given here", other.kind()),
             )),
         });
-        let outputs = outputs.collect::<Result<_>>()?;
-        Ok(RunResult { outputs, plan_ms, run_ms, planned, profile })
+        Ok(RunResult {
+            outputs: outputs.collect::<Result<_>>()?,
+            plan_ms: result.plan_ms,
+            run_ms: result.run_ms,
+            planned: result.planned,
+            profile: result.profile,
+            #[cfg(feature = "gpu")]
+            placements: result.placements,
+            #[cfg(feature = "gpu")]
+            gpu_error: result.gpu_error,
+        })
     }
 
     /// The same with sequences and optionals too, and with how long each node took where `profile`
@@ -120,29 +163,62 @@ impl Session {
         fetches: &[String],
         profile: bool,
     ) -> Result<RunResult<Value>> {
+        #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
+        if self.options.gpu.is_some() && !profile {
+            return pollster::block_on(self.run_async(feeds, fetches));
+        }
         let signature = self.signature();
         let picks = pick_outputs(signature, fetches)?;
         let inputs = order_feeds(signature, feeds)?;
-        let limits = Limits {
+        let mut run = Run::new(&self.segments, self.limits(), profile);
+        let made = run.program(&self.program, inputs, vec![])?;
+        picked(picks, made, run.times)
+    }
+
+    /// [`Session::run_values`] without blocking, on the GPU where the session has one.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; of a strict session also what the GPU refuses.
+    #[cfg(feature = "gpu")]
+    pub async fn run_async(
+        &self,
+        feeds: Vec<(String, Value)>,
+        fetches: &[String],
+    ) -> Result<RunResult<Value>> {
+        let picks = pick_outputs(self.signature(), fetches)?;
+        let inputs = order_feeds(self.signature(), feeds)?;
+        let mut run = Run::new(&self.segments, self.limits(), false);
+        let made = match &self.options.gpu {
+            None => run.program(&self.program, inputs, vec![])?,
+            Some(gpu) => {
+                let max_bytes = self.options.max_tensor_bytes;
+                let on = crate::plan::OnGpu { gpu, strict: self.options.strict_gpu, max_bytes };
+                run.program_on_gpu(&self.program, inputs, on).await?
+            }
+        };
+        picked(picks, made, run.times)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
             tensor_bytes: self.options.max_tensor_bytes,
             iterations: self.options.max_iterations,
-        };
-        let mut run = Run::new(&self.segments, limits, profile);
-        let made = run.program(&self.program, inputs, vec![])?;
-        let mut made: Vec<Option<Value>> = made.into_iter().map(Some).collect();
-        let outputs = picks
-            .into_iter()
-            .map(|(name, at)| {
-                let value = made.get_mut(at).and_then(Option::take);
-                value.map(|v| (name, v)).ok_or_else(|| {
-                    Error::new(ErrorKind::Internal, "the engine gave too few outputs")
-                })
-            })
-            .collect::<Result<_>>()?;
-        let Times { plan_ms, run_ms, planned, profile } = run.times;
-        let profile = profile.unwrap_or_default();
-        Ok(RunResult { outputs, plan_ms, run_ms, planned, profile })
+        }
     }
+}
+
+fn picked(picks: Vec<(String, usize)>, made: Vec<Value>, times: Times) -> Result<RunResult<Value>> {
+    let mut made: Vec<Option<Value>> = made.into_iter().map(Some).collect();
+    let outputs = picks
+        .into_iter()
+        .map(|(name, at)| {
+            let value = made.get_mut(at).and_then(Option::take);
+            value
+                .map(|v| (name, v))
+                .ok_or_else(|| Error::new(ErrorKind::Internal, "the engine gave too few outputs"))
+        })
+        .collect::<Result<_>>()?;
+    Ok(RunResult::new(outputs, times))
 }
 
 fn names(values: &[ValueInfo]) -> String {

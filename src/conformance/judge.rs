@@ -33,12 +33,23 @@ const MAX_TENSOR: u64 = 1 << 28;
 const STACK: usize = 16 << 20;
 
 /// Judges all cases; `each` hears of every verdict as it falls.
-pub fn judge(cases: Vec<Case>, limit: Duration, mut each: impl FnMut(&Judged)) -> Vec<Judged> {
+pub fn judge(cases: Vec<Case>, limit: Duration, each: impl FnMut(&Judged)) -> Vec<Judged> {
+    judge_on(cases, limit, &SessionOptions::default(), each)
+}
+
+/// [`judge`] with sessions of these options.
+pub fn judge_on(
+    cases: Vec<Case>,
+    limit: Duration,
+    options: &SessionOptions,
+    mut each: impl FnMut(&Judged),
+) -> Vec<Judged> {
+    let options = SessionOptions { max_tensor_bytes: MAX_TENSOR, ..options.clone() };
     let about = super::table::subjects(&cases);
     let cases: Arc<[Case]> = cases.into();
     let mut judged = Vec::with_capacity(cases.len());
     while judged.len() < cases.len() {
-        let verdicts = worker(Arc::clone(&cases), judged.len());
+        let verdicts = worker(Arc::clone(&cases), judged.len(), options.clone());
         while judged.len() < cases.len() {
             let failure = match verdicts.recv_timeout(limit) {
                 Ok(verdict) => verdict.err(),
@@ -61,11 +72,15 @@ pub fn judge(cases: Vec<Case>, limit: Duration, mut each: impl FnMut(&Judged)) -
     judged
 }
 
-fn worker(cases: Arc<[Case]>, from: usize) -> mpsc::Receiver<Result<(), String>> {
+fn worker(
+    cases: Arc<[Case]>,
+    from: usize,
+    options: SessionOptions,
+) -> mpsc::Receiver<Result<(), String>> {
     let (send, receive) = mpsc::channel();
     let work = move || {
         for case in &cases[from..] {
-            if send.send(run(case)).is_err() {
+            if send.send(run(case, &options)).is_err() {
                 return;
             }
         }
@@ -75,9 +90,8 @@ fn worker(cases: Arc<[Case]>, from: usize) -> mpsc::Receiver<Result<(), String>>
     receive
 }
 
-fn run(case: &Case) -> Result<(), String> {
-    let options = SessionOptions { max_tensor_bytes: MAX_TENSOR, ..SessionOptions::default() };
-    let session = Session::from_bytes(case.model.clone(), &options).map_err(|e| said(&e))?;
+fn run(case: &Case, options: &SessionOptions) -> Result<(), String> {
+    let session = Session::from_bytes(case.model.clone(), options).map_err(|e| said(&e))?;
     for set in &case.sets {
         let signature = session.signature();
         if set.inputs.len() != signature.inputs.len()

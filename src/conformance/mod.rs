@@ -14,7 +14,7 @@ mod table;
 
 pub use archive::read;
 pub use expected::{Expected, Group};
-pub use judge::{Judged, judge};
+pub use judge::{Judged, judge, judge_on};
 pub use table::{Row, operators, table};
 
 /// One node test.

@@ -7,11 +7,16 @@ use super::{Plan, PlanKey};
 /// Each plan holds packed weights of its own; this many bounds what alternating shapes cost.
 const CAPACITY: usize = 4;
 
-#[derive(Default)]
-pub(crate) struct PlanCache(Mutex<Vec<(PlanKey, Arc<Plan>)>>);
+pub(crate) struct PlanCache<P = Plan>(Mutex<Vec<(PlanKey, Arc<P>)>>);
 
-impl PlanCache {
-    pub(crate) fn get(&self, key: &PlanKey) -> Option<Arc<Plan>> {
+impl<P> Default for PlanCache<P> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<P> PlanCache<P> {
+    pub(crate) fn get(&self, key: &PlanKey) -> Option<Arc<P>> {
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = plans.iter().position(|(k, _)| k == key)?;
         let hit = plans.remove(at);
@@ -20,7 +25,7 @@ impl PlanCache {
         Some(plan)
     }
 
-    pub(crate) fn put(&self, key: PlanKey, plan: Arc<Plan>) {
+    pub(crate) fn put(&self, key: PlanKey, plan: Arc<P>) {
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         plans.insert(0, (key, plan));
         plans.truncate(CAPACITY);

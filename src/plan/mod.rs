@@ -5,7 +5,13 @@
 //! with symbolic shapes is where import engines fail most, and a concrete graph optimises best.
 
 mod cache;
+#[cfg(feature = "gpu")]
+mod hybrid;
 mod key;
+#[cfg(feature = "gpu")]
+mod on_gpu;
+#[cfg(feature = "gpu")]
+mod partition;
 mod profile;
 mod segment;
 mod typed;
@@ -22,7 +28,11 @@ use crate::optimize;
 use crate::tensor::{DType, Tensor};
 
 use cache::PlanCache;
+#[cfg(feature = "gpu")]
+pub use hybrid::{PlacedNode, PlacedSegment, Placement};
 use key::{Binding, PlanKey};
+#[cfg(feature = "gpu")]
+pub(crate) use on_gpu::OnGpu;
 pub use profile::Step;
 pub(crate) use segment::{Segment, Times};
 use typed::typed;
@@ -38,7 +48,7 @@ impl Plan {
     /// Plans `graph` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors.
     pub(crate) fn build(graph: &Graph, key: &PlanKey, max_bytes: u64) -> Result<Self> {
         guarded(ErrorKind::CannotPlan, "planning the model", || {
-            specialise(graph, key)
+            specialise(graph, key, optimize::Target::Cpu)
                 .and_then(|(mut typed, outputs)| {
                     check_size(&typed, max_bytes)?;
                     optimize::lower(&mut typed)?;
@@ -90,7 +100,11 @@ impl std::fmt::Display for TooMuchMemory {
 
 impl std::error::Error for TooMuchMemory {}
 
-fn specialise(model: &Graph, key: &PlanKey) -> TractResult<(TypedModel, Vec<DType>)> {
+fn specialise(
+    model: &Graph,
+    key: &PlanKey,
+    target: optimize::Target,
+) -> TractResult<(TypedModel, Vec<DType>)> {
     let mut graph = model.graph.clone();
     for (ix, input) in key.inputs.iter().enumerate() {
         let mut fact = InferenceFact::dt_shape(input.dtype.to_datum(), &input.shape);
@@ -103,7 +117,7 @@ fn specialise(model: &Graph, key: &PlanKey) -> TractResult<(TypedModel, Vec<DTyp
     bind_values(&mut graph, key)?;
     let typed = typed(graph)?;
     let outputs = element_types(model, &typed)?;
-    let mut typed = optimize::rewrite(typed)?;
+    let mut typed = optimize::rewrite(typed, target)?;
     optimize::declutter(&mut typed)?;
     Ok((typed, outputs))
 }

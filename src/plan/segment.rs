@@ -14,8 +14,10 @@ use crate::tensor::Tensor;
 
 /// A graph with its plans.
 pub(crate) struct Segment {
-    graph: Graph,
+    pub(super) graph: Graph,
     plans: PlanCache,
+    #[cfg(feature = "gpu")]
+    pub(super) gpu: super::on_gpu::GpuPlans,
     /// The level of [`Binding`] that works: raised once more general plans failed.
     binding: AtomicU8,
     /// What a graph without inputs and operators gives, once.
@@ -30,6 +32,12 @@ pub(crate) struct Times {
     pub(crate) planned: bool,
     /// Set where it is asked for.
     pub(crate) profile: Option<Vec<Step>>,
+    /// Where nodes ran, for each graph that had the GPU.
+    #[cfg(feature = "gpu")]
+    pub(crate) placements: Vec<Arc<super::Placement>>,
+    /// Why the CPU ran what the GPU should have.
+    #[cfg(feature = "gpu")]
+    pub(crate) gpu_error: Option<Error>,
 }
 
 impl Segment {
@@ -37,6 +45,8 @@ impl Segment {
         Self {
             graph,
             plans: PlanCache::default(),
+            #[cfg(feature = "gpu")]
+            gpu: super::on_gpu::GpuPlans::default(),
             binding: AtomicU8::new(0),
             constants: OnceLock::new(),
         }

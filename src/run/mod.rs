@@ -5,6 +5,8 @@
 //! loop without end is an error like any other ([`Limits`]).
 
 mod control;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod scan;
 mod sequence;
 

@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Cors;
 use crate::serve::http::App;
 use crate::serve::listen::listen;
+use crate::session::SessionOptions;
 
 /// What `nearside serve` can be told.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub struct ServeOptions {
     pub cors: Cors,
     /// Load the latest version of every model before listening.
     pub preload: bool,
+    /// How models run.
+    pub session: SessionOptions,
 }
 
 impl ServeOptions {
@@ -68,6 +71,7 @@ impl ServeOptions {
             drain: Duration::from_secs(20),
             cors: Cors::Any,
             preload: false,
+            session: SessionOptions::default(),
         }
     }
 }

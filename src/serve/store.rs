@@ -25,6 +25,7 @@ pub(crate) struct Store {
     root: PathBuf,
     max_model_bytes: u64,
     cache_bytes: u64,
+    session: SessionOptions,
     gate: Arc<Gate>,
     /// The most recently used first.
     slots: Arc<Mutex<Vec<(Identity, Slot)>>>,
@@ -36,6 +37,7 @@ impl Store {
             root: options.models.clone(),
             max_model_bytes: options.max_model_bytes,
             cache_bytes: options.cache_bytes,
+            session: options.session.clone(),
             gate,
             slots: Arc::default(),
         }
@@ -110,10 +112,11 @@ impl Store {
         }
         let (gate, slots, limit) =
             (Arc::clone(&self.gate), Arc::clone(&self.slots), self.cache_bytes);
+        let options = self.session.clone();
         // A task of its own: a caller that gives up must not make the next one load again.
         let load = tokio::spawn(async move {
             let identity = found.identity.clone();
-            let work = || async { gate.run(move || load(&found)).await.map_err(parts) };
+            let work = || async { gate.run(move || load(&found, &options)).await.map_err(parts) };
             let outcome = slot.get_or_init(work).await.clone();
             settle(&mut lock(&slots), &identity, &outcome, limit);
             outcome
@@ -179,7 +182,7 @@ fn settle(slots: &mut Vec<(Identity, Slot)>, identity: &Identity, outcome: &Outc
     });
 }
 
-fn load(found: &Found) -> Result<Arc<Session>> {
+fn load(found: &Found, options: &SessionOptions) -> Result<Arc<Session>> {
     let Identity { name, version, bytes, .. } = &found.identity;
     let started = std::time::Instant::now();
     let unreadable = |e| Error::new(ErrorKind::Io, "cannot be read").with_source(e);
@@ -193,7 +196,7 @@ fn load(found: &Found) -> Result<Arc<Session>> {
     if scan::identity(&found.path, name, *version)? != found.identity {
         return Err(Error::new(ErrorKind::Unavailable, "the file is being written; try again"));
     }
-    let session = Session::from_bytes(content, &SessionOptions::default())?;
+    let session = Session::from_bytes(content, options)?;
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = name, version, bytes, ms, "loaded");
     Ok(Arc::new(session))

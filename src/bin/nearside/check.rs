@@ -11,6 +11,7 @@ use nearside::conformance::{self, Judged};
 use nearside::{Check, ErrorKind, ProblemKind};
 use serde_json::json;
 
+use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::read::{Reader, parse_size};
 use crate::style::{self, BAD, FAINT, GOOD, Progress, RESET, STRONG};
@@ -41,6 +42,11 @@ pub(crate) struct Args {
     /// With --conformance: seconds that one test may take
     #[arg(long, value_name = "SECONDS", default_value_t = 20, requires = "conformance")]
     limit: u64,
+    /// With --conformance: only the tests whose name holds this
+    #[arg(long, value_name = "TEXT", requires = "conformance")]
+    only: Option<String>,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -55,10 +61,14 @@ pub(crate) struct Args {
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
     let progress = Progress { quiet: args.quiet };
     if let Some(path) = &args.conformance {
-        let cases = conformance::read(path)?;
+        let mut cases = conformance::read(path)?;
+        if let Some(text) = &args.only {
+            cases.retain(|case| case.name.contains(text.as_str()));
+        }
+        let options = args.device.options()?;
         let bar = progress.count("testing", cases.len() as u64);
-        let judged =
-            conformance::judge(cases, Duration::from_secs(args.limit.max(1)), |_| bar.inc(1));
+        let limit = Duration::from_secs(args.limit.max(1));
+        let judged = conformance::judge_on(cases, limit, &options, |_| bar.inc(1));
         bar.finish_and_clear();
         return if args.json {
             pretty(&as_json(&judged))

@@ -9,10 +9,13 @@
 mod bench;
 mod check;
 mod completions;
+mod device;
 mod failure;
 mod inputs;
 mod inspect;
 mod output;
+#[cfg(feature = "gpu")]
+mod placement;
 mod read;
 mod run;
 mod serve;

@@ -5,10 +5,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use nearside::{ErrorKind, Session, SessionOptions, Tensor};
+use nearside::{ErrorKind, Session, Tensor};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::inputs::{Feeder, FillOptions, ImageOptions};
 use crate::output;
@@ -71,6 +72,12 @@ pub(crate) struct Args {
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
+    /// With --device gpu: show where each part of the model ran, and why
+    #[cfg(feature = "gpu")]
+    #[arg(long)]
+    plan: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
@@ -90,11 +97,12 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         }
         None => vec![],
     };
+    let options = args.device.options()?;
     let bytes = reader.model(&args.model)?;
     let since = Instant::now();
     let session = {
         let _bar = progress.work("loading");
-        Session::from_bytes(bytes, &SessionOptions::default())
+        Session::from_bytes(bytes, &options)
     };
     let session = session?;
     let load = ms(since);
@@ -151,6 +159,14 @@ fn repeat(
     let spinner = progress.work("planning and running");
     let first = session.run(feeds.to_vec(), &args.fetch)?;
     drop(spinner);
+    #[cfg(feature = "gpu")]
+    if let Some(error) = &first.gpu_error {
+        // Where standard error is gone, nobody reads it.
+        let _ = crate::style::print_error(&format!("the CPU ran it, not the GPU: {error}\n"));
+    } else if args.plan {
+        let pages = first.placements.iter().map(|p| crate::placement::page(p));
+        crate::style::print(&pages.collect::<String>())?;
+    }
     let mut times = Times { load, plan: first.plan_ms, runs: vec![first.run_ms] };
     let bar = progress.count("running", args.repeat.into());
     for _ in 1..args.repeat {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nearside::protocol::Cors;
 use nearside::serve::{ServeOptions, run};
 
+use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::read::parse_size;
 
@@ -63,6 +64,8 @@ pub(crate) struct Args {
     /// Seconds that requests in flight have to finish when the server is told to stop
     #[arg(long, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     drain: Duration,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
@@ -79,6 +82,7 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         queue: args.queue,
         timeout: args.timeout,
         drain: args.drain,
+        session: args.device.options()?,
         ..defaults
     })?;
     Ok(String::new())

@@ -1,0 +1,107 @@
+//! Elements between the engine's memory and the GPU's 32-bit carriers.
+//!
+//! In: tensors of any carried type. Out: 32-bit words, and back. A 64-bit integer that does not fit is
+//! told, never cut.
+
+use tract_onnx::prelude::*;
+
+use super::kernel::Param;
+use super::value::Carrier;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The elements as carrier words, little-endian; `None` when a number does not fit.
+pub(crate) fn words(tensor: &Tensor) -> Option<std::borrow::Cow<'_, [u8]>> {
+    use std::borrow::Cow;
+    let bytes = if tensor.len() == 0 { &[][..] } else { tensor.as_bytes() };
+    let datum = tensor.datum_type();
+    fn each<const N: usize>(
+        bytes: &[u8],
+        widen: impl Fn([u8; N]) -> Option<[u8; 4]>,
+    ) -> Option<Cow<'static, [u8]>> {
+        let mut words = Vec::with_capacity(bytes.len() / N * 4);
+        for chunk in bytes.chunks_exact(N) {
+            words.extend(widen(chunk.try_into().ok()?)?);
+        }
+        Some(Cow::Owned(words))
+    }
+    match datum {
+        DatumType::F32 | DatumType::I32 | DatumType::U32 => Some(Cow::Borrowed(bytes)),
+        DatumType::I8 => {
+            each(bytes, |b: [u8; 1]| Some(i32::from(b[0].cast_signed()).to_le_bytes()))
+        }
+        DatumType::I16 => each(bytes, |b| Some(i32::from(i16::from_le_bytes(b)).to_le_bytes())),
+        DatumType::I64 => {
+            each(bytes, |b| i32::try_from(i64::from_le_bytes(b)).ok().map(i32::to_le_bytes))
+        }
+        DatumType::U8 | DatumType::Bool => {
+            each(bytes, |b: [u8; 1]| Some(u32::from(b[0]).to_le_bytes()))
+        }
+        DatumType::U16 => each(bytes, |b| Some(u32::from(u16::from_le_bytes(b)).to_le_bytes())),
+        DatumType::U64 => {
+            each(bytes, |b| u32::try_from(u64::from_le_bytes(b)).ok().map(u32::to_le_bytes))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the GPU can carry every element.
+pub(crate) fn fits(tensor: &Tensor) -> bool {
+    match tensor.datum_type() {
+        DatumType::I64 | DatumType::U64 => words(tensor).is_some(),
+        datum => Carrier::of(datum).is_some(),
+    }
+}
+
+/// The only element, as a parameter.
+pub(crate) fn scalar(tensor: &Tensor) -> Option<Param> {
+    let words = words(tensor)?;
+    let word: [u8; 4] = words.get(..4)?.try_into().ok()?;
+    Some(match Carrier::of(tensor.datum_type())? {
+        Carrier::F32 => Param::F(f32::from_le_bytes(word)),
+        Carrier::I32 => Param::I(i32::from_le_bytes(word)),
+        Carrier::U32 => Param::U(u32::from_le_bytes(word)),
+    })
+}
+
+/// Carrier words -> a tensor of the graph's type.
+pub(crate) fn tensor(datum: DatumType, shape: &[usize], words: &[u8]) -> Result<Tensor> {
+    let mut tensor = Tensor::zero_dt(datum, shape).map_err(|e| {
+        Error::new(ErrorKind::OutOfMemory, "no room for a result of the GPU").with_source(e)
+    })?;
+    if tensor.len() == 0 {
+        return Ok(tensor);
+    }
+    let size = datum.size_of();
+    let bytes = tensor.as_bytes_mut();
+    if size == 4 {
+        bytes.copy_from_slice(words.get(..bytes.len()).unwrap_or(words));
+    } else {
+        for (to, from) in bytes.chunks_exact_mut(size).zip(words.chunks_exact(4)) {
+            if size < 4 {
+                to.copy_from_slice(&from[..size]);
+            } else {
+                let (low, high) = to.split_at_mut(4);
+                low.copy_from_slice(from);
+                let negative = datum == DatumType::I64 && from[3] & 0x80 != 0;
+                high.fill(if negative { 0xff } else { 0 });
+            }
+        }
+    }
+    Ok(tensor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_go_there_and_back_or_are_refused() -> Result<()> {
+        let there = tensor1(&[-3i64, 2_147_483_647]);
+        let back = tensor(DatumType::I64, &[2], &words(&there).unwrap())?;
+        assert_eq!(back, there);
+        assert!(!fits(&tensor1(&[2_147_483_648i64])) && words(&tensor1(&[1f64])).is_none());
+        let bytes = tensor1(&[-1i8, 5]);
+        assert_eq!(tensor(DatumType::I8, &[2], &words(&bytes).unwrap())?, bytes);
+        Ok(())
+    }
+}
