@@ -8,6 +8,7 @@
  */
 import { NearsideError } from './errors.js';
 import { askSize, fileOf } from './download.js';
+import { besideUrl, blobFile, givenFor } from './external.js';
 import { largestModel } from './place.js';
 import { limited, throwIfAborted } from './signals.js';
 
@@ -26,7 +27,8 @@ const REPEATS = 3;
  * @typedef {object} Located one of the three
  * @property {string} [url] absolute
  * @property {Uint8Array} [bytes]
- * @property {{ url: string, size: () => Promise<number>, chunks: () => AsyncIterable<Uint8Array> }} [file]
+ * @property {{ url: string, size: () => Promise<number>, chunks: () => AsyncIterable<Uint8Array>,
+ *              beside?: (location: string) => Promise<Located> }} [file]
  */
 
 let nextKey = 0;
@@ -46,9 +48,14 @@ export class DeviceModel {
     this.#policy = policy;
   }
 
-  /** The size of the model file, without loading anything; undefined where the server does not say. */
+  /** The size of the model file and of what was given beside it, without loading anything; undefined where unknown. */
   async size(signal) {
-    const { bytes, file, url } = this.#source;
+    const given = this.#policy.externalData.map((entry) => this.#given(entry));
+    const sizes = await Promise.all([this.#source, ...given].map((source) => this.#sizeOf(source, signal)));
+    return sizes.some((size) => size === undefined) ? undefined : sum(sizes);
+  }
+
+  async #sizeOf({ bytes, file, url }, signal) {
     if (bytes) return bytes.byteLength;
     if (file) return file.size();
     const { headers, timeout } = this.#policy;
@@ -99,11 +106,25 @@ export class DeviceModel {
 
   /** Facts about the model file, also of one that the engine cannot run. */
   async inspect(signal) {
+    return this.#once('inspect', signal);
+  }
+
+  /** Everything in the model that the engine cannot run. */
+  async check(signal) {
+    return this.#once('check', signal);
+  }
+
+  async #once(op, signal) {
     try {
       return await this.#repeating(async () => {
         const { engine, key } = await this.#enter();
-        await this.#collect(engine, key, signal);
-        return engine.call('inspect', { key });
+        try {
+          await this.#collect(engine, key, signal);
+          return await engine.call(op, { key });
+        } catch (error) {
+          if (engine.alive) await engine.call('unload', { key }).catch(() => {});
+          throw error;
+        }
       });
     } finally {
       await this.close();
@@ -126,32 +147,69 @@ export class DeviceModel {
     return { engine, key: nextKey };
   }
 
-  /** Brings the model file into the engine; @returns how many bytes came over the network */
+  /** Brings the model's files into the engine; @returns how many bytes came over the network */
   async #collect(engine, key, signal) {
-    const { bytes, file, url } = this.#source;
+    const main = await this.#bring(engine, { key }, this.#source, this.#names(), largestModel(this.#policy), signal);
+    const locations = await engine.call('external', { key });
+    const files = [];
+    for (const location of locations) {
+      const source = await this.#beside(location);
+      // What is nowhere is named by the engine, when it loads the model.
+      if (source) files.push({ location, source, size: await this.#sizeOf(source, signal) });
+    }
+    // Before any of them is fetched.
+    const total = main.bytes + sum(files.map(({ size }) => size ?? 0));
+    this.#checkBudget(total);
+    let { bytes, bytesFetched } = main;
+    for (const { location, source } of files) {
+      const names = { file: fileOf(location), url: source.url ?? source.file?.url ?? location };
+      const one = await this.#bring(engine, { key, location }, source, names, largestModel(this.#policy) - bytes, signal);
+      bytes += one.bytes;
+      bytesFetched += one.bytesFetched;
+    }
+    return bytesFetched;
+  }
+
+  /** Brings one file into the engine. */
+  async #bring(engine, at, { bytes, file, url }, names, maxBytes, signal) {
     const { headers, onProgress } = this.#policy;
-    const maxBytes = largestModel(this.#policy);
-    if (url) {
-      const { bytesFetched } = await engine.call('fetch', { key, url, headers, maxBytes }, { signal, onEvent: onProgress });
-      return bytesFetched;
-    }
-    const total = await this.size();
-    if (total > maxBytes) {
-      throw new NearsideError('OVER_BUDGET', `the model has ${total} bytes, the device's budget allows ${maxBytes}`, { bytes: total, maxBytes });
-    }
-    const report = (status, loaded) => file && onProgress?.({ status, ...this.#names(), loaded, total, progress: (100 * loaded) / total });
+    if (url) return engine.call('fetch', { ...at, url, headers, maxBytes }, { signal, onEvent: onProgress });
+    const total = bytes ? bytes.byteLength : await file.size();
+    this.#checkBudget(total);
+    const report = (status, loaded) => file && onProgress?.({ status, ...names, loaded, total, progress: (100 * loaded) / total });
     report('initiate', 0);
-    await engine.call('open', { key, sizeHint: total });
+    await engine.call('open', { ...at, sizeHint: total });
     report('download', 0);
     let loaded = 0;
     for await (const chunk of bytes ? slices(bytes) : file.chunks()) {
       throwIfAborted(signal);
-      await engine.call('append', { key, chunk });
+      await engine.call('append', { ...at, chunk });
       loaded += chunk.byteLength;
       report('progress', loaded);
     }
     report('done', loaded);
-    return 0;
+    return { bytes: loaded, bytesFetched: 0 };
+  }
+
+  #checkBudget(total) {
+    const maxBytes = largestModel(this.#policy);
+    if (total <= maxBytes) return;
+    throw new NearsideError('OVER_BUDGET', `the model has ${total} bytes, the device's budget allows ${maxBytes}`, { bytes: total, maxBytes });
+  }
+
+  /** Where a file that the model names comes from; undefined: nowhere. */
+  async #beside(location) {
+    const given = givenFor(this.#policy.externalData, location);
+    if (given) return this.#given(given);
+    const { url, file } = this.#source;
+    if (file) return file.beside?.(location);
+    const address = url && besideUrl(url, location);
+    return address && { url: address };
+  }
+
+  #given({ path, url, bytes, blob }) {
+    if (blob) return { file: blobFile(blob, path) };
+    return this.#platform.locate(bytes ? { bytes } : { url });
   }
 
   #names() {
@@ -174,6 +232,8 @@ export class DeviceModel {
 
 /** @param {import('./engine/inline.js').Engine} engine */
 const describe = ({ thread, reason, trimmed }) => Object.freeze({ thread, trimmed, ...(reason !== undefined && { reason }) });
+
+const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 
 function* slices(bytes) {
   for (let at = 0; at < bytes.byteLength; at += CHUNK) yield bytes.subarray(at, at + CHUNK);

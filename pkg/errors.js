@@ -43,7 +43,7 @@ export class NearsideError extends Error {
   /**
    * @param {keyof typeof CODES} code
    * @param {string} message
-   * @param {Record<string, unknown>} [details] facts for a program, such as `details.operators`
+   * @param {Record<string, unknown>} [details] facts for a program, such as `details.problems`
    * @param {unknown} [cause]
    */
   constructor(code, message, details, cause) {

@@ -160,7 +160,7 @@ export interface NearsideOptions {
   readonly edge?: EdgeConfig;
   /** The cloud: `nearside serve`, Triton, KServe, OpenVINO Model Server. */
   readonly cloud?: RemoteConfig;
-  /** The model's name there. Default, from the address: `…/<name>/<version>/model.onnx` or `…/<name>.onnx`. */
+  /** The model's name there. Default, from the address: `…/<name>/<version>/model.onnx` or `…/<name>.onnx` (or `.tflite`). */
   readonly model?: string | { readonly name: string; readonly version?: string | number };
   /** The largest model file in bytes that the device takes. Its size is asked for before it is fetched. */
   readonly maxModelBytes?: number;
@@ -248,12 +248,24 @@ export declare namespace InferenceSession {
   /** `'wasm'`, `'cpu'`; others are accepted and named once on the console. */
   type ExecutionProviderConfig = string | { readonly name: string; readonly [option: string]: unknown };
 
+  /** A file beside the model that its constants lie in, as onnxruntime-web takes it. */
+  interface ExternalDataFileDescription {
+    /** As the model names it, relative to its own folder. */
+    readonly path: string;
+    /** Its address (in Node also a path), or its bytes. */
+    readonly data: string | URL | Uint8Array | ArrayBufferLike | Blob;
+  }
+  /** A file beside the model; a plain address stands for the path that it ends with. */
+  type ExternalDataFileType = ExternalDataFileDescription | string;
+
   /** Options of `create`. Those of ONNX Runtime that only tune its engine are accepted and have no effect. */
   interface SessionOptions {
     /** nearside's own options. */
     readonly nearside?: NearsideOptions;
     /** Fixes dimensions that the model leaves open, by their name. */
     readonly freeDimensionOverrides?: { readonly [dimensionName: string]: number };
+    /** Files beside the model. Those that are not given are fetched relative to the model's own address. */
+    readonly externalData?: readonly ExternalDataFileType[];
     readonly executionProviders?: readonly ExecutionProviderConfig[];
     readonly intraOpNumThreads?: number;
     readonly interOpNumThreads?: number;
@@ -336,6 +348,8 @@ export interface OperatorUse {
 
 /** What a model file is made of. */
 export interface ModelInspection {
+  /** `tflite`: read as the ONNX model that computes the same, whose facts these are. */
+  readonly format: 'onnx' | 'tflite';
   readonly irVersion: number;
   /** Versions of the operator sets by domain. */
   readonly opsets: Readonly<Record<string, number>>;
@@ -347,6 +361,26 @@ export interface ModelInspection {
   readonly operators: readonly OperatorUse[];
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
+}
+
+/** One reason why the engine cannot run a model, with everything that it concerns. */
+export interface Problem {
+  /** An operator that is lacking, a form or attribute of one, or the type of a value. */
+  readonly kind: 'operator' | 'attribute' | 'type';
+  /** `domain.Type`; empty for a type. */
+  readonly operator: string;
+  /** The nodes by name; for a type the values. */
+  readonly names: readonly string[];
+  /** Why it cannot run. */
+  readonly reason: string;
+  /** What to do. */
+  readonly advice: string;
+}
+
+/** What stands in a model's way. */
+export interface ModelCheck {
+  readonly ok: boolean;
+  readonly problems: readonly Problem[];
 }
 
 /** An input or an output in an inspection. */
@@ -371,6 +405,11 @@ export interface InferenceSessionFactory {
   inspect(buffer: ArrayBufferLike, options?: InferenceSession.SessionOptions): Promise<ModelInspection>;
   inspect(buffer: ArrayBufferLike, byteOffset: number, byteLength?: number, options?: InferenceSession.SessionOptions): Promise<ModelInspection>;
   inspect(buffer: Uint8Array, options?: InferenceSession.SessionOptions): Promise<ModelInspection>;
+  /** Lists everything in a model that the engine cannot run; `create` fails with the same list. Always on the device. */
+  check(uri: string | URL, options?: InferenceSession.SessionOptions): Promise<ModelCheck>;
+  check(buffer: ArrayBufferLike, options?: InferenceSession.SessionOptions): Promise<ModelCheck>;
+  check(buffer: ArrayBufferLike, byteOffset: number, byteLength?: number, options?: InferenceSession.SessionOptions): Promise<ModelCheck>;
+  check(buffer: Uint8Array, options?: InferenceSession.SessionOptions): Promise<ModelCheck>;
 }
 
 export declare const InferenceSession: InferenceSessionFactory;
@@ -438,11 +477,11 @@ export declare class NearsideError extends Error {
   readonly name: 'NearsideError';
   readonly code: ErrorCode;
   /**
-   * Facts by code: `operators` of UNSUPPORTED_OPERATOR, `url` and `status` of DOWNLOAD_FAILED, `status` and `error` of
+   * Facts by code: `problems` of UNSUPPORTED_OPERATOR and UNSUPPORTED_TYPE, `url` and `status` of DOWNLOAD_FAILED, `status` and `error` of
    * REMOTE_ERROR, `attempts` of NO_PLACE and of a failed creation.
    */
   readonly details?: {
-    readonly operators?: readonly { readonly domain: string; readonly type: string; readonly nodes: readonly string[]; readonly reason: string }[];
+    readonly problems?: readonly Problem[];
     readonly attempts?: readonly Attempt[];
     readonly url?: string;
     readonly status?: number;

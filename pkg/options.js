@@ -8,6 +8,7 @@
  */
 import { NearsideError } from './errors.js';
 import { warnOnce, warnUnknown } from './env.js';
+import { readExternalData } from './external.js';
 import { modelOfUrl } from './remote.js';
 import { MODES } from './place.js';
 
@@ -29,7 +30,7 @@ const RUN_OPTIONS = ['logSeverityLevel', 'logVerbosityLevel', 'terminate', 'tag'
 const DEFAULT_TIMEOUT = 30_000;
 
 /**
- * The arguments of `create` and `inspect`.
+ * The arguments of `create`, `inspect` and `check`.
  * @returns {{ source: { url?: string, bytes?: Uint8Array }, options: any }}
  */
 export function readArguments(args) {
@@ -64,7 +65,6 @@ function readObject(value) {
 /** Session options as the policy that the rest of the package reads. */
 export function readPolicy(source, options) {
   warnUnknown('options', options, SESSION_OPTIONS);
-  if (options.externalData?.length) bad('externalData is not supported: put the weights into the model file.');
   for (const provider of options.executionProviders ?? []) {
     const name = typeof provider === 'string' ? provider : provider?.name;
     if (name !== 'wasm' && name !== 'cpu') warnOnce(`execution provider '${name}' is not available, the model runs on wasm`);
@@ -90,6 +90,7 @@ export function readPolicy(source, options) {
     onProgress: own.onProgress && guarded(own.onProgress),
     profile: own.profile === true,
     signal: readSignal(own.signal),
+    externalData: readExternalData(options.externalData),
     freeDimensions: options.freeDimensionOverrides ?? {},
   };
 }

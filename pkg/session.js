@@ -38,6 +38,16 @@ function valueOf({ type, dims, data, sequence, absent }) {
  * @param {import('./device.js').Platform} platform
  */
 export function sessionOn(platform) {
+  const onDevice = async (args, work) => {
+    checkEnv();
+    const { source, options } = readArguments(args);
+    const policy = readPolicy(source, options);
+    throwIfAborted(policy.signal);
+    const why = platform.missing();
+    if (why) throw new NearsideError('ENGINE_FAILED', why);
+    return abortable(work(new DeviceModel(platform, source, policy), policy.signal), policy.signal);
+  };
+
   return class InferenceSession {
     #route;
     #signature;
@@ -62,7 +72,7 @@ export function sessionOn(platform) {
       const policy = readPolicy(source, options);
       throwIfAborted(policy.signal);
       const route = new Route(modelsFor(platform, source, policy), policy, {
-        modelBytes: source.bytes?.byteLength,
+        modelBytes: source.bytes && !policy.externalData.length ? source.bytes.byteLength : undefined,
         engineMissing: platform.missing(),
       });
       const opening = route.open(policy.signal);
@@ -79,12 +89,12 @@ export function sessionOn(platform) {
 
     /** What a model is made of, and what of it the engine lacks; runs nothing and asks no other place. */
     static async inspect(...args) {
-      checkEnv();
-      const { source, options } = readArguments(args);
-      const policy = readPolicy(source, options);
-      const why = platform.missing();
-      if (why) throw new NearsideError('ENGINE_FAILED', why);
-      return abortable(new DeviceModel(platform, source, policy).inspect(policy.signal), policy.signal);
+      return onDevice(args, (model, signal) => model.inspect(signal));
+    }
+
+    /** Everything in a model that the engine cannot run, with what to do; makes no session and asks no other place. */
+    static async check(...args) {
+      return onDevice(args, (model, signal) => model.check(signal));
     }
 
     get inputNames() {

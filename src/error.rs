@@ -11,18 +11,31 @@ use serde::Serialize;
 /// A `Result` whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// One operator that the engine cannot run, with every node that uses it.
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProblemKind {
+    /// The engine lacks the operator.
+    Operator,
+    /// The engine has the operator, but not with this attribute or form.
+    Attribute,
+    /// An input, output or constant is of a type that the engine lacks.
+    Type,
+}
+
+/// One reason why a model cannot run, with everything that it concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UnsupportedOperator {
-    /// ONNX domain, `ai.onnx` for the default one.
-    pub domain: String,
-    /// ONNX operator type.
-    #[serde(rename = "type")]
-    pub op_type: String,
-    /// Names of the nodes that use it.
-    pub nodes: Vec<String>,
-    /// Why it cannot run, and what to do.
+pub struct Problem {
+    /// What stands in the way.
+    pub kind: ProblemKind,
+    /// `domain.Type` of the operator; empty for a type.
+    pub operator: String,
+    /// The nodes, or for a type the values, by name.
+    pub names: Vec<String>,
+    /// Why it cannot run.
     pub reason: String,
+    /// What to do.
+    pub advice: String,
 }
 
 /// What kind of failure it is.
@@ -31,13 +44,13 @@ pub struct UnsupportedOperator {
 pub enum ErrorKind {
     /// The bytes are not an ONNX model, or its graph is inconsistent.
     InvalidModel,
-    /// The model needs operators that the engine lacks; all of them are listed.
-    UnsupportedOperator(Vec<UnsupportedOperator>),
+    /// The model needs operators, or forms of them, that the engine lacks; everything is listed.
+    UnsupportedOperator(Vec<Problem>),
     /// The engine has the operators, but finds no plan for these inputs: their sizes contradict the
     /// graph, or the graph has a form that the engine cannot handle.
     CannotPlan,
-    /// The model or a tensor has an element type that the engine lacks.
-    UnsupportedType,
+    /// The model or a tensor has an element type that the engine lacks; of a model all are listed.
+    UnsupportedType(Vec<Problem>),
     /// An input is missing, unknown, given twice or has a bad value.
     InvalidInput,
     /// An input's shape does not fit the model.
@@ -92,7 +105,7 @@ impl ErrorKind {
             Self::InvalidModel => row("INVALID_MODEL", 400, 2),
             Self::UnsupportedOperator(_) => row("UNSUPPORTED_OPERATOR", 400, 2),
             Self::CannotPlan => row("CANNOT_PLAN", 400, 3),
-            Self::UnsupportedType => row("UNSUPPORTED_TYPE", 400, 2),
+            Self::UnsupportedType(_) => row("UNSUPPORTED_TYPE", 400, 2),
             Self::InvalidInput => row("INVALID_INPUT", 400, 3),
             Self::ShapeMismatch => row("SHAPE_MISMATCH", 400, 3),
             Self::TypeMismatch => row("TYPE_MISMATCH", 400, 3),
@@ -136,17 +149,27 @@ impl Error {
         self
     }
 
-    /// All unsupported operators as one error.
-    pub fn unsupported(operators: Vec<UnsupportedOperator>) -> Self {
-        let list = operators
-            .iter()
-            .map(|o| format!("{}.{} ({})", o.domain, o.op_type, o.reason))
-            .collect::<Vec<_>>()
-            .join("; ");
-        Self::new(
-            ErrorKind::UnsupportedOperator(operators),
-            format!("the model needs operators that this engine lacks: {list}"),
-        )
+    /// Everything that the engine lacks for a model, as one error.
+    pub fn unsupported(problems: Vec<Problem>) -> Self {
+        let said = |p: &Problem| {
+            if p.operator.is_empty() {
+                p.reason.clone()
+            } else {
+                format!("{} ({})", p.operator, p.reason)
+            }
+        };
+        let list = problems.iter().map(said).collect::<Vec<_>>().join("; ");
+        if problems.iter().all(|p| p.kind == ProblemKind::Type) {
+            let message = format!("the model has types that this engine lacks: {list}");
+            return Self::new(ErrorKind::UnsupportedType(problems), message);
+        }
+        let message = format!("the model needs operators that this engine lacks: {list}");
+        Self::new(ErrorKind::UnsupportedOperator(problems), message)
+    }
+
+    /// A value of a type that the engine lacks.
+    pub fn unsupported_type(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::UnsupportedType(vec![]), message)
     }
 
     /// What kind of failure it is.
@@ -167,8 +190,10 @@ impl Error {
     /// Structured details for tools, where the kind has any.
     pub fn details(&self) -> Option<serde_json::Value> {
         match &self.0.kind {
-            ErrorKind::UnsupportedOperator(operators) => {
-                Some(serde_json::json!({ "operators": operators }))
+            ErrorKind::UnsupportedOperator(problems) | ErrorKind::UnsupportedType(problems)
+                if !problems.is_empty() =>
+            {
+                Some(serde_json::json!({ "problems": problems }))
             }
             _ => None,
         }
@@ -215,7 +240,7 @@ mod tests {
             ErrorKind::InvalidModel,
             ErrorKind::UnsupportedOperator(vec![]),
             ErrorKind::CannotPlan,
-            ErrorKind::UnsupportedType,
+            ErrorKind::UnsupportedType(vec![]),
             ErrorKind::InvalidInput,
             ErrorKind::ShapeMismatch,
             ErrorKind::TypeMismatch,

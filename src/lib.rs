@@ -31,10 +31,10 @@ pub mod value;
 #[cfg(feature = "web")]
 pub mod web;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Problem, ProblemKind, Result};
 #[cfg(feature = "gpu")]
 pub use gpu::Gpu;
-pub use model::{Check, Dim, Inspection, Kind, OperatorUse, Problem, ProblemKind};
+pub use model::{Check, Dim, Format, Inspection, Kind, ModelFile, OperatorUse};
 pub use model::{Signature, ValueInfo, check, inspect};
 pub use plan::Step;
 #[cfg(feature = "gpu")]

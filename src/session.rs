@@ -4,7 +4,7 @@
 //! runs of several threads share its plans.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Dim, Inspection, Kind, Model, Program, Signature, ValueInfo};
+use crate::model::{Dim, Inspection, Kind, Model, ModelFile, Program, Signature, ValueInfo};
 use crate::plan::{Segment, Step, Times};
 use crate::run::{Limits, Run};
 use crate::tensor::Tensor;
@@ -86,12 +86,20 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads a model from the bytes of an ONNX file.
+    /// Loads a model from the bytes of a file that holds it all.
     ///
     /// # Errors
-    /// `InvalidModel`, `UnsupportedOperator` (with all of them) or `UnsupportedType`.
+    /// As [`Session::from_file`].
     pub fn from_bytes(bytes: Vec<u8>, options: &SessionOptions) -> Result<Self> {
-        let Model { inspection, program, segments } = Model::from_bytes(bytes)?;
+        Self::from_file(ModelFile::decode(bytes)?, options)
+    }
+
+    /// Loads a model from a decoded file that was given the files beside it.
+    ///
+    /// # Errors
+    /// `InvalidModel`; `UnsupportedOperator` or `UnsupportedType` with all that the engine lacks.
+    pub fn from_file(file: ModelFile, options: &SessionOptions) -> Result<Self> {
+        let Model { inspection, program, segments } = Model::from_file(file)?;
         let segments = segments.into_iter().map(Segment::new).collect();
         Ok(Self { inspection, program, segments, options: options.clone() })
     }
@@ -134,10 +142,10 @@ impl Session {
         let result = self.run_values(feeds, fetches, profile)?;
         let outputs = result.outputs.into_iter().map(|(name, value)| match value {
             Value::Tensor(tensor) => Ok((name, tensor)),
-            other => Err(Error::new(
-                ErrorKind::UnsupportedType,
-                format!("output `{name}` is {}, and only tensors can be given here", other.kind()),
-            )),
+            other => Err(Error::unsupported_type(format!(
+                "output `{name}` is {}, and only tensors can be given here",
+                other.kind()
+            ))),
         });
         Ok(RunResult {
             outputs: outputs.collect::<Result<_>>()?,

@@ -68,7 +68,7 @@ pub(crate) fn refuse(key: Key, error: &Error) {
     let kind = error.kind();
     if matches!(
         kind,
-        ErrorKind::InvalidModel | ErrorKind::UnsupportedOperator(_) | ErrorKind::UnsupportedType
+        ErrorKind::InvalidModel | ErrorKind::UnsupportedOperator(_) | ErrorKind::UnsupportedType(_)
     ) {
         insert(key, Entry::Refused(kind.clone(), error.to_string()));
     }

@@ -13,6 +13,8 @@ use worker::{Bucket, Date, Env, Fetcher, Method, RequestInit};
 use crate::config::{self, Config};
 use crate::http;
 
+/// The model's own file in a version's folder; the first one that is there.
+const FILES: [&str; 2] = ["model.onnx", "model.tflite"];
 /// Listings kept at most; names come from callers.
 const MAX_LISTINGS: usize = 256;
 /// Pages of a bucket's listing that are read at most, 1000 keys each.
@@ -29,6 +31,8 @@ pub(crate) enum Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) place: Place,
+    /// The name of the model's own file.
+    pub(crate) file: &'static str,
     pub(crate) bytes: Option<u64>,
     pub(crate) tag: String,
 }
@@ -80,14 +84,15 @@ pub(crate) async fn all(env: &Env) -> Result<Vec<(String, u64)>> {
     Ok(models)
 }
 
-/// The key of a version's file in the bucket, and its path among the assets.
-pub(crate) fn key(name: &str, version: u64) -> String {
-    format!("{name}/{version}/model.onnx")
+/// The key of a file in a version's folder in the bucket, and its path among the assets.
+pub(crate) fn key(name: &str, version: u64, file: &str) -> String {
+    format!("{name}/{version}/{file}")
 }
 
-pub(crate) fn asset_url(name: &str, version: u64) -> String {
-    let name: String = name.bytes().map(encoded).collect();
-    format!("https://assets.invalid/models/{}", key(&name, version))
+pub(crate) fn asset_url(name: &str, version: u64, file: &str) -> String {
+    let encode = |text: &str| text.bytes().map(encoded).collect::<String>();
+    let file = file.split('/').map(encode).collect::<Vec<_>>().join("/");
+    format!("https://assets.invalid/models/{}", key(&encode(name), version, &file))
 }
 
 fn encoded(byte: u8) -> String {
@@ -99,7 +104,7 @@ fn encoded(byte: u8) -> String {
 }
 
 async fn in_bucket(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, u64, Item)>> {
-    let mut found = vec![];
+    let mut folders: BTreeMap<(String, u64), (Option<(usize, u64)>, String)> = BTreeMap::new();
     let mut cursor: Option<String> = None;
     for _ in 0..MAX_PAGES {
         let mut list = bucket.list();
@@ -112,21 +117,35 @@ async fn in_bucket(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, u64, It
         let page = list.execute().await.map_err(|e| http::failed("the model bucket", e))?;
         for object in page.objects() {
             let key = object.key();
-            if let [name, version, "model.onnx"] = key.split('/').collect::<Vec<_>>().as_slice()
-                && is_model_name(name)
-                && let Some(version) = parse_version(version)
-            {
-                let item =
-                    Item { place: Place::Bucket, bytes: Some(object.size()), tag: object.etag() };
-                found.push(((*name).to_owned(), version, item));
+            let mut parts = key.splitn(3, '/');
+            let (Some(name), Some(version), Some(file)) =
+                (parts.next(), parts.next().and_then(parse_version), parts.next())
+            else {
+                continue;
+            };
+            if !is_model_name(name) {
+                continue;
             }
+            let folder = folders.entry((name.to_owned(), version)).or_default();
+            if let Some(rank) = FILES.iter().position(|f| *f == file)
+                && folder.0.is_none_or(|(known, _)| rank < known)
+            {
+                folder.0 = Some((rank, object.size()));
+            }
+            // Weights may lie beside the model: when they change, so does the tag.
+            folder.1.push_str(&object.etag());
         }
         if !page.truncated() {
             break;
         }
         cursor = page.cursor();
     }
-    Ok(found)
+    let models = folders.into_iter().filter_map(|((name, version), (file, tag))| {
+        let (rank, bytes) = file?;
+        let file = FILES.get(rank)?;
+        Some((name, version, Item { place: Place::Bucket, file, bytes: Some(bytes), tag }))
+    });
+    Ok(models.collect())
 }
 
 async fn in_assets(env: &Env, name: &str) -> Result<Versions> {
@@ -138,15 +157,18 @@ async fn in_assets(env: &Env, name: &str) -> Result<Versions> {
     }
     let mut versions = Versions::new();
     for version in listed {
-        let mut head = RequestInit::new();
-        head.with_method(Method::Head);
-        let answer = assets.fetch(asset_url(name, version), Some(head)).await;
-        let answer = answer.map_err(|e| http::failed("static assets", e))?;
-        if answer.status_code() == 200 {
-            let header = |name| answer.headers().get(name).ok().flatten();
-            let bytes = header("content-length").and_then(|n| n.parse().ok());
-            let tag = header("etag").unwrap_or_default();
-            versions.insert(version, Item { place: Place::Assets, bytes, tag });
+        for file in FILES {
+            let mut head = RequestInit::new();
+            head.with_method(Method::Head);
+            let answer = assets.fetch(asset_url(name, version, file), Some(head)).await;
+            let answer = answer.map_err(|e| http::failed("static assets", e))?;
+            if answer.status_code() == 200 {
+                let header = |name| answer.headers().get(name).ok().flatten();
+                let bytes = header("content-length").and_then(|n| n.parse().ok());
+                let tag = header("etag").unwrap_or_default();
+                versions.insert(version, Item { place: Place::Assets, file, bytes, tag });
+                break;
+            }
         }
     }
     Ok(versions)

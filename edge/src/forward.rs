@@ -50,7 +50,7 @@ fn elsewhere(kind: &ErrorKind) -> bool {
         ErrorKind::ModelNotFound
             | ErrorKind::TooLarge
             | ErrorKind::UnsupportedOperator(_)
-            | ErrorKind::UnsupportedType
+            | ErrorKind::UnsupportedType(_)
             | ErrorKind::CannotPlan
             | ErrorKind::OutOfMemory
     )

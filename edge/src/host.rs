@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use nearside::protocol::{Host, IndexEntry, ModelRef, Opened};
-use nearside::{Error, ErrorKind, Result, Session, SessionOptions};
-use worker::Env;
+use nearside::{Error, ErrorKind, ModelFile, Result, Session, SessionOptions};
+use worker::{ByteStream, Env};
 
 use crate::cache::{self, Key};
 use crate::catalog::{self, Item, Place};
@@ -99,33 +100,54 @@ impl EdgeHost<'_> {
         // Before the new one is read: both together may not fit into the isolate.
         cache::make_room(item.bytes.unwrap_or(limit), self.config.cache_bytes);
         let gone = || Error::new(ErrorKind::ModelNotFound, "the file is gone");
+        let stream = self.stream(key, item.place, item.file).await?.ok_or_else(gone)?;
         let failed = |e| http::failed("the model's file", e);
-        let stream = match item.place {
-            Place::Bucket => {
-                let bucket = self.env.bucket(config::MODELS).map_err(failed)?;
-                let get = bucket.get(catalog::key(&key.name, key.version));
-                let object = get.execute().await.map_err(failed)?.ok_or_else(gone)?;
-                object.body().ok_or_else(gone)?.stream().map_err(failed)?
-            }
-            Place::Assets => {
-                let assets = self.env.assets(config::ASSETS).map_err(failed)?;
-                let url = catalog::asset_url(&key.name, key.version);
-                let mut answer = assets.fetch(url, None).await.map_err(failed)?;
-                if answer.status_code() != 200 {
-                    return Err(gone());
-                }
-                answer.stream().map_err(failed)?
-            }
-        };
         let bytes = http::read(stream, item.bytes.unwrap_or(0), limit).await.map_err(failed)?;
         let bytes = bytes.ok_or_else(|| too_large(None))?;
-        let size = bytes.len() as u64;
+        let mut size = bytes.len() as u64;
+        let mut file = ModelFile::decode(bytes)?;
+        let locations: Vec<_> = file.external().map(str::to_owned).collect();
+        for location in locations {
+            let mut stream = self.stream(key, item.place, &location).await?.ok_or_else(|| {
+                let text = format!("the model keeps constants in `{location}`, which is not there");
+                Error::new(ErrorKind::ModelNotFound, text)
+            })?;
+            file.begin(&location)?;
+            while let Some(chunk) = stream.try_next().await.map_err(failed)? {
+                size += chunk.len() as u64;
+                if size > limit {
+                    return Err(too_large(None));
+                }
+                file.append(&location, &chunk)?;
+            }
+        }
         let options = SessionOptions {
             max_tensor_bytes: self.config.max_tensor_bytes,
             ..SessionOptions::default()
         };
-        let session = Arc::new(Session::from_bytes(bytes, &options)?);
+        let session = Arc::new(Session::from_file(file, &options)?);
         cache::put(key.clone(), Arc::clone(&session), size);
         Ok(session)
+    }
+
+    /// The bytes of a file in a version's folder; none where there is no such file.
+    async fn stream(&self, key: &Key, place: Place, file: &str) -> Result<Option<ByteStream>> {
+        let failed = |e| http::failed("the model's file", e);
+        match place {
+            Place::Bucket => {
+                let bucket = self.env.bucket(config::MODELS).map_err(failed)?;
+                let get = bucket.get(catalog::key(&key.name, key.version, file));
+                let object = get.execute().await.map_err(failed)?;
+                let body = object.as_ref().and_then(|o| o.body());
+                body.map(|b| b.stream().map_err(failed)).transpose()
+            }
+            Place::Assets => {
+                let assets = self.env.assets(config::ASSETS).map_err(failed)?;
+                let url = catalog::asset_url(&key.name, key.version, file);
+                let mut answer = assets.fetch(url, None).await.map_err(failed)?;
+                let found = answer.status_code() == 200;
+                found.then(|| answer.stream().map_err(failed)).transpose()
+            }
+        }
     }
 }

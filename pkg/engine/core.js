@@ -2,7 +2,8 @@
  * Core: the engine's operations, where its wasm lives: in the worker, or in the caller's own thread.
  *
  * In: an operation and its arguments, all cloneable. Out: its result, or a typed error. A model file is collected
- * under a key (`open`, `append`, or `fetch`), then `load` or `inspect` uses it up, then `run` uses the model.
+ * under a key (`open`, `append`, or `fetch`), `external` names the files beside it, which are collected in the same
+ * way with their location; then `load`, `inspect` or `check` uses them up, then `run` uses the model.
  * One decision: an error without a code of the table left the wasm in an unknown state; the core is then dead,
  * says so, and its host makes another one. In a trimmed engine such a trap means a function that was dropped: the
  * error says `incomplete`, and the caller asks for the whole engine.
@@ -35,11 +36,17 @@ export class EngineCore {
     return this.#crash !== undefined;
   }
 
-  open({ key, sizeHint }) {
+  open({ key, location, sizeHint }) {
     this.#guard('loading the model', () => {
+      if (location !== undefined) return this.#file(key).begin(location);
       this.#files.get(key)?.free();
       this.#files.set(key, new this.#binding.ModelBytes(sizeHint));
     });
+  }
+
+  /** @returns {string[]} the locations of the files beside it, once the model file is whole */
+  external({ key }) {
+    return this.#guard('reading the model', () => this.#file(key).external());
   }
 
   append({ key, chunk }) {
@@ -48,12 +55,12 @@ export class EngineCore {
 
   /**
    * Fetches straight into wasm memory; no second copy of the model in JavaScript.
-   * @param {{ key: number, url: string, headers?: Record<string, string>, maxBytes?: number }} args
+   * @param {{ key: number, location?: string, url: string, headers?: Record<string, string>, maxBytes?: number }} args
    * @param {{ signal?: AbortSignal, onEvent?: (event: import('../download.js').Progress) => void }} [options]
    */
-  async fetch({ key, url, headers, maxBytes }, { signal, onEvent } = {}) {
+  async fetch({ key, location, url, headers, maxBytes }, { signal, onEvent } = {}) {
     const sink = {
-      start: (sizeHint) => this.open({ key, sizeHint }),
+      start: (sizeHint) => this.open({ key, location, sizeHint }),
       append: (chunk) => this.append({ key, chunk }),
     };
     try {
@@ -73,6 +80,10 @@ export class EngineCore {
 
   inspect({ key }) {
     return this.#guard('inspecting the model', () => this.#binding.inspect(this.#take(key)));
+  }
+
+  check({ key }) {
+    return this.#guard('checking the model', () => this.#binding.check(this.#take(key)));
   }
 
   run({ key, feeds, fetches, profile }) {
@@ -144,4 +155,4 @@ export class EngineCore {
 }
 
 /** The operations that a message may name. */
-export const OPERATIONS = Object.freeze(['open', 'append', 'fetch', 'load', 'inspect', 'run', 'unload']);
+export const OPERATIONS = Object.freeze(['open', 'append', 'fetch', 'external', 'load', 'inspect', 'check', 'run', 'unload']);

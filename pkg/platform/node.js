@@ -4,7 +4,8 @@
  * In: `env`; a path, a file: address, an http(s) address, or bytes. Out: the engine, the model as chunks.
  * @module
  */
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, readFile, realpath, stat } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { wasmSource } from '../env.js';
 import { EngineHost } from '../engine/host.js';
@@ -31,7 +32,17 @@ async function compile(whole) {
 export function locate(source) {
   if (source.url === undefined || !isFile(source.url)) return source;
   const path = pathOf(source.url);
-  return { file: { url: pathToFileURL(path).href, size: () => sizeOf(path), chunks: () => chunksOf(path) } };
+  return { file: { ...fileAt(path), beside: (location) => beside(dirname(path), location) } };
+}
+
+const fileAt = (path) => ({ url: pathToFileURL(path).href, size: () => sizeOf(path), chunks: () => chunksOf(path) });
+
+/** A file below the model's folder, whatever links say. */
+async function beside(folder, location) {
+  const path = join(folder, location);
+  const [root, real] = await Promise.all([folder, path].map((one) => realpath(one).catch((error) => unreadable(path, error))));
+  if (!real.startsWith(root.endsWith(sep) ? root : root + sep)) unreadable(path, new Error("the link leads out of the model's folder"));
+  return { file: fileAt(real) };
 }
 
 async function sizeOf(path) {

@@ -1,8 +1,8 @@
 // The Worker in real workerd, by miniflare. In: edge/build/, a models folder, the address of the cloud tier.
 // Out: { url, stop, miniflare }.
 // The one decision: the bindings are those of edge/wrangler.toml, and the models go into the bucket as
-// `<name>/<version>/model.onnx`, as they would be uploaded.
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+// `<name>/<version>/…`, as they would be uploaded.
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { root } from './paths.mjs';
 
@@ -18,7 +18,7 @@ function modulesIn(folder) {
 export async function putModels(miniflare, models) {
   const bucket = await miniflare.getR2Bucket('MODELS');
   for (const name of readdirSync(models, { recursive: true })) {
-    if (!name.endsWith('.onnx')) continue;
+    if (!statSync(join(models, name)).isFile()) continue;
     // A Node Buffer is refused; a plain Uint8Array is not.
     await bucket.put(name.split(sep).join('/'), new Uint8Array(readFileSync(join(models, name))));
   }

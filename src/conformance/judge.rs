@@ -122,8 +122,12 @@ fn said(error: &crate::Error) -> String {
     match error.kind() {
         ErrorKind::UnsupportedOperator(list) if !list.is_empty() => {
             let list: Vec<_> =
-                list.iter().map(|o| format!("{}.{}: {}", o.domain, o.op_type, o.reason)).collect();
+                list.iter().map(|p| format!("{}: {}", p.operator, p.reason)).collect();
             format!("UNSUPPORTED_OPERATOR: {}", list.join("; "))
+        }
+        // One of them says enough.
+        ErrorKind::UnsupportedType(list) if !list.is_empty() => {
+            format!("UNSUPPORTED_TYPE: {}", list.first().map_or("", |p| &p.reason))
         }
         _ => format!("{}: {error}", error.row().code),
     }

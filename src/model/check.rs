@@ -1,84 +1,115 @@
 //! Everything in a model that the engine cannot run, in one go.
 //!
-//! In: the bytes of a file. Out: a [`Check`]: every unsupported operator, attribute and type, with the
-//! names of the nodes and what to do about it. Loading stops at the first stage that fails; this goes on.
+//! In: a model file. Out: a [`Check`]: every unsupported operator, attribute and type, with the names of
+//! the nodes and what to do about it. Loading such a model is an error with the same list.
 
 use serde::Serialize;
+use tract_onnx::model::ParsingContext;
 use tract_onnx::pb;
+use tract_onnx::prelude::InferenceModel;
 
-use super::onnx::{parse, refused_nodes};
+use super::file::ModelFile;
+use super::inspect::{Inspection, domain_name, node_name};
+use super::ops::{self, at_opset};
 use super::signature::{input_info, output_info};
-use super::{Inspection, rewrite, validate};
-use crate::error::{ErrorKind, Result};
+use super::{onnx, rewrite, tflite, validate};
+use crate::error::{ErrorKind, Problem, ProblemKind, Result};
 use crate::guard::guarded;
 
-/// What stands in the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProblemKind {
-    /// The engine lacks the operator.
-    Operator,
-    /// The engine has the operator, but not with this attribute or form.
-    Attribute,
-    /// An input, output or constant is of a type that the engine lacks.
-    Type,
-}
-
-/// One reason why a model cannot run, with everything that it concerns.
+/// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// What stands in the way.
-    pub kind: ProblemKind,
-    /// `domain.Type` of the operator; empty for a type.
-    pub operator: String,
-    /// The nodes, or for a type the values, by name.
-    pub names: Vec<String>,
-    /// Why it cannot run.
-    pub reason: String,
-    /// What to do.
-    pub advice: String,
-}
-
-/// What a check found; nothing when the engine can load the model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// All of them.
+    /// Whether the engine can load the model.
+    pub ok: bool,
+    /// All that stands in the way.
     pub problems: Vec<Problem>,
 }
 
 /// Lists what the engine cannot run in a model.
 ///
 /// # Errors
-/// `InvalidModel` when the bytes are not a model, or its graph is inconsistent.
-pub fn check(bytes: Vec<u8>) -> Result<Check> {
-    let mut proto = parse(bytes)?;
-    let mut problems = types(&proto);
-    match validate::validate(&proto) {
-        // Those are in the list already.
-        Err(error) if *error.kind() != ErrorKind::UnsupportedType => return Err(error),
-        _ => {}
-    }
-    for operator in Inspection::operators(&proto) {
+/// `InvalidModel` when the file is not a model, or its graph is inconsistent.
+pub fn check(file: ModelFile) -> Result<Check> {
+    let mut proto = file.complete()?;
+    let apparent = onnx::prepare(&mut proto)?;
+    rewrite::rewrite(&mut proto);
+    let problems = with_refused(&proto, apparent)?;
+    Ok(Check { ok: problems.is_empty(), problems })
+}
+
+/// Types and operators that are lacking, of a file as it was decoded.
+pub(super) fn apparent(proto: &pb::ModelProto) -> Vec<Problem> {
+    let mut problems = types(proto);
+    for operator in Inspection::operators(proto) {
         let Some(reason) = operator.reason else { continue };
         problems.push(Problem {
-            kind: ProblemKind::Operator,
+            kind: if operator.refused { ProblemKind::Attribute } else { ProblemKind::Operator },
             operator: format!("{}.{}", operator.domain, operator.op_type),
             names: operator.nodes,
             reason,
             advice: advice(&operator.domain, &operator.op_type).to_owned(),
         });
     }
-    rewrite::rewrite(&mut proto);
-    let refused =
-        guarded(ErrorKind::InvalidModel, "checking the operators", || Ok(refused_nodes(&proto)))?;
-    problems.extend(refused.into_iter().map(|r| Problem {
-        kind: ProblemKind::Attribute,
-        operator: format!("{}.{}", r.domain, r.op_type),
-        names: r.nodes,
-        reason: r.reason,
-        advice: ATTRIBUTE.to_owned(),
-    }));
-    Ok(Check { problems })
+    problems
+}
+
+/// The same list with the nodes of a rewritten file that the importer refuses.
+pub(super) fn with_refused(
+    proto: &pb::ModelProto,
+    mut problems: Vec<Problem>,
+) -> Result<Vec<Problem>> {
+    guarded(ErrorKind::InvalidModel, "checking the operators", move || {
+        let Some(graph) = &proto.graph else { return Ok(problems) };
+        let ctx = ParsingContext {
+            onnx_operator_set_version: onnx::opset(proto),
+            framework: ops::importer(),
+            model: proto,
+            parent_graphs: vec![],
+            model_dir: None,
+            template: InferenceModel::default(),
+        };
+        refused_in(graph, &ctx, &mut problems);
+        Ok(problems)
+    })
+}
+
+fn refused_in(graph: &pb::GraphProto, outer: &ParsingContext, problems: &mut Vec<Problem>) {
+    let mut ctx = outer.clone();
+    ctx.parent_graphs.push(graph);
+    for node in &graph.node {
+        let before = count(problems);
+        for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+            refused_in(inner, &ctx, problems);
+        }
+        let Some(build) = ctx.framework.op_register.0.get(&node.op_type) else { continue };
+        // A node whose subgraph is refused is refused for that.
+        if count(problems) > before {
+            continue;
+        }
+        let Err(error) = build(&ctx, node) else { continue };
+        // Ours of other domains were renamed to `domain.Type` before import.
+        let op_type = at_opset::op_type(node);
+        let op_type = op_type.rsplit('.').next().unwrap_or_default();
+        let operator = format!("{}.{op_type}", domain_name(&node.domain));
+        let reason = error.root_cause().to_string();
+        let same = |p: &&mut Problem| {
+            p.kind == ProblemKind::Attribute && p.operator == operator && p.reason == reason
+        };
+        match problems.iter_mut().find(same) {
+            Some(problem) => problem.names.push(node_name(node)),
+            None => problems.push(Problem {
+                kind: ProblemKind::Attribute,
+                operator,
+                names: vec![node_name(node)],
+                reason,
+                advice: ATTRIBUTE.to_owned(),
+            }),
+        }
+    }
+}
+
+fn count(problems: &[Problem]) -> usize {
+    problems.iter().map(|p| p.names.len()).sum()
 }
 
 const ATTRIBUTE: &str =
@@ -87,12 +118,14 @@ const CUSTOM: &str = "export without custom operators, or run the model where th
                       in the cloud, on a server that has them";
 const LACKING: &str = "export so that the operator is avoided (another operator set, constant folding \
                        with onnxsim), or run the model in the cloud";
+const TFLITE: &str = "export to ONNX (tf2onnx), or run the model in the cloud";
 const QUANTISED: &str = "quantise in the QDQ form (onnxruntime.quantization, quant_format=QuantFormat.QDQ), \
                          or run the model in the cloud";
 
 fn advice(domain: &str, op_type: &str) -> &'static str {
     match domain {
         "com.microsoft" if op_type.starts_with('Q') => QUANTISED,
+        tflite::DOMAIN => TFLITE,
         "ai.onnx" | "ai.onnx.ml" | "com.microsoft" => LACKING,
         _ => CUSTOM,
     }
@@ -112,30 +145,33 @@ fn types(proto: &pb::ModelProto) -> Vec<Problem> {
             advice,
         });
     };
-    let inputs = graph.input.iter().map(|v| (v, input_info(graph, v)));
+    let given = |v: &&pb::ValueInfoProto| !graph.initializer.iter().any(|t| t.name == v.name);
+    let inputs = graph.input.iter().filter(given).map(|v| (v, input_info(graph, v)));
     let outputs = graph.output.iter().map(|v| (v, output_info(graph, v)));
     for (value, info) in inputs.chain(outputs) {
         if let Err(error) = info {
             add(&value.name, error);
         }
     }
-    constants(graph, &mut |tensor| {
-        if let Err(error) = validate::check_tensor(tensor)
-            && *error.kind() == ErrorKind::UnsupportedType
-        {
-            add(&tensor.name, error);
-        }
-    });
+    constants(graph, &mut add);
     problems
 }
 
-fn constants(graph: &pb::GraphProto, each: &mut dyn FnMut(&pb::TensorProto)) {
-    graph.initializer.iter().for_each(&mut *each);
-    for attribute in graph.node.iter().flat_map(|n| &n.attribute) {
-        attribute.t.iter().chain(&attribute.tensors).for_each(&mut *each);
-        for graph in attribute.g.iter().chain(&attribute.graphs) {
-            constants(graph, each);
+fn constants(graph: &pb::GraphProto, add: &mut dyn FnMut(&str, crate::Error)) {
+    let attributes = || graph.node.iter().flat_map(|n| &n.attribute);
+    let inner = attributes().flat_map(|a| a.t.iter().chain(&a.tensors));
+    for tensor in graph.initializer.iter().chain(inner) {
+        if let Err(error) = validate::constant_type(tensor) {
+            add(&tensor.name, error);
         }
+    }
+    if !graph.sparse_initializer.is_empty() {
+        let values = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+        let name = values.map(|v| v.name.as_str()).next().unwrap_or_default();
+        add(name, crate::Error::unsupported_type("sparse initializers are not supported"));
+    }
+    for graph in attributes().flat_map(|a| a.g.iter().chain(&a.graphs)) {
+        constants(graph, add);
     }
 }
 
@@ -147,8 +183,8 @@ fn type_advice(reason: &str) -> &'static str {
         "convert the model to float32 or float16, or run it in the cloud"
     } else if any(&["Float8", "Int4", "Uint4", "Float4", "Int2", "Uint2"]) {
         "quantise to int8 or to com.microsoft.MatMulNBits, or run the model in the cloud"
-    } else if any(&["external data"]) {
-        "save the model as one file (onnx.save without save_as_external_data)"
+    } else if any(&["sparse"]) {
+        "export dense weights, or run the model in the cloud"
     } else {
         "run the model in the cloud"
     }

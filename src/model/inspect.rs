@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tract_onnx::pb;
 
+use super::file::ModelFile;
 use super::ops::{self, DEFAULT_DOMAIN};
-use crate::error::{Error, Result, UnsupportedOperator};
+use super::tflite;
+use crate::error::Result;
 use crate::model::Signature;
 
 /// How often a model uses one operator, and whether the engine has it.
@@ -27,15 +29,30 @@ pub struct OperatorUse {
     /// Why not, where it has not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Whether it is this form of it that the engine lacks.
+    #[serde(skip)]
+    pub(crate) refused: bool,
     /// The nodes' names.
     #[serde(skip)]
     pub nodes: Vec<String>,
+}
+
+/// The format of a model file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// ONNX.
+    Onnx,
+    /// TensorFlow Lite, read as the ONNX model that computes the same.
+    Tflite,
 }
 
 /// Facts about a model file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
+    /// The file's format.
+    pub format: Format,
     /// Version of the file format.
     pub ir_version: i64,
     /// Operator set version by domain.
@@ -55,13 +72,22 @@ pub struct Inspection {
     pub signature: Signature,
 }
 
+/// Facts about a model file, also of one that the engine cannot run.
+///
+/// # Errors
+/// `UnsupportedType` when its signature cannot be told.
+pub fn inspect(file: &ModelFile) -> Result<Inspection> {
+    Inspection::of(&file.proto, file.bytes, file.format)
+}
+
 impl Inspection {
-    pub(crate) fn of(model: &pb::ModelProto, bytes: usize) -> Result<Self> {
+    pub(crate) fn of(model: &pb::ModelProto, bytes: usize, format: Format) -> Result<Self> {
         let empty = pb::GraphProto::default();
         let graph = model.graph.as_ref().unwrap_or(&empty);
         let (operators, parameters) = Self::walk(graph);
         let producer = format!("{} {}", model.producer_name, model.producer_version);
         Ok(Self {
+            format,
             ir_version: model.ir_version,
             opsets: model
                 .opset_import
@@ -88,37 +114,22 @@ impl Inspection {
         let mut operators: Vec<OperatorUse> = walk
             .operators
             .into_iter()
-            .map(|((domain, op_type), nodes)| {
-                let reason = ops::unsupported_reason(&domain, &op_type);
+            .map(|((domain, op_type, refused), nodes)| {
+                let reason = Some(refused.clone()).filter(|r| !r.is_empty());
+                let reason = reason.or_else(|| ops::unsupported_reason(&domain, &op_type));
                 OperatorUse {
                     domain,
                     op_type,
                     count: nodes.len(),
                     supported: reason.is_none(),
                     reason,
+                    refused: !refused.is_empty(),
                     nodes,
                 }
             })
             .collect();
         operators.sort_by_key(|o| std::cmp::Reverse(o.count));
         (operators, walk.parameters)
-    }
-
-    /// One error that lists every operator that the engine lacks.
-    pub(crate) fn require_supported(&self) -> Result<()> {
-        let lacking: Vec<_> = self
-            .operators
-            .iter()
-            .filter_map(|o| {
-                Some(UnsupportedOperator {
-                    domain: o.domain.clone(),
-                    op_type: o.op_type.clone(),
-                    nodes: o.nodes.clone(),
-                    reason: o.reason.clone()?,
-                })
-            })
-            .collect();
-        if lacking.is_empty() { Ok(()) } else { Err(Error::unsupported(lacking)) }
     }
 }
 
@@ -134,7 +145,8 @@ pub(super) fn node_name(node: &pb::NodeProto) -> String {
 
 #[derive(Default)]
 struct Walk {
-    operators: BTreeMap<(String, String), Vec<String>>,
+    /// By domain, type, and why a form of it is refused already.
+    operators: BTreeMap<(String, String, String), Vec<String>>,
     parameters: u64,
 }
 
@@ -145,7 +157,10 @@ impl Walk {
         }
         for node in &graph.node {
             let name = node_name(node);
-            let key = (domain_name(&node.domain), node.op_type.clone());
+            // A translation leaves what it cannot translate, and says why.
+            let left = node.domain == tflite::DOMAIN;
+            let refused = if left { node.doc_string.clone() } else { String::new() };
+            let key = (domain_name(&node.domain), node.op_type.clone(), refused);
             self.operators.entry(key).or_default().push(name);
             for attribute in &node.attribute {
                 for tensor in attribute.t.iter().chain(&attribute.tensors) {

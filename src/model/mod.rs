@@ -1,13 +1,18 @@
-//! Bytes of an ONNX file -> [`Model`]: its signature, what it is made of, and its graph before shapes.
+//! Bytes of a model file -> [`Model`]: its signature, what it is made of, and its graph before shapes.
 //!
 //! In: untrusted bytes. Out: a graph that the planner can specialise for concrete shapes. Before the
 //! engine's importer sees a model, [`validate`] has checked what the importer takes for granted, and
 //! every operator is known to be registered; so a bad model is one typed error and never a panic.
 //!
 //! Threat model: the bytes may cost time and memory in proportion to their size; they can neither
-//! read files (external data is refused here) nor cause undefined behaviour.
+//! read files (external data is given by the caller) nor cause undefined behaviour.
 
 mod check;
+mod external;
+mod file;
+#[cfg(feature = "native")]
+mod folder;
+mod functions;
 mod inspect;
 mod kinds;
 mod maps;
@@ -17,16 +22,18 @@ pub(crate) mod ops;
 mod program;
 mod rewrite;
 mod scope;
+mod sha1;
 mod signature;
 mod split;
+mod tflite;
 mod validate;
 mod values;
 mod window;
 
-pub use check::{Check, Problem, ProblemKind, check};
-pub use inspect::{Inspection, OperatorUse};
+pub use check::{Check, check};
+pub use file::ModelFile;
+pub use inspect::{Format, Inspection, OperatorUse, inspect};
 pub use kinds::Kind;
-pub use onnx::inspect;
 pub use signature::{Dim, Signature, ValueInfo};
 
 #[cfg(feature = "native")]

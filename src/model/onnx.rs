@@ -1,15 +1,13 @@
-//! Bytes -> [`Model`], through tract's importer.
+//! A decoded file -> [`Model`], through tract's importer.
 
-use bytes::Bytes;
-use prost::Message;
-use tract_onnx::model::ParsingContext;
 use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModel};
 
-use super::inspect::{Inspection, domain_name, node_name};
+use super::file::ModelFile;
+use super::inspect::Inspection;
 use super::program::{Graph, Program, Step};
-use super::{kinds, nibbles, ops, rewrite, scope, split, validate, values};
-use crate::error::{Error, ErrorKind, Result, UnsupportedOperator};
+use super::{check, nibbles, ops, rewrite, scope, split, validate, values};
+use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
 
 /// A model before shapes: facts about it, what to do, and its segments with constants loaded.
@@ -20,12 +18,16 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Decodes, checks and imports a model file.
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        let (mut proto, inspection) = decode(bytes)?;
-        nibbles::widen(&mut proto);
-        validate::validate(&proto)?;
-        inspection.require_supported()?;
+    /// Checks and imports a model file. What the engine lacks for it is one error that lists all.
+    pub(crate) fn from_file(file: ModelFile) -> Result<Self> {
+        let (bytes, format) = (file.bytes, file.format);
+        let mut proto = file.complete()?;
+        let problems = prepare(&mut proto)?;
+        if !problems.is_empty() {
+            rewrite::rewrite(&mut proto);
+            return Err(Error::unsupported(check::with_refused(&proto, problems)?));
+        }
+        let inspection = Inspection::of(&proto, bytes, format)?;
         rewrite::rewrite(&mut proto);
         let opset = opset(&proto);
         if let Some(graph) = proto.graph.as_mut().filter(|g| values::must_split(g, opset)) {
@@ -57,38 +59,11 @@ impl Model {
     }
 }
 
-/// Facts about a model file, also of one whose operators the engine lacks.
-pub fn inspect(bytes: Vec<u8>) -> Result<Inspection> {
-    Ok(decode(bytes)?.1)
-}
-
-fn decode(bytes: Vec<u8>) -> Result<(pb::ModelProto, Inspection)> {
-    let length = bytes.len();
-    let proto = parse(bytes)?;
-    let inspection = Inspection::of(&proto, length)?;
-    Ok((proto, inspection))
-}
-
-/// The file as it is, not yet checked.
-pub(super) fn parse(bytes: Vec<u8>) -> Result<pb::ModelProto> {
-    if bytes.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidModel, "the model is empty (0 bytes)"));
-    }
-    let html = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
-    let bytes = Bytes::from(bytes);
-    let mut proto = pb::ModelProto::decode(bytes.clone()).map_err(|e| {
-        let hint = if html { " (it looks like an HTML page: check the URL)" } else { "" };
-        Error::new(ErrorKind::InvalidModel, format!("the bytes are not an ONNX model{hint}"))
-            .with_source(e)
-    })?;
-    if proto.graph.is_none() {
-        return Err(Error::new(
-            ErrorKind::InvalidModel,
-            "the bytes hold no ONNX graph: not an ONNX model, or a truncated one",
-        ));
-    }
-    kinds::mark(&mut proto, bytes);
-    Ok(proto)
+/// Makes a file ready for the rewrites, and lists what can be seen to be lacking before them.
+pub(super) fn prepare(proto: &mut pb::ModelProto) -> Result<Vec<crate::error::Problem>> {
+    nibbles::widen(proto);
+    validate::validate(proto)?;
+    Ok(check::apparent(proto))
 }
 
 /// The operator set of ONNX's own domain.
@@ -119,66 +94,8 @@ pub(super) fn import_part<'a>(
 
 /// Turns the importer's first complaint into the list of all nodes that it refuses.
 fn import_error(proto: &pb::ModelProto, first: tract_onnx::prelude::TractError) -> Error {
-    let refused = refused_nodes(proto);
-    if refused.is_empty() {
-        Error::new(ErrorKind::InvalidModel, "the graph cannot be imported").with_source(first)
-    } else {
-        Error::unsupported(refused)
-    }
-}
-
-/// Every node that the importer refuses, subgraphs included.
-pub(super) fn refused_nodes(proto: &pb::ModelProto) -> Vec<UnsupportedOperator> {
-    let Some(graph) = &proto.graph else { return vec![] };
-    let ctx = ParsingContext {
-        onnx_operator_set_version: opset(proto),
-        framework: ops::importer(),
-        model: proto,
-        parent_graphs: vec![],
-        model_dir: None,
-        template: InferenceModel::default(),
-    };
-    let mut refused = vec![];
-    refused_in(graph, &ctx, &mut refused);
-    refused
-}
-
-fn refused_in(
-    graph: &pb::GraphProto,
-    outer: &ParsingContext,
-    refused: &mut Vec<UnsupportedOperator>,
-) {
-    let mut ctx = outer.clone();
-    ctx.parent_graphs.push(graph);
-    for node in &graph.node {
-        let before = refused.len();
-        for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
-            refused_in(inner, &ctx, refused);
-        }
-        let Some(build) = ctx.framework.op_register.0.get(&node.op_type) else { continue };
-        // A node whose subgraph is refused is refused for that.
-        if refused.len() > before {
-            continue;
-        }
-        if let Err(error) = build(&ctx, node) {
-            let (domain, reason) = (domain_name(&node.domain), error.root_cause().to_string());
-            // Ours of other domains were renamed to `domain.Type` before import.
-            let op_type = node.op_type.rsplit('.').next().unwrap_or_default().to_owned();
-            let name = node_name(node);
-            let same = |o: &&mut UnsupportedOperator| {
-                o.op_type == op_type && o.domain == domain && o.reason == reason
-            };
-            match refused.iter_mut().find(same) {
-                Some(entry) => entry.nodes.push(name),
-                None => {
-                    refused.push(UnsupportedOperator {
-                        domain,
-                        op_type,
-                        nodes: vec![name],
-                        reason,
-                    });
-                }
-            }
-        }
+    match check::with_refused(proto, vec![]) {
+        Ok(problems) if !problems.is_empty() => Error::unsupported(problems),
+        _ => Error::new(ErrorKind::InvalidModel, "the graph cannot be imported").with_source(first),
     }
 }

@@ -5,6 +5,7 @@
 
 use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType};
 
+use super::ops::at_opset;
 use super::{maps, ops};
 
 /// (operator, first and last operator set, rewrite)
@@ -31,11 +32,13 @@ fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
         if let Some(key) = ops::key(&node.domain, &node.op_type) {
             node.op_type = key;
         }
+        let opset = at_opset::of(node).unwrap_or(opset);
         for (op_type, first, last, rewrite) in ROWS {
             if node.op_type == *op_type && (*first..=*last).contains(&opset) {
                 rewrite(node);
             }
         }
+        at_opset::rename(node);
         for attribute in &mut node.attribute {
             for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
                 rewrite_graph(graph, opset);

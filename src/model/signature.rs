@@ -10,7 +10,7 @@ use tract_onnx::pb::{
 };
 
 use super::{Kind, maps};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::tensor::DType;
 
 /// One dimension of a declared shape.
@@ -137,19 +137,16 @@ fn value_info(
                 labels,
             });
         }
-        return Err(Error::new(
-            ErrorKind::UnsupportedType,
-            format!(
-                "{role} `{name}` is not a tensor (a map, or its type is not declared); \
-                 export the model with plain tensors"
-            ),
-        ));
+        return Err(Error::unsupported_type(format!(
+            "{role} `{name}` is not a tensor (a map, or its type is not declared); \
+             export the model with plain tensors"
+        )));
     };
     let dtype = dtype_of(tensor.elem_type).ok_or_else(|| {
-        Error::new(
-            ErrorKind::UnsupportedType,
-            format!("{role} `{name}` has the element type {}", type_name(tensor.elem_type)),
-        )
+        Error::unsupported_type(format!(
+            "{role} `{name}` has the element type {}",
+            type_name(tensor.elem_type)
+        ))
     })?;
     let dims = tensor.shape.as_ref().map(|s| &s.dim[..]);
     let shape = dims

@@ -1,16 +1,16 @@
 //! What the importer takes for granted, checked before it sees a model.
 //!
-//! In: a decoded file. Out: nothing, or the first inconsistency. tract's importer indexes names and
+//! In: a decoded file with its constants inside. Out: nothing, or the first inconsistency. tract's importer indexes names and
 //! attributes without looking; a hostile file would panic there.
 
 use std::collections::HashSet;
 
-use tract_onnx::pb::{self, tensor_proto::DataLocation};
+use tract_onnx::pb;
 
 use super::signature::{dtype_of, type_name};
 use super::window;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tensor::volume;
+use crate::tensor::{DType, volume};
 
 /// Graphs nest through `If`, `Loop` and `Scan`; real models stay below 10.
 const MAX_NESTING: usize = 32;
@@ -38,12 +38,6 @@ fn check_graph<'a>(
 ) -> Result<()> {
     if depth > MAX_NESTING {
         return Err(invalid(format!("graphs nest deeper than {MAX_NESTING}")));
-    }
-    if !graph.sparse_initializer.is_empty() {
-        return Err(Error::new(
-            ErrorKind::UnsupportedType,
-            "sparse initializers are not supported",
-        ));
     }
     let mut names = outer.clone();
     for tensor in &graph.initializer {
@@ -85,27 +79,17 @@ fn check_graph<'a>(
     Ok(())
 }
 
-pub(super) fn check_tensor(tensor: &pb::TensorProto) -> Result<()> {
-    let dtype = dtype_of(tensor.data_type).ok_or_else(|| {
-        Error::new(
-            ErrorKind::UnsupportedType,
-            format!(
-                "constant `{}` has the element type {}",
-                tensor.name,
-                type_name(tensor.data_type)
-            ),
-        )
-    })?;
-    if tensor.data_location == Some(DataLocation::External as i32) {
-        return Err(Error::new(
-            ErrorKind::UnsupportedType,
-            format!(
-                "constant `{}` lies in an external data file; save the model as one file \
-                 (onnx.save without save_as_external_data)",
-                tensor.name
-            ),
-        ));
-    }
+/// Whether the engine has the type of a constant.
+pub(super) fn constant_type(tensor: &pb::TensorProto) -> Result<DType> {
+    dtype_of(tensor.data_type).ok_or_else(|| {
+        let (name, wanted) = (&tensor.name, type_name(tensor.data_type));
+        Error::unsupported_type(format!("constant `{name}` has the element type {wanted}"))
+    })
+}
+
+/// Of a type that the engine lacks nothing is known; the check lists it.
+fn check_tensor(tensor: &pb::TensorProto) -> Result<()> {
+    let Ok(dtype) = constant_type(tensor) else { return Ok(()) };
     let shape = tensor
         .dims
         .iter()

@@ -130,10 +130,10 @@ fn read_binary(input: &InputHead, tail: &mut &[u8], has_tail: bool) -> Result<Te
 
 fn read_dtype(input: &InputHead) -> Result<DType> {
     DType::from_oip_name(&input.datatype).ok_or_else(|| {
-        Error::new(
-            ErrorKind::UnsupportedType,
-            format!("input `{}` has the datatype {:?}", input.name, input.datatype),
-        )
+        Error::unsupported_type(format!(
+            "input `{}` has the datatype {:?}",
+            input.name, input.datatype
+        ))
     })
 }
 

@@ -10,9 +10,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::ModelRef;
 use crate::protocol::route::{is_model_name, parse_version};
 
-const FILE: &str = "model.onnx";
+/// The model's own file in a version's folder; the first one that is there.
+const FILES: [&str; 2] = ["model.onnx", "model.tflite"];
 
-/// One state of one version's file: a changed file is another model.
+/// One state of one version's files: a changed file is another model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -41,25 +42,44 @@ pub(crate) fn find(root: &Path, model: &ModelRef) -> Result<Found> {
         let list = versions.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         return Err(unknown(format!("model `{name}` has no version {version}, only: {list}")));
     }
-    let path = root.join(name).join(version.to_string()).join(FILE);
+    let path = file_in(&root.join(name).join(version.to_string()))
+        .ok_or_else(|| unknown(format!("model `{name}` version {version} is gone")))?;
     let identity = identity(&path, name, version)?;
     Ok(Found { identity, path, versions })
 }
 
+/// The state of all files in the version's folder: weights may lie beside the model.
 pub(crate) fn identity(path: &Path, name: &str, version: u64) -> Result<Identity> {
-    let file = std::fs::metadata(path).map_err(|e| {
+    let failed = |e| {
         Error::new(ErrorKind::Io, format!("model `{name}` version {version} cannot be read"))
             .with_source(e)
-    })?;
-    let (bytes, modified) = (file.len(), file.modified().ok());
-    Ok(Identity { name: name.to_owned(), version, bytes, modified })
+    };
+    let mut identity = Identity { name: name.to_owned(), version, bytes: 0, modified: None };
+    let mut add = |file: std::fs::Metadata| {
+        identity.bytes += file.len();
+        identity.modified = identity.modified.max(file.modified().ok());
+    };
+    add(std::fs::metadata(path).map_err(failed)?);
+    for entry in path.parent().into_iter().flat_map(std::fs::read_dir).flatten().flatten() {
+        if entry.path() != path
+            && let Ok(file) = std::fs::metadata(entry.path())
+            && file.is_file()
+        {
+            add(file);
+        }
+    }
+    Ok(identity)
+}
+
+fn file_in(folder: &Path) -> Option<PathBuf> {
+    FILES.iter().map(|file| folder.join(file)).find(|path| path.is_file())
 }
 
 fn versions(root: &Path, name: &str) -> Vec<u64> {
     let Ok(entries) = std::fs::read_dir(root.join(name)) else { return vec![] };
     let mut versions: Vec<u64> = entries
         .flatten()
-        .filter(|entry| entry.path().join(FILE).is_file())
+        .filter(|entry| file_in(&entry.path()).is_some())
         .filter_map(|entry| parse_version(entry.file_name().to_str()?))
         .collect();
     versions.sort_unstable();

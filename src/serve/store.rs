@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::ModelFile;
 use crate::protocol::{IndexEntry, ModelRef, Opened};
 use crate::serve::ServeOptions;
 use crate::serve::gate::Gate;
@@ -113,10 +114,12 @@ impl Store {
         let (gate, slots, limit) =
             (Arc::clone(&self.gate), Arc::clone(&self.slots), self.cache_bytes);
         let options = self.session.clone();
+        let largest = self.max_model_bytes;
         // A task of its own: a caller that gives up must not make the next one load again.
         let load = tokio::spawn(async move {
             let identity = found.identity.clone();
-            let work = || async { gate.run(move || load(&found, &options)).await.map_err(parts) };
+            let work =
+                || async { gate.run(move || load(&found, &options, largest)).await.map_err(parts) };
             let outcome = slot.get_or_init(work).await.clone();
             settle(&mut lock(&slots), &identity, &outcome, limit);
             outcome
@@ -161,7 +164,7 @@ fn settle(slots: &mut Vec<(Identity, Slot)>, identity: &Identity, outcome: &Outc
             kind,
             ErrorKind::InvalidModel
                 | ErrorKind::UnsupportedOperator(_)
-                | ErrorKind::UnsupportedType
+                | ErrorKind::UnsupportedType(_)
         );
         if !lasting {
             slots.retain(|(id, _)| id != identity);
@@ -182,21 +185,26 @@ fn settle(slots: &mut Vec<(Identity, Slot)>, identity: &Identity, outcome: &Outc
     });
 }
 
-fn load(found: &Found, options: &SessionOptions) -> Result<Arc<Session>> {
+fn load(found: &Found, options: &SessionOptions, limit: u64) -> Result<Arc<Session>> {
     let Identity { name, version, bytes, .. } = &found.identity;
     let started = std::time::Instant::now();
     let unreadable = |e| Error::new(ErrorKind::Io, "cannot be read").with_source(e);
     let file = std::fs::File::open(&found.path).map_err(unreadable)?;
     let mut content = Vec::new();
-    let room = usize::try_from(*bytes)
+    let size = file.metadata().map_err(unreadable)?.len();
+    let room = usize::try_from(size)
         .map_err(|_| ())
         .and_then(|n| content.try_reserve_exact(n).map_err(|_| ()));
-    room.map_err(|()| Error::new(ErrorKind::OutOfMemory, format!("no memory for {bytes} bytes")))?;
-    file.take(*bytes).read_to_end(&mut content).map_err(unreadable)?;
+    room.map_err(|()| Error::new(ErrorKind::OutOfMemory, format!("no memory for {size} bytes")))?;
+    file.take(size).read_to_end(&mut content).map_err(unreadable)?;
+    let mut file = ModelFile::decode(content)?;
+    if let Some(folder) = found.path.parent() {
+        file.read_external(folder, limit.saturating_sub(size))?;
+    }
     if scan::identity(&found.path, name, *version)? != found.identity {
         return Err(Error::new(ErrorKind::Unavailable, "the file is being written; try again"));
     }
-    let session = Session::from_bytes(content, options)?;
+    let session = Session::from_file(file, options)?;
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(model = name, version, bytes, ms, "loaded");
     Ok(Arc::new(session))

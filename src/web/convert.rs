@@ -65,7 +65,7 @@ pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Value)> {
 fn tensor_from_wire(name: &str, wire: &JsValue) -> JsResult<Tensor> {
     let word = get(wire, "type")?.as_string().unwrap_or_default();
     let dtype = DType::from_name(&word).ok_or_else(|| {
-        invalid(ErrorKind::UnsupportedType, format!("input `{name}` has the unknown type {word}"))
+        js_error(&Error::unsupported_type(format!("input `{name}` has the unknown type {word}")))
     })?;
     let dims = Array::from(&get(wire, "dims")?)
         .iter()

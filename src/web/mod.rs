@@ -10,6 +10,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::error::{Error, ErrorKind};
+use crate::model::ModelFile;
 use crate::session::{Session, SessionOptions};
 use convert::{from_wire, js_error, to_wire};
 
@@ -32,9 +33,15 @@ pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// A model file, assembled in wasm memory, so that JavaScript never holds a second copy.
+/// A model file and those beside it, assembled in wasm memory, so that JavaScript never holds a second copy.
 #[wasm_bindgen]
-pub struct ModelBytes(Vec<u8>);
+pub struct ModelBytes {
+    bytes: Vec<u8>,
+    /// Once the file is whole.
+    file: Option<ModelFile>,
+    /// The file beside it that the next chunks belong to.
+    location: String,
+}
 
 #[wasm_bindgen]
 impl ModelBytes {
@@ -43,28 +50,52 @@ impl ModelBytes {
     pub fn new(size_hint: f64) -> JsResult<ModelBytes> {
         let mut bytes = Vec::new();
         reserve(&mut bytes, size_hint as usize)?;
-        Ok(Self(bytes))
+        Ok(Self { bytes, file: None, location: String::new() })
     }
 
     /// Appends the next chunk.
     pub fn append(&mut self, chunk: &Uint8Array) -> JsResult<()> {
-        let (from, more) = (self.0.len(), chunk.length() as usize);
-        if self.0.capacity() - from < more {
+        if let Some(file) = &mut self.file {
+            // It goes into the constants themselves, which have their room.
+            let chunk = chunk.to_vec();
+            return file.append(&self.location, &chunk).map_err(|e| js_error(&e));
+        }
+        let (from, more) = (self.bytes.len(), chunk.length() as usize);
+        if self.bytes.capacity() - from < more {
             // Doubling, as a plain push would, but as an error instead of an abort.
             let grow = more.max(from);
-            reserve(&mut self.0, grow).or_else(|_| reserve(&mut self.0, more))?;
+            reserve(&mut self.bytes, grow).or_else(|_| reserve(&mut self.bytes, more))?;
         }
-        self.0.resize(from + more, 0);
-        if let Some(room) = self.0.get_mut(from..) {
+        self.bytes.resize(from + more, 0);
+        if let Some(room) = self.bytes.get_mut(from..) {
             chunk.copy_to(room);
         }
         Ok(())
     }
 
-    /// Bytes so far.
-    #[wasm_bindgen(getter)]
-    pub fn length(&self) -> f64 {
-        self.0.len() as f64
+    /// The file is whole: decodes it, and gives the paths of those beside it that it needs.
+    pub fn external(&mut self) -> JsResult<Vec<String>> {
+        let file = ModelFile::decode(std::mem::take(&mut self.bytes)).map_err(|e| js_error(&e))?;
+        let file = self.file.insert(file);
+        Ok(file.external().map(str::to_owned).collect())
+    }
+
+    /// The next chunks are of the file at this path; begins again where it had begun.
+    pub fn begin(&mut self, location: String) -> JsResult<()> {
+        if let Some(file) = &mut self.file {
+            file.begin(&location).map_err(|e| js_error(&e))?;
+        }
+        self.location = location;
+        Ok(())
+    }
+}
+
+impl ModelBytes {
+    fn file(self) -> JsResult<ModelFile> {
+        match self.file {
+            Some(file) => Ok(file),
+            None => ModelFile::decode(self.bytes).map_err(|e| js_error(&e)),
+        }
     }
 }
 
@@ -77,11 +108,18 @@ fn reserve(bytes: &mut Vec<u8>, more: usize) -> JsResult<()> {
     })
 }
 
-/// Facts about a model file, also of one whose operators the engine lacks. Consumes the bytes.
+/// Facts about a model file, also of one that the engine cannot run. Consumes the bytes.
 #[wasm_bindgen]
 pub fn inspect(bytes: ModelBytes) -> JsResult<JsValue> {
-    let inspection = crate::model::inspect(bytes.0).map_err(|e| js_error(&e))?;
+    let inspection = crate::model::inspect(&bytes.file()?).map_err(|e| js_error(&e))?;
     convert::plain(&inspection)
+}
+
+/// Everything in a model file that the engine cannot run. Consumes the bytes.
+#[wasm_bindgen]
+pub fn check(bytes: ModelBytes) -> JsResult<JsValue> {
+    let check = crate::model::check(bytes.file()?).map_err(|e| js_error(&e))?;
+    convert::plain(&check)
 }
 
 /// A loaded model.
@@ -92,7 +130,7 @@ pub struct Model(Session);
 impl Model {
     /// Loads a model file. Consumes the bytes.
     pub fn load(bytes: ModelBytes) -> JsResult<Model> {
-        Session::from_bytes(bytes.0, &SessionOptions::default())
+        Session::from_file(bytes.file()?, &SessionOptions::default())
             .map(Model)
             .map_err(|e| js_error(&e))
     }

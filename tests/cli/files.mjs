@@ -1,11 +1,13 @@
 // Files that the command line is given. In: a folder. Out: good and bad models, arrays, pictures and lists in it.
 // The one decision: each is made here from the digit model's first case, so that no binary file is kept for tests.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32, deflateSync } from 'node:zlib';
 import { zipSync } from 'fflate';
 import { digits, digitsPath, pixels } from '../lib/digits.mjs';
-import { identity, onnx } from '../lib/onnx.mjs';
+import { lite } from '../lib/lite.mjs';
+import { functions, identity, lacking, onnx, outside, recursive, WEIGHTS } from '../lib/onnx.mjs';
 
 export const example = digits.cases[0];
 
@@ -113,10 +115,24 @@ export function makeFiles(folder) {
       ],
       outputs: [{ name: 'y', type: 'float32', shape: ['n', 'm'] }],
     }),
+    'lacking.onnx': lacking(),
+    'functions.onnx': functions(),
+    'recursive.onnx': recursive(),
+    'outside.onnx': outside(),
+    'weights.bin': WEIGHTS,
+    'short.onnx': outside('weights.bin', { offset: 20 }),
+    'checked.onnx': outside('weights.bin', { checksum: createHash('sha1').update(WEIGHTS).digest('hex') }),
+    'damaged.onnx': outside('weights.bin', { checksum: '00'.repeat(20) }),
+    'lite.tflite': lite(),
+    'length.onnx': outside('weights.bin', { length: 9 }),
+    'folder/outside.onnx': outside(),
+    'folder/up.onnx': outside('../weights.bin'),
+    'folder/link.onnx': outside('link.bin'),
     'words.onnx': identity('string'),
     'halves.onnx': identity('float16'),
     'bytes.onnx': identity('uint8', ['h', 'w']),
   };
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   mkdirSync(join(folder, 'folder'));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  symlinkSync('../weights.bin', join(folder, 'folder', 'link.bin'));
 }

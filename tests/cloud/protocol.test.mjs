@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { deflateSync, gzipSync } from 'node:zlib';
 import { startCloud } from '../../scripts/lib/stack.mjs';
 import { checkDigit, digits, digitsPath } from '../lib/digits.mjs';
-import { ask, defineErrorTests, digitRequest, firstFloats, framed, hangUp, unframed } from '../lib/protocol.mjs';
+import { ask, defineErrorTests, defineFileTests, digitRequest, firstFloats, framed, hangUp, unframed } from '../lib/protocol.mjs';
 import { servedModels } from '../lib/served-models.mjs';
 
 let models;
@@ -47,7 +47,7 @@ test('the models are listed, with what is known of their state', async () => {
   await ask(cloud.url, '/v2/models/broken');
   const list = (await ask(cloud.url, '/v2/repository/index', { method: 'POST', body: '' })).json();
   assert.deepEqual(list.map(({ name, version }) => `${name}/${version}`),
-    ['broken/1', 'digits/1', 'digits/10', 'echo/1', 'floats/1', 'halves/1', 'slow/1', 'strange/1', 'truths/1', 'words/1']);
+    ['alone/1', 'broken/1', 'digits/1', 'digits/10', 'echo/1', 'floats/1', 'halves/1', 'lite/1', 'outside/1', 'slow/1', 'strange/1', 'truths/1', 'words/1']);
   const broken = list.find(({ name }) => name === 'broken');
   assert.equal(broken.state, 'UNAVAILABLE');
   assert.ok(broken.reason.length > 0);
@@ -155,6 +155,7 @@ test('HEAD has no body, OPTIONS allows pages to call', async () => {
 });
 
 defineErrorTests('cloud', () => cloud.url);
+defineFileTests('cloud', () => cloud.url, 'IO');
 
 test('requests are counted by model and status, and unknown names are not', async () => {
   const odd = await ask(cloud.url, '/v2/models/nothing-odd/infer', { method: 'POST', headers: { 'content-encoding': 'odd' }, body: '' });

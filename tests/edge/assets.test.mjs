@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { startEdge } from '../../scripts/lib/edge.mjs';
 import { checkDigit, digits } from '../lib/digits.mjs';
 import { identity } from '../lib/onnx.mjs';
-import { ask, digitRequest, firstFloats, hangUp, unframed } from '../lib/protocol.mjs';
+import { ask, defineFileTests, digitRequest, firstFloats, hangUp, unframed } from '../lib/protocol.mjs';
 import { servedModels } from '../lib/served-models.mjs';
 
 let models;
@@ -17,7 +17,7 @@ before(async () => {
   models = servedModels();
   folder = mkdtempSync(join(tmpdir(), 'nearside-assets-'));
   mkdirSync(join(folder, 'models'));
-  for (const name of ['digits', 'echo', 'broken']) cpSync(join(models.folder, name), join(folder, 'models', name), { recursive: true });
+  for (const name of ['digits', 'echo', 'broken', 'outside', 'lite']) cpSync(join(models.folder, name), join(folder, 'models', name), { recursive: true });
   mkdirSync(join(folder, 'models', 'echo', '3'));
   writeFileSync(join(folder, 'models', 'echo', '3', 'model.onnx'), identity('float32'));
   writeFileSync(join(folder, 'models', 'index.json'), JSON.stringify({ echo: ['1', '3'], ghost: ['1'] }));
@@ -70,3 +70,5 @@ test('everything outside /v2 is an asset, for pages of other origins, too', asyn
   assert.ok(file.body.length > 100_000);
   assert.equal((await ask(edge.url, '/nothing.txt')).status, 404);
 });
+
+defineFileTests('assets', () => edge.url);

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { startEdge } from '../../scripts/lib/edge.mjs';
 import { checkDigit, digits, digitsPath } from '../lib/digits.mjs';
 import { identity } from '../lib/onnx.mjs';
-import { ask, defineErrorTests, digitRequest, firstFloats, framed, hangUp, unframed } from '../lib/protocol.mjs';
+import { ask, defineErrorTests, defineFileTests, digitRequest, firstFloats, framed, hangUp, unframed } from '../lib/protocol.mjs';
 import { servedModels } from '../lib/served-models.mjs';
 
 let models;
@@ -83,3 +83,4 @@ test('HEAD has no body, OPTIONS allows pages to call', async () => {
 });
 
 defineErrorTests('edge', () => edge.url);
+defineFileTests('edge', () => edge.url, 'MODEL_NOT_FOUND');

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { test } from 'node:test';
 import { digits, pixels } from './digits.mjs';
+import { liteCase } from './lite.mjs';
 
 const { cases } = JSON.parse(readFileSync(new URL('../cases/protocol-errors.json', import.meta.url), 'utf8'));
 export const LENGTH = 'inference-header-content-length';
@@ -64,7 +65,7 @@ export function firstFloats(answer) {
 
 /** Every wrong request of the file; `base()` is the server's address. */
 export function defineErrorTests(place, base) {
-  for (const { name, method, path, json, tail, text, length, status, code, says, allow, operators } of cases) {
+  for (const { name, method, path, json, tail, text, length, status, code, says, allow, problems } of cases) {
     test(`${place}: ${name}`, async () => {
       const options = tail === undefined ? { method, body: json ? JSON.stringify(json) : text } : framed(json, Buffer.from(tail, 'hex'));
       if (length) options.headers = { [LENGTH]: length };
@@ -75,7 +76,34 @@ export function defineErrorTests(place, base) {
       assert.ok(said.error.includes(says), said.error);
       assert.equal(answer.headers['access-control-allow-origin'], '*');
       if (allow) assert.equal(answer.headers.allow, allow);
-      if (operators) assert.deepEqual(said.details.operators.map(({ type }) => type), operators);
+      if (problems) assert.deepEqual(said.details.problems.map(({ kind, operator, names }) => [kind, operator, ...names]), problems);
     });
   }
+}
+
+/** Models of other files than one `model.onnx`; `missing` is the code of one whose weights are not there. */
+export function defineFileTests(place, base, missing) {
+  const infer = async (model, inputs) => {
+    const answer = await ask(base(), `/v2/models/${model}/infer`, { method: 'POST', body: JSON.stringify({ inputs }) });
+    assert.equal(answer.status, 200, answer.body.toString());
+    return answer.json().outputs;
+  };
+  test(`${place}: weights in a file beside the model`, async () => {
+    const [{ data }] = await infer('outside', [{ name: 'x', datatype: 'FP32', shape: [2], data: [1, 2] }]);
+    assert.deepEqual(data, [12, 26]);
+  });
+  test(`${place}: a TensorFlow Lite file, its quantised ends as they are`, async () => {
+    const inputs = Object.entries(liteCase.inputs).map(([name, { dims, values }]) => ({ name, datatype: 'INT8', shape: dims, data: values }));
+    for (const { name, datatype, shape, data } of await infer('lite', inputs)) {
+      const { dims, values } = liteCase.outputs[name];
+      assert.deepEqual([datatype, shape], ['INT8', dims]);
+      data.forEach((value, at) => assert.ok(Math.abs(value - values[at]) <= liteCase.atol, `${name}: ${data}`));
+    }
+  });
+  if (!missing) return;
+  test(`${place}: weights that are missing are named`, async () => {
+    const said = (await ask(base(), '/v2/models/alone')).json();
+    assert.equal(said.code, missing, said.error);
+    assert.match(said.error, /`weights\.bin`/);
+  });
 }

@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const FOLDERS = [['/pkg/', join(ROOT, 'pkg')], ['/models/', join(ROOT, 'www', 'models')], ['/tests/', join(ROOT, 'tests')]];
 const TYPES = {
   '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.json': 'application/json',
-  '.wasm': 'application/wasm', '.onnx': 'application/octet-stream',
+  '.wasm': 'application/wasm', '.onnx': 'application/octet-stream', '.tflite': 'application/octet-stream', '.bin': 'application/octet-stream',
 };
 const PAGE = '<!doctype html><title>test</title>';
 

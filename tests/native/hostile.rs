@@ -1,6 +1,6 @@
 //! Model files that mean harm: every truncation, and many damaged bytes, of a real model.
 //!
-//! In: the digit model of this repository. Out: each damaged file loads or is a typed error; what loads
+//! In: the digit model of this repository, TensorFlow Lite files of the operator cases. Out: each damaged file loads or is a typed error; what loads
 //! runs or is a typed error. An abort would end the whole test.
 
 #![allow(clippy::expect_used)]
@@ -40,6 +40,48 @@ fn a_truncated_model_is_refused() {
     for length in (0..bytes.len() - 1).step_by(bytes.len() / 400 + 1) {
         let code = outcome(bytes[..length].to_vec());
         assert!(["INVALID_MODEL", "UNSUPPORTED_TYPE"].contains(&code), "{length} bytes: {code}");
+    }
+}
+
+/// TensorFlow Lite files, of many operators.
+fn lite() -> Vec<Vec<u8>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/operators/tflite.json");
+    let cases: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(path).expect("the cases")).expect("JSON");
+    let models = cases.as_array().expect("a list").iter().step_by(7);
+    models.map(|case| base64(case["model"].as_str().expect("a model"))).collect()
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    let value = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let group = |four: &[u8]| {
+        let bits = four.iter().fold(0u32, |n, c| n << 6 | u32::from(value(*c)));
+        (bits << (32 - 6 * four.len())).to_be_bytes()[..four.len() * 6 / 8].to_vec()
+    };
+    text.trim_end_matches('=').as_bytes().chunks(4).flat_map(group).collect()
+}
+
+#[test]
+fn a_damaged_lite_model_is_an_error_or_runs() {
+    for original in lite() {
+        let file = nearside::ModelFile::decode(original.clone());
+        assert!(file.is_ok(), "{:?}", file.err());
+        for at in 0..original.len().min(3000) {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut bytes = original.clone();
+                bytes[at] ^= flip;
+                let _ = nearside::ModelFile::decode(bytes).and_then(nearside::check);
+            }
+        }
+        for length in (0..original.len()).step_by(3) {
+            let _ = nearside::ModelFile::decode(original[..length].to_vec());
+        }
     }
 }
 

@@ -223,7 +223,6 @@ test('create: what cannot be a model, and options that are wrong', async () => {
     [[bytes, { nearside: { maxModelBytes: '10' } }], 'INVALID_INPUT', /maxModelBytes/],
     [[bytes, { nearside: { edge: 5 } }], 'INVALID_INPUT', /'edge'/],
     [[bytes, { nearside: { onProgress: true } }], 'INVALID_INPUT', /onProgress/],
-    [[bytes, { externalData: [{ path: 'w', data: bytes }] }], 'INVALID_INPUT', /externalData/],
     [[new Uint8Array(100)], 'INVALID_MODEL'],
     [[bytes.subarray(0, 1000)], 'INVALID_MODEL'],
     [['no/such/model.onnx'], 'DOWNLOAD_FAILED', /no\/such\/model\.onnx/],
@@ -241,7 +240,7 @@ test('create: an unsupported operator is named', async () => {
   });
   await assert.rejects(InferenceSession.create(model), (error) => {
     refused('UNSUPPORTED_OPERATOR', /Frobnicate/)(error);
-    assert.equal(error.details.operators[0].type, 'Frobnicate');
+    assert.deepEqual(error.details.problems.map(({ kind, operator, names }) => [kind, operator, names]), [['operator', 'com.example.Frobnicate', ['y']]]);
     return true;
   });
   const facts = await InferenceSession.inspect(model);

@@ -1,6 +1,6 @@
 /**
  * Error view: a typed error, for a person. In: a NearsideError. Out: an element that says what happened, what it
- * means and, for operators and places, each one with its reason. One decision: the code is always shown, since it
+ * means and, for what the engine lacks and places, each one with its reason. One decision: the code is always shown, since it
  * is what a developer will look for.
  */
 import { el, table } from './ui.js';
@@ -19,12 +19,12 @@ const PLACES = { on_device: 'this device', in_edge: 'edge', in_cloud: 'cloud' };
 
 export function errorView(error) {
   const code = error.code ?? error.name;
-  const { operators, attempts } = error.details ?? {};
+  const { problems, attempts } = error.details ?? {};
   return el('div', { class: 'error', role: 'alert', data: { code } },
     el('h4', {}, el('code', { class: 'code' }, code), TITLES[error.code] ?? 'Something went wrong'),
     el('p', {}, error.message),
-    operators?.length && el('div', { class: 'scroll' }, table(['operator', 'nodes', 'why'], operators.map((row) => [
-      el('code', {}, operatorName(row)), names(row.nodes), row.reason ?? 'not known to the engine']))),
+    problems?.length && el('div', { class: 'scroll' }, table(['what', 'where', 'why', 'what to do'], problems.map((row) => [
+      el('code', {}, row.operator.replace(/^ai\.onnx\./, '') || 'type'), names(row.names), row.reason, row.advice]))),
     attempts?.length && el('div', { class: 'scroll' }, table(['place', 'why not'], attempts.map((row) => [
       PLACES[row.place] ?? row.place, el('span', {}, el('code', {}, row.code), ` ${row.message}`)]))));
 }

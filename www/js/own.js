@@ -1,5 +1,5 @@
 /**
- * Demo (c): bring your own model. In: an .onnx file. Out: what it is made of, whether the engine has all of it, and
+ * Demo (c): bring your own model. In: an .onnx or .tflite file. Out: what it is made of, whether the engine has all of it, and
  * runs on inputs of one's choice. One decision: the file is inspected first, which also works for models that cannot
  * run; so a missing operator is told with its nodes before anything is tried.
  */

@@ -30,7 +30,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An ONNX file, or `-` for standard input
+    /// A model file, or `-` for standard input
     #[arg(required_unless_present = "conformance")]
     model: Option<String>,
     /// Run the ONNX node tests of an archive (.tar.gz) or a folder
@@ -77,8 +77,7 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         };
     }
     let name = args.model.as_deref().unwrap_or("-");
-    let bytes = Reader { limit: args.max_size, progress }.model(name)?;
-    let check = nearside::check(bytes)?;
+    let check = nearside::check(Reader { limit: args.max_size, progress }.whole_model(name)?)?;
     let text = if args.json { pretty(&check)? } else { page(name, &check) };
     if check.problems.is_empty() {
         return Ok(text);

@@ -19,7 +19,9 @@ pub(crate) struct Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let help = match error.kind() {
-            ErrorKind::UnsupportedOperator(list) if !list.is_empty() => {
+            ErrorKind::UnsupportedOperator(list) | ErrorKind::UnsupportedType(list)
+                if !list.is_empty() =>
+            {
                 Some("`nearside check` lists all of them with their nodes and what to do")
             }
             _ => None,
@@ -70,18 +72,20 @@ impl Failure {
     fn text(&self) -> String {
         let (bad, strong, plain) = (style::BAD, style::STRONG, style::RESET);
         let mut text = format!("{bad}error[{}]{plain}: ", self.error.row().code);
-        // Without a list it is a plan that failed, and the message says why.
-        if let ErrorKind::UnsupportedOperator(operators) = self.error.kind()
-            && !operators.is_empty()
-        {
-            text.push_str("the model needs operators that this engine lacks\n");
-            for o in operators {
-                let (domain, name, count) = (&o.domain, &o.op_type, o.nodes.len());
-                let times = if count > 1 { format!(" ({count} nodes)") } else { String::new() };
-                let _ = writeln!(text, "  {strong}{domain}.{name}{plain}{times}: {}", o.reason);
-            }
-        } else {
+        let problems = match self.error.kind() {
+            ErrorKind::UnsupportedOperator(list) | ErrorKind::UnsupportedType(list) => &list[..],
+            _ => &[],
+        };
+        if problems.is_empty() {
             let _ = writeln!(text, "{}", self.error);
+        } else {
+            text.push_str("the engine lacks what the model needs\n");
+        }
+        for problem in problems {
+            let (count, name) = (problem.names.len(), problem.names.join(", "));
+            let times = if count > 1 { format!(" ({count} nodes)") } else { String::new() };
+            let what = if problem.operator.is_empty() { &name } else { &problem.operator };
+            let _ = writeln!(text, "  {strong}{what}{plain}{times}: {}", problem.reason);
         }
         if let Some(help) = self.advice() {
             let _ = writeln!(text, "{strong}help:{plain} {help}");

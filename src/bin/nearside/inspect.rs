@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use nearside::{Inspection, ValueInfo};
+use nearside::{Format, Inspection, ModelFile, ValueInfo};
 
 use crate::failure::Failure;
 use crate::read::{Reader, parse_size, size};
@@ -24,7 +24,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An ONNX file, or `-` for standard input
+    /// A model file, or `-` for standard input
     model: String,
     /// Print JSON
     #[arg(long)]
@@ -42,7 +42,7 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
     let bytes = Reader { limit: args.max_size, progress }.model(&args.model)?;
     let inspection = {
         let _bar = progress.work("decoding");
-        nearside::inspect(bytes)?
+        nearside::inspect(&ModelFile::decode(bytes)?)?
     };
     if args.json {
         let json = serde_json::to_string_pretty(&inspection)
@@ -61,7 +61,13 @@ fn page(name: &str, about: &Inspection) -> String {
             let _ = writeln!(page, "  {FAINT}{label:<12}{RESET}{value}");
         }
     };
-    row("format", &format!("ONNX, IR {}, opset {}", about.ir_version, opsets.join(", ")));
+    row(
+        "format",
+        &match about.format {
+            Format::Onnx => format!("ONNX, IR {}, opset {}", about.ir_version, opsets.join(", ")),
+            Format::Tflite => format!("TensorFlow Lite, read as opset {}", opsets.join(", ")),
+        },
+    );
     row("producer", &about.producer);
     row("size", &size(about.bytes as u64));
     row("parameters", &thousands(about.parameters));

@@ -1,11 +1,13 @@
 //! Files and standard input -> bytes, with a limit and a progress bar.
 //!
-//! In: a path, or `-`. Out: all bytes, or one typed error that names the path.
+//! In: a path, or `-`. Out: all bytes, or one typed error that names the path; of a model also the files
+//! beside it.
 
 use std::fs::File;
 use std::io::{IsTerminal, Read};
+use std::path::Path;
 
-use nearside::ErrorKind;
+use nearside::{ErrorKind, ModelFile};
 
 use crate::failure::Failure;
 use crate::style::Progress;
@@ -27,6 +29,18 @@ impl Reader {
             return Err(Failure::new(ErrorKind::ModelNotFound, format!("there is no file {path}")));
         }
         self.file(path)
+    }
+
+    /// A model with the files beside it. What comes from standard input has none.
+    pub(crate) fn whole_model(self, path: &str) -> Result<ModelFile, Failure> {
+        let bytes = self.model(path)?;
+        let left = self.limit.saturating_sub(bytes.len() as u64);
+        let mut file = ModelFile::decode(bytes)?;
+        if path != "-" && file.external().next().is_some() {
+            let _bar = self.progress.work("reading the files beside the model");
+            file.read_external(Path::new(path).parent().unwrap_or(Path::new(".")), left)?;
+        }
+        Ok(file)
     }
 
     pub(crate) fn file(self, path: &str) -> Result<Vec<u8>, Failure> {

@@ -43,7 +43,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An ONNX file, or `-` for standard input
+    /// A model file, or `-` for standard input
     model: String,
     /// What to feed (see below); the name may be left out where there is one input
     #[arg(short, long = "input", value_name = "[NAME=]VALUE", allow_hyphen_values = true)]
@@ -98,11 +98,11 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         None => vec![],
     };
     let options = args.device.options()?;
-    let bytes = reader.model(&args.model)?;
+    let file = reader.whole_model(&args.model)?;
     let since = Instant::now();
     let session = {
         let _bar = progress.work("loading");
-        Session::from_bytes(bytes, &options)
+        Session::from_file(file, &options)
     };
     let session = session?;
     let load = ms(since);

@@ -8,6 +8,7 @@
 //! To add an operator: one file, one row in [`OURS`], one case.
 
 mod affine_grid;
+pub(super) mod at_opset;
 mod attention;
 mod batch_norm;
 mod bit_cast;
@@ -200,6 +201,7 @@ pub(crate) fn importer() -> &'static Onnx {
             let key = key(domain, op_type).unwrap_or_else(|| (*op_type).to_owned());
             onnx.op_register.0.insert(key, *build);
         }
+        onnx.op_register.0.insert(at_opset::KEY.to_owned(), at_opset::build);
         onnx
     })
 }
@@ -216,13 +218,14 @@ pub(crate) fn key(domain: &str, op_type: &str) -> Option<String> {
 
 /// Why the engine cannot run an operator; `None` when it can.
 pub(crate) fn unsupported_reason(domain: &str, op_type: &str) -> Option<String> {
-    let registered = importer().op_register.0.contains_key(op_type);
+    let registered = importer().op_register.0.contains_key(op_type) && op_type != at_opset::KEY;
     let contrib = |(d, names): &(&str, &[&str])| *d == domain && names.contains(&op_type);
     let supported = key(domain, op_type).is_some()
         || super::values::is_known(domain, op_type)
         || registered && is_default(domain) && !NOT_DEFAULT.contains(&op_type)
         || registered && CONTRIB.iter().any(contrib);
     let known = is_default(domain)
+        || domain == super::tflite::DOMAIN
         || CONTRIB.iter().any(|(d, _)| *d == domain)
         || OURS.iter().any(|(d, _, _)| *d == domain);
     match (supported, known) {

@@ -1,6 +1,6 @@
 // What a consumer writes, checked by tsc --strict. Nothing here runs: the expectations are the types.
 import { env, InferenceSession, NearsideError, reportOf, Tensor } from 'nearside';
-import type { Attempt, ErrorCode, Mode, ModelInspection, NearsideOptions, ProgressEvent, Report, Source, TypedTensor } from 'nearside';
+import type { Attempt, ErrorCode, Mode, ModelCheck, ModelInspection, NearsideOptions, Problem, ProgressEvent, Report, Source, TypedTensor } from 'nearside';
 import * as ort from 'nearside';
 
 /** Holds only if the two types are the same. */
@@ -55,16 +55,18 @@ export async function use(buffer: ArrayBuffer): Promise<ReadonlyArray<number | s
   const thread: 'worker' | 'inline' | undefined = session.report.engine?.thread;
   const facts: ModelInspection = await InferenceSession.inspect(buffer);
   const missing = facts.operators.filter(({ supported }) => !supported).map(({ domain, type, reason }) => `${domain}.${type}: ${reason ?? ''}`);
+  const { ok, problems }: ModelCheck = await InferenceSession.check('/m.onnx', { externalData: ['w.bin', { path: 'v.bin', data: new Blob() }] });
+  const advice = problems.map(({ kind, operator, names, reason, advice }: Problem) => `${kind} ${operator} ${names.join()} ${reason} ${advice}`);
   session.startProfiling();
   await session.release();
-  void [report, source, attempts, thread, missing];
+  void [report, source, attempts, thread, missing, ok, advice];
   const [input] = session.inputMetadata;
   return input?.isTensor ? input.shape : [];
 }
 
 export function handle(error: unknown): ErrorCode | undefined {
   if (!(error instanceof NearsideError)) return undefined;
-  if (error.code === 'UNSUPPORTED_OPERATOR') console.log(error.details?.operators?.[0]?.type);
+  if (error.code === 'UNSUPPORTED_OPERATOR') console.log(error.details?.problems?.[0]?.operator);
   // @ts-expect-error: there is no such code
   if (error.code === 'NO_LUCK') return undefined;
   return error.code;

@@ -1,0 +1,67 @@
+//! A `.tflite` file as the ONNX model that computes the same.
+//!
+//! In: the bytes of a TensorFlow Lite file. Out: a decoded ONNX model, which from here on is checked,
+//! inspected, planned and run as any other. The one decision: quantised values are computed in float32
+//! and rounded to their steps after each operator, so that one table of operators serves float and
+//! quantised files; results are within a step of the integer kernels. Ends of the graph keep the file's
+//! types. An operator that is not in the table stays in the graph under the domain `tflite`, where the
+//! check finds it and names it.
+
+mod conv;
+mod flat;
+mod graph;
+mod names;
+mod ops;
+mod shape;
+mod tensor;
+
+use tract_onnx::pb;
+
+use crate::error::{Error, ErrorKind, Result};
+use flat::Table;
+use graph::Graph;
+
+/// The domain of what could not be translated.
+pub(super) const DOMAIN: &str = "tflite";
+/// The operator set in which the translation is written.
+const OPSET: i64 = 20;
+
+/// Whether the bytes say that they are of a TensorFlow Lite file.
+pub(super) fn is(bytes: &[u8]) -> bool {
+    bytes.get(4..8) == Some(b"TFL3")
+}
+
+/// Translates a file.
+pub(super) fn decode(bytes: &[u8]) -> Result<pb::ModelProto> {
+    let invalid = |what: &str| {
+        Error::new(ErrorKind::InvalidModel, format!("the TensorFlow Lite file {what}"))
+    };
+    let model = Table::root(bytes).ok_or_else(|| invalid("is cut off"))?;
+    let subgraphs = model.tables(2);
+    let main = subgraphs.first().ok_or_else(|| invalid("has no graph"))?;
+    let codes: Vec<(i32, String)> = model.tables(1).iter().map(code).collect();
+    let mut graph = Graph::new(&model, main).map_err(|e| invalid(&e))?;
+    for operator in main.tables(3) {
+        let unknown = || invalid("has an operator without a type");
+        let index = usize::try_from(operator.int(0, 0)).map_err(|_| unknown())?;
+        let (code, custom) = codes.get(index).ok_or_else(unknown)?;
+        graph.operator(*code, custom, &operator).map_err(|e| invalid(&e))?;
+    }
+    let graph = graph.finish().map_err(|e| invalid(&e))?;
+    Ok(pb::ModelProto {
+        ir_version: 8,
+        producer_name: "TensorFlow Lite".to_owned(),
+        producer_version: model.text(3),
+        opset_import: vec![pb::OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        graph: Some(graph),
+        ..pb::ModelProto::default()
+    })
+}
+
+/// An operator's number and, for a custom one, its name. Old files have the number in a byte.
+fn code(table: &Table) -> (i32, String) {
+    (table.int(3, 0).max(i32::from(table.int8(0))), table.text(1))
+}
+
+/// The values of a padding option.
+const SAME: i8 = 0;
