@@ -95,6 +95,7 @@ export class Profile {
  */
 export function exercise(engine, model, runs) {
   engine.inspect(bytesOf(engine, model));
+  engine.check(bytesOf(engine, model));
   const loaded = engine.Model.load(bytesOf(engine, model, model.length));
   try {
     const { inputs } = loaded.signature();
@@ -116,5 +117,6 @@ export function bytesOf(engine, model, sizeHint = 0) {
   const half = model.length >> 1;
   bytes.append(model.subarray(0, half));
   bytes.append(model.subarray(half));
+  bytes.external();
   return bytes;
 }
