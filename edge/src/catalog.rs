@@ -142,7 +142,7 @@ async fn in_bucket(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, u64, It
     }
     let models = folders.into_iter().filter_map(|((name, version), (file, tag))| {
         let (rank, bytes) = file?;
-        let file = FILES.get(rank)?;
+        let file = *FILES.get(rank)?;
         Some((name, version, Item { place: Place::Bucket, file, bytes: Some(bytes), tag }))
     });
     Ok(models.collect())
