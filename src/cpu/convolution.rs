@@ -15,6 +15,8 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul, Sub};
 use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Silu};
 
+use super::{floats, per_channel};
+
 /// How the sums are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
@@ -58,7 +60,7 @@ impl Convolution {
         weights: Arc<Tensor>,
         bias: &Tensor,
     ) -> TractResult<Self> {
-        let bias = per_channel(bias, geometry.channels_out)?;
+        let bias = per_channel::<f32>(bias, geometry.channels_out)?;
         Ok(Self {
             geometry,
             shape: shape.into(),
@@ -125,7 +127,7 @@ impl Convolution {
         if !by_channel || konst.datum_type() != f32::datum_type() || next.1.is_some() {
             return Ok(None);
         }
-        let values = per_channel(konst, channels)?;
+        let values = per_channel::<f32>(konst, channels)?;
         let (ones, zeros) = (vec![1.; channels], vec![0.; channels]);
         let op = next.0.as_ref();
         let scaled = if !self.is_plain() {
@@ -175,20 +177,6 @@ impl Convolution {
             (Method::Product, conv::pack(g, weights)?)
         };
         Ok(Self { weights: Arc::new(tensor1(&weights)), method: Some(method), ..self.clone() })
-    }
-}
-
-fn floats(tensor: &Tensor) -> TractResult<&[f32]> {
-    tensor.try_as_plain_ram()?.as_slice::<f32>()
-}
-
-/// One value for each channel.
-fn per_channel(tensor: &Tensor, channels: usize) -> TractResult<Vec<f32>> {
-    let values = floats(tensor)?;
-    match values {
-        [value] => Ok(vec![*value; channels]),
-        _ if values.len() == channels => Ok(values.to_vec()),
-        _ => bail!("{} values for {channels} channels", values.len()),
     }
 }
 

@@ -4,12 +4,18 @@
 //! better. Each pass is one file and one row.
 
 mod bounds;
-mod convolutions;
 mod engine;
 mod precision;
+mod products;
+mod round_trips;
+mod windows;
 
 pub(crate) use engine::{declutter, lower};
-use tract_onnx::prelude::{TractResult, TypedModel};
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::cast::Cast;
 
 type Pass = fn(TypedModel) -> TractResult<TypedModel>;
 
@@ -22,27 +28,40 @@ pub(crate) enum Target {
     Gpu,
 }
 
-/// The passes in the order in which they run.
-const PASSES: &[(&str, Pass)] = &[
-    ("half_to_single", precision::half_to_single),
-    ("check_indices", bounds::check_indices),
-    ("convolutions", convolutions::convolutions),
+/// The passes in the order in which they run, and whether they are for every target or give operators that only the
+/// CPU has.
+const PASSES: &[(&str, Pass, Option<Target>)] = &[
+    ("half_to_single", precision::half_to_single, None),
+    ("check_indices", bounds::check_indices, None),
+    ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
+    ("windows", windows::windows, Some(Target::Cpu)),
+    ("products", products::products, Some(Target::Cpu)),
 ];
+
+/// The value of a wire, also where it takes some shaping to get at it.
+fn constant(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tensor>>> {
+    if let Some(konst) = &model.outlet_fact(outlet)?.konst {
+        return Ok(Some(Arc::clone(konst)));
+    }
+    let node = model.node(outlet.node);
+    rule_if!(node.op_is::<AxisOp>() || node.op_is::<Cast>());
+    rule_if_some!(input = constant(model, node.inputs[0])?);
+    rule_if_some!(outputs = node.op.eval_out_of_plan(tvec!(input.into_tvalue()))?);
+    Ok(outputs.into_iter().next().map(TValue::into_arc_tensor))
+}
 
 /// Runs all passes.
 pub(crate) fn rewrite(model: TypedModel, target: Target) -> TractResult<TypedModel> {
-    PASSES.iter().try_fold(model, |model, (name, pass)| {
-        if target != Target::Cpu && *name == "convolutions" {
-            return Ok(model);
-        }
-        pass(model).map_err(|e| e.context(format!("in the pass {name}")))
-    })
+    PASSES.iter().filter(|(.., only)| only.is_none_or(|t| t == target)).try_fold(
+        model,
+        |model, (name, pass, _)| pass(model).map_err(|e| e.context(format!("in the pass {name}"))),
+    )
 }
 
 /// The part of a graph for the GPU that stays on the CPU, as the CPU likes it.
 #[cfg(feature = "gpu")]
 pub(crate) fn rest(model: TypedModel) -> TractResult<TypedModel> {
-    let mut model = convolutions::convolutions(model)?;
+    let mut model = products::products(windows::windows(model)?)?;
     lower(&mut model)?;
     Ok(model)
 }

@@ -9,7 +9,7 @@ use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
 
 /// Panels that share one pass over the weights.
-const PANELS: usize = 4;
+pub(crate) const PANELS: usize = 4;
 
 /// A two-dimensional convolution; one dimension is a height of 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,13 +72,28 @@ impl Geometry {
 
     pub(crate) fn check(&self, x: &[f32], out: &[f32], epilogue: &Epilogue<'_>) -> Result<()> {
         let out_len = self.batch * self.channels_out * self.plane();
-        fits(
-            self.groups > 0
-                && self.channels_in.is_multiple_of(self.groups)
-                && self.channels_out.is_multiple_of(self.groups),
-        )?;
+        fits(self.is_whole())?;
         fits(x.len() == self.batch * self.channels_in * self.image() && out.len() == out_len)?;
         fits(epilogue.residual.is_none_or(|r| r.len() == out_len))
+    }
+
+    /// Whether the groups share the channels evenly.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.groups > 0
+            && self.channels_in.is_multiple_of(self.groups)
+            && self.channels_out.is_multiple_of(self.groups)
+    }
+
+    /// Where the taps lie from the first on, in images of this height and width.
+    pub(crate) fn taps(&self, [height, width]: [usize; 2]) -> Vec<usize> {
+        let mut taps = Vec::with_capacity(self.depth() + 1);
+        for c in 0..self.group_in() {
+            for y in 0..self.kernel[0] {
+                let line = (c * height + y * self.dilation[0]) * width;
+                taps.extend((0..self.kernel[1]).map(|x| line + x * self.dilation[1]));
+            }
+        }
+        taps
     }
 
     /// Whether every tap of every output is one pixel, in order.
@@ -90,22 +105,23 @@ impl Geometry {
     }
 }
 
-/// Appends each plane of `x` with zeros around it.
-pub(crate) fn pad_into(
-    padded: &mut Vec<f32>,
-    x: &[f32],
+/// Appends each plane of `x` with `fill` around it.
+pub(crate) fn pad_into<T: Copy>(
+    padded: &mut Vec<T>,
+    x: &[T],
     g: &Geometry,
     [height, width]: [usize; 2],
+    fill: T,
 ) {
     let [top, left] = g.pad;
     for plane in x.chunks_exact(g.image().max(1)) {
         let end = padded.len() + height * width;
-        padded.resize(padded.len() + top * width, 0.);
+        padded.resize(padded.len() + top * width, fill);
         for (y, row) in plane.chunks_exact(g.input[1].max(1)).enumerate() {
-            padded.resize(end - (height - top - y) * width + left, 0.);
+            padded.resize(end - (height - top - y) * width + left, fill);
             padded.extend_from_slice(row);
         }
-        padded.resize(end, 0.);
+        padded.resize(end, fill);
     }
 }
 
@@ -139,21 +155,13 @@ pub fn conv(
     let [height, width] = if flat { [1, g.image()] } else { g.padded() };
     let pads = !flat && [height, width] != g.input;
     let mut padded = Vec::with_capacity(if pads { g.group_in() * height * width } else { 0 });
-    let mut steps = vec![];
-    for c in 0..g.group_in() {
-        for y in 0..g.kernel[0] {
-            steps.extend(
-                (0..g.kernel[1])
-                    .map(|x| (c * height + y * g.dilation[0]) * width + x * g.dilation[1]),
-            );
-        }
-    }
+    let steps = g.taps([height, width]);
     let mut panels = vec![0.; PANELS * COLUMNS * k];
     for (at, image) in x.chunks_exact(image).enumerate() {
         let group = at % g.groups;
         let image = if pads {
             padded.clear();
-            pad_into(&mut padded, image, g, [height, width]);
+            pad_into(&mut padded, image, g, [height, width], 0.);
             &padded[..]
         } else {
             image
@@ -179,14 +187,14 @@ pub fn conv(
 }
 
 /// Where the taps of an output position begin.
-struct Origin {
-    out_width: usize,
-    width: usize,
-    stride: [usize; 2],
+pub(crate) struct Origin {
+    pub(crate) out_width: usize,
+    pub(crate) width: usize,
+    pub(crate) stride: [usize; 2],
 }
 
 impl Origin {
-    fn of(&self, position: usize) -> usize {
+    pub(crate) fn of(&self, position: usize) -> usize {
         let (y, x) = (position / self.out_width, position % self.out_width);
         y * self.stride[0] * self.width + x * self.stride[1]
     }

@@ -39,7 +39,7 @@ pub fn conv(
     for (at, image) in x.chunks_exact(g.image()).enumerate() {
         let channel = at % g.channels_in;
         padded.clear();
-        pad_into(&mut padded, image, g, [height, width]);
+        pad_into(&mut padded, image, g, [height, width], 0.);
         padded.resize(height * width + spare, 0.);
         let weights = &weights[channel * taps..][..taps];
         let bias = F4::splat(epilogue.bias_of(channel));

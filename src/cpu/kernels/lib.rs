@@ -1,4 +1,4 @@
-//! Inner loops: float32 on slices.
+//! Inner loops: float32 and small integers on slices.
 //!
 //! In: slices and a geometry that fits them. Out: slices. Each kernel is written once over four lanes ([`v4::F4`]):
 //! wasm SIMD where there is any, arrays elsewhere, with the same bits. Lengths are checked at each entry, so that
@@ -8,8 +8,12 @@
 pub mod conv;
 pub mod depthwise;
 pub mod epilogue;
+pub mod integer;
+pub mod pool;
+pub mod quantize;
 pub mod tile;
 pub mod v4;
+pub mod v8;
 pub mod winograd;
 
 pub use epilogue::{Activation, Epilogue};

@@ -1,7 +1,7 @@
 //! Every kernel against the definition, over many geometries.
 
 use crate::conv::{self, Geometry};
-use crate::{Activation, Epilogue, depthwise, winograd};
+use crate::{Activation, Epilogue, depthwise, integer, pool, quantize, winograd};
 
 /// Numbers in -1..1 that repeat on every machine.
 struct Numbers(u64);
@@ -77,6 +77,28 @@ fn definition(g: &Geometry, x: &[f32], w: &[f32], e: &Epilogue<'_>) -> Vec<f64> 
     out
 }
 
+fn greatest(g: &Geometry, x: &[f32]) -> Vec<f32> {
+    let mut out = vec![];
+    for plane in x.chunks_exact(g.input[0] * g.input[1]) {
+        for y in 0..g.output[0] {
+            for z in 0..g.output[1] {
+                let mut most = f32::NEG_INFINITY;
+                for i in 0..g.kernel[0] {
+                    for j in 0..g.kernel[1] {
+                        let row = (y * g.stride[0] + i * g.dilation[0]).wrapping_sub(g.pad[0]);
+                        let column = (z * g.stride[1] + j * g.dilation[1]).wrapping_sub(g.pad[1]);
+                        if row < g.input[0] && column < g.input[1] {
+                            most = most.max(plane[row * g.input[1] + column]);
+                        }
+                    }
+                }
+                out.push(most);
+            }
+        }
+    }
+    out
+}
+
 fn check(numbers: &mut Numbers, g: &Geometry) {
     let x = numbers.floats(g.batch * g.channels_in * g.input[0] * g.input[1]);
     let w = numbers.floats(g.channels_out * g.depth());
@@ -116,6 +138,26 @@ fn check(numbers: &mut Numbers, g: &Geometry) {
         out.fill(f32::NAN);
         depthwise::conv(g, &x, &w, &epilogue, &mut out).unwrap();
         assert!(worst(&out) < 1e-5, "depthwise: off by {} for {g:?}", worst(&out));
+    }
+    let whole =
+        |values: &[f32], most: f32| values.iter().map(|v| (v * most) as i16).collect::<Vec<_>>();
+    let floats = |values: &[i16]| values.iter().map(|v| f32::from(*v)).collect::<Vec<_>>();
+    let (xi, wi) = (whole(&x, 255.), whole(&w, 128.));
+    let exact = definition(g, &floats(&xi), &floats(&wi), &Epilogue::default());
+    let mut sums = vec![i32::MIN; out.len()];
+    let none = vec![0; g.channels_out];
+    integer::conv(
+        g,
+        &xi,
+        &integer::pack(g, &wi).unwrap(),
+        &none,
+        &mut integer::Finish::Sums(&mut sums),
+    )
+    .unwrap();
+    assert!(sums.iter().zip(&exact).all(|(a, b)| f64::from(*a) == *b), "integers: {g:?}");
+    if g.channels_in == g.channels_out {
+        pool::max(g, &x, &mut out).unwrap();
+        assert_eq!(out, greatest(g, &x), "max pool: {g:?}");
     }
     if winograd::suits(g) {
         out.fill(f32::NAN);
@@ -190,4 +232,32 @@ fn a_slice_that_does_not_fit_is_refused() {
     assert!(depthwise::conv(&g, &x, &w, &none, &mut out).is_err());
     let bent = Geometry { output: [5, 4], ..g.clone() };
     assert!(conv::conv(&bent, &x, &packed, &none, &mut out).is_err());
+}
+
+#[test]
+fn integer_products_are_exact() {
+    let numbers = &mut Numbers(7);
+    for _ in 0..200 {
+        let [m, k, n] = [1 + numbers.below(12), 1 + numbers.below(70), 1 + numbers.below(30)];
+        let mut values =
+            |count| numbers.floats(count).iter().map(|v| (v * 255.) as i16).collect::<Vec<_>>();
+        let (x, w) = (values(m * k), values(k * n));
+        let mut out = vec![i32::MIN; m * n];
+        integer::dense([m, k, n], &x, &integer::pack_dense(k, n, &w).unwrap(), &mut out).unwrap();
+        for (at, sum) in out.iter().enumerate() {
+            let product = |i: usize| i32::from(x[at / n * k + i]) * i32::from(w[i * n + at % n]);
+            assert_eq!(*sum, (0..k).map(product).sum::<i32>(), "{m} x {k} x {n}");
+        }
+    }
+}
+
+#[test]
+fn rounding_saturates_and_takes_halves_to_even() {
+    let x = [-1e9, -3.5, -0.5, 0.5, 1.5, 2.5, 254.4, 255.6, 1e9, f32::NAN];
+    let mut bytes = [9u8; 10];
+    quantize::round(&x, 3, quantize::Quanta::U8(&mut bytes));
+    assert_eq!(bytes, [0, 0, 3, 3, 5, 5, 255, 255, 255, 0]);
+    let mut signed = [9i8; 10];
+    quantize::divide_round(&x, 0.5, -1, quantize::Quanta::I8(&mut signed));
+    assert_eq!(signed, [-128, -8, -2, 0, 2, 4, 127, 127, 127, -128]);
 }

@@ -77,7 +77,7 @@ pub fn conv(
     // Room for whole tiles, and for the pixels before and after.
     let [height, width] = [0, 1].map(|i| (across[i] * OUT + 2).max(g.input[i] + g.pad[i]));
     let mut padded = Vec::with_capacity(g.batch * g.channels_in * height * width);
-    pad_into(&mut padded, x, g, [height, width]);
+    pad_into(&mut padded, x, g, [height, width], 0.);
 
     let mut tiles = Vec::with_capacity(g.batch * across[0] * across[1]);
     for n in 0..g.batch {

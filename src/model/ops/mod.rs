@@ -50,6 +50,9 @@ mod unique;
 mod upsample;
 mod wires;
 
+pub(crate) use quotient::Quotient;
+pub(crate) use round_to::RoundTo;
+
 use std::sync::OnceLock;
 
 use tract_onnx::Onnx;

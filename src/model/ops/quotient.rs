@@ -7,7 +7,7 @@
 use tract_onnx::tract_hir::internal::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Quotient;
+pub(crate) struct Quotient;
 
 impl Op for Quotient {
     fn name(&self) -> StaticName {

@@ -2,12 +2,13 @@
 //!
 //! In: values in steps of the scale. Out: `saturate(round(x) + zero)`, halves to even.
 
+use nearside_kernels::quantize::{self, Quanta};
 use tract_onnx::tract_hir::internal::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct RoundTo {
-    pub(super) dtype: DatumType,
-    pub(super) zero: i32,
+pub(crate) struct RoundTo {
+    pub(crate) dtype: DatumType,
+    pub(crate) zero: i32,
 }
 
 /// The least and the greatest value of an integer type that quantisation gives.
@@ -22,22 +23,14 @@ pub(super) fn range(dtype: DatumType) -> TractResult<(i32, i32)> {
 }
 
 impl RoundTo {
-    fn run<T: Datum + Copy>(
-        &self,
-        input: &[f32],
-        output: &mut Tensor,
-        narrow: impl Fn(i32) -> T,
-    ) -> TractResult<()> {
-        // Adding this leaves no bits below 1, so the addition rounds; it vectorises everywhere.
-        const ROUNDER: f32 = 12_582_912.;
-        let (low, high) = range(self.dtype)?;
-        let (low, high) = ((low - self.zero) as f32, (high - self.zero) as f32);
-        let mut output = output.try_as_plain_ram_mut()?;
-        for (x, y) in input.iter().zip(output.as_slice_mut::<T>()?) {
-            let rounded = (x.max(low).min(high) + ROUNDER) - ROUNDER;
-            *y = narrow(rounded as i32 + self.zero);
-        }
-        Ok(())
+    /// Where a tensor of this type is written.
+    pub(crate) fn quanta<'a>(&self, view: &'a mut PlainViewMut<'_>) -> TractResult<Quanta<'a>> {
+        Ok(match self.dtype {
+            DatumType::U8 => Quanta::U8(view.as_slice_mut()?),
+            DatumType::I8 => Quanta::I8(view.as_slice_mut()?),
+            DatumType::U16 => Quanta::U16(view.as_slice_mut()?),
+            _ => Quanta::I16(view.as_slice_mut()?),
+        })
     }
 }
 
@@ -58,14 +51,9 @@ impl EvalOp for RoundTo {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let mut y = Tensor::zero_dt(self.dtype, inputs[0].shape())?;
-        let plain = inputs[0].try_as_plain_ram()?;
-        let x = plain.as_slice::<f32>()?;
-        match self.dtype {
-            DatumType::U8 => self.run(x, &mut y, |v| v as u8)?,
-            DatumType::I8 => self.run(x, &mut y, |v| v as i8)?,
-            DatumType::U16 => self.run(x, &mut y, |v| v as u16)?,
-            _ => self.run(x, &mut y, |v| v as i16)?,
-        }
+        let x = inputs[0].try_as_plain_ram()?;
+        let mut view = y.try_as_plain_ram_mut()?;
+        quantize::round(x.as_slice::<f32>()?, self.zero, self.quanta(&mut view)?);
         Ok(tvec!(y.into_tvalue()))
     }
 }

@@ -1,0 +1,253 @@
+//! Convolutions and matrix products of 8-bit integers with constant weights.
+//!
+//! In: uint8 or int8 values and their zero point, which may be known only when the model runs. Out: int32 sums, or
+//! what follows them, taken in as the graph is decluttered: a bias, a scale, a rounding.
+
+use std::sync::Arc;
+
+use nearside_kernels::conv::Geometry;
+use nearside_kernels::integer;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::cast::Cast;
+use tract_onnx::tract_core::ops::math::{Add, Mul};
+
+use super::per_channel;
+use crate::model::ops::RoundTo;
+
+/// What becomes of the sums of a channel.
+#[derive(Clone, Debug, PartialEq)]
+enum Finish {
+    Sums,
+    /// float32, times a scale each.
+    Scaled(Vec<f32>),
+    /// Scaled, then rounded.
+    Rounded(Vec<f32>, RoundTo),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct IntegerConvolution {
+    geometry: Geometry,
+    /// Of the output.
+    shape: TVec<usize>,
+    /// Packed.
+    weights: Arc<Tensor>,
+    bias: Vec<i32>,
+    finish: Finish,
+}
+
+// Scales of NaN are merely never equal.
+impl Eq for IntegerConvolution {}
+
+/// Values of 8 bits less a zero point.
+fn widened(values: &Tensor, zero: i16) -> TractResult<Vec<i16>> {
+    let view = values.try_as_plain_ram()?;
+    Ok(match values.datum_type().unquantized() {
+        DatumType::U8 => integer::widen_u8(view.as_slice::<u8>()?, zero),
+        DatumType::I8 => integer::widen_i8(view.as_slice::<i8>()?, zero),
+        other => bail!("8-bit integers, not {other:?}"),
+    })
+}
+
+/// The one zero point of a tensor.
+fn zero_point(zero: &Tensor) -> TractResult<i16> {
+    Ok(zero.cast_to_scalar::<i32>()?.try_into()?)
+}
+
+/// Weights less their zero point, of which there is one, or one for each of the `lines` of `depth`, `at` being the
+/// line of a weight.
+fn weights_less(
+    weights: &Tensor,
+    zero: &Tensor,
+    lines: usize,
+    at: impl Fn(usize) -> usize,
+) -> TractResult<Vec<i16>> {
+    let zeros = zero.cast_to::<i32>()?;
+    let zeros: Vec<i16> = match zeros.try_as_plain_ram()?.as_slice::<i32>()? {
+        [one] => vec![(*one).try_into()?; lines],
+        many if many.len() == lines => {
+            many.iter().map(|z| Ok((*z).try_into()?)).collect::<TractResult<_>>()?
+        }
+        many => bail!("{} zero points for {lines} channels", many.len()),
+    };
+    let mut weights = widened(weights, 0)?;
+    for (i, weight) in weights.iter_mut().enumerate() {
+        *weight -= zeros[at(i)];
+    }
+    Ok(weights)
+}
+
+impl IntegerConvolution {
+    pub(crate) fn new(
+        geometry: Geometry,
+        shape: &[usize],
+        weights: &Tensor,
+        zero: &Tensor,
+        bias: &Tensor,
+    ) -> TractResult<Self> {
+        let depth = geometry.depth();
+        let weights = weights_less(weights, zero, geometry.channels_out, |i| i / depth)?;
+        let packed = integer::pack(&geometry, &weights)?;
+        let bias = per_channel::<i32>(bias, geometry.channels_out)?;
+        let weights = Arc::new(tensor1(&packed));
+        Ok(Self { geometry, shape: shape.into(), weights, bias, finish: Finish::Sums })
+    }
+
+    fn dtype(&self) -> DatumType {
+        match &self.finish {
+            Finish::Sums => DatumType::I32,
+            Finish::Scaled(_) => DatumType::F32,
+            Finish::Rounded(_, round) => round.dtype,
+        }
+    }
+
+    /// This operator with `next`, whose other operand, if any, is `konst`, taken in.
+    fn with(&self, next: &TypedNode, konst: Option<&Tensor>) -> TractResult<Option<Self>> {
+        let channels = self.geometry.channels_out;
+        let mut op = self.clone();
+        if let Some(round) = next.op_as::<RoundTo>() {
+            let Finish::Scaled(scales) = &self.finish else { return Ok(None) };
+            rule_if!(matches!(round.dtype, DatumType::U8 | DatumType::I8));
+            op.finish = Finish::Rounded(scales.clone(), round.clone());
+        } else if let Some(cast) = next.op_as::<Cast>() {
+            rule_if!(self.finish == Finish::Sums && cast.to == DatumType::F32);
+            op.finish = Finish::Scaled(vec![1.; channels]);
+        } else if let (Some(binary), Some(konst)) = (next.op_as::<TypedBinOp>(), konst) {
+            let by_channel = konst.len() == 1
+                || (konst.len() == channels && konst.shape().get(1) == Some(&channels));
+            rule_if!(by_channel && binary.1.is_none());
+            match &mut op.finish {
+                Finish::Sums if binary.0.is::<Add>() => {
+                    let more = per_channel::<i32>(konst, channels)?;
+                    op.bias.iter_mut().zip(more).for_each(|(b, more)| *b = b.wrapping_add(more));
+                }
+                Finish::Scaled(scales)
+                    if binary.0.is::<Mul>() && scales.iter().all(|s| *s == 1.) =>
+                {
+                    *scales = per_channel::<f32>(konst, channels)?;
+                }
+                _ => return Ok(None),
+            }
+        } else {
+            return Ok(None);
+        }
+        Ok(Some(op))
+    }
+}
+
+impl Op for IntegerConvolution {
+    fn name(&self) -> StaticName {
+        "IntegerConvolution".into()
+    }
+
+    fn info(&self) -> TractResult<Vec<String>> {
+        Ok(vec![format!("to {:?} {:?}", self.dtype(), self.geometry)])
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for IntegerConvolution {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let x = widened(&inputs[0], zero_point(&inputs[1])?)?;
+        let mut output = Tensor::zero_dt(self.dtype(), &self.shape)?;
+        let mut view = output.try_as_plain_ram_mut()?;
+        let mut finish = match &self.finish {
+            Finish::Sums => integer::Finish::Sums(view.as_slice_mut()?),
+            Finish::Scaled(scales) => integer::Finish::Scaled(scales, view.as_slice_mut()?),
+            Finish::Rounded(scales, round) => {
+                integer::Finish::Rounded(scales, round.zero, round.quanta(&mut view)?)
+            }
+        };
+        let weights = self.weights.try_as_plain_ram()?;
+        integer::conv(&self.geometry, &x, weights.as_slice()?, &self.bias, &mut finish)?;
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+impl TypedOp for IntegerConvolution {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(self.dtype().fact(&self.shape)))
+    }
+
+    fn declutter(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        let outlet = OutletId::new(node.id, 0);
+        rule_if!(!model.outputs.contains(&outlet));
+        rule_if_some!(next = model.single_succ(node.id)?);
+        rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
+        let other = next.inputs.iter().find(|i| **i != outlet);
+        let konst = other.map(|o| model.outlet_fact(*o)).transpose()?.and_then(|f| f.konst.clone());
+        rule_if_some!(op = self.with(next, konst.as_deref())?);
+        TypedModelPatch::fuse_with_next(model, node, op).map(Some)
+    }
+
+    as_op!();
+}
+
+/// Rows of 8-bit integers times a constant matrix: int32 sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IntegerDense {
+    /// Of the output, whose last axis is the columns.
+    shape: TVec<usize>,
+    k: usize,
+    /// Packed.
+    weights: Arc<Tensor>,
+}
+
+impl IntegerDense {
+    /// `weights`: rows of `shape`'s last axis.
+    pub(crate) fn new(shape: &[usize], weights: &Tensor, zero: &Tensor) -> TractResult<Self> {
+        let n = shape.last().copied().unwrap_or(0);
+        ensure!(
+            n > 0 && weights.len().is_multiple_of(n),
+            "{} weights for rows of {n}",
+            weights.len()
+        );
+        let k = weights.len() / n;
+        let packed = integer::pack_dense(k, n, &weights_less(weights, zero, n, |i| i % n)?)?;
+        Ok(Self { shape: shape.into(), k, weights: Arc::new(tensor1(&packed)) })
+    }
+}
+
+impl Op for IntegerDense {
+    fn name(&self) -> StaticName {
+        "IntegerDense".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for IntegerDense {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let x = widened(&inputs[0], zero_point(&inputs[1])?)?;
+        let mut output = Tensor::zero::<i32>(&self.shape)?;
+        let n = self.shape.last().copied().unwrap_or(1);
+        let m = output.len() / n.max(1);
+        let mut view = output.try_as_plain_ram_mut()?;
+        let weights = self.weights.try_as_plain_ram()?;
+        integer::dense(
+            [m, self.k, n],
+            &x,
+            weights.as_slice::<i16>()?,
+            view.as_slice_mut::<i32>()?,
+        )?;
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+impl TypedOp for IntegerDense {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(i32::fact(&self.shape)))
+    }
+
+    as_op!();
+}

@@ -1,0 +1,260 @@
+//! Products of 8-bit integers, exact in int32.
+//!
+//! In: values less their zero points, as int16, and weights packed the same way. Out: sums, or
+//! what they round to. Two products a lane and step: with the zero points gone beforehand there is nothing to
+//! correct afterwards, and padding is zero.
+
+use crate::conv::{Geometry, Origin, PANELS, pad_into};
+use crate::quantize::{self, Quanta};
+use crate::tile::{COLUMNS, ROWS};
+use crate::v8::{I4, S8};
+use crate::{Result, fits};
+
+/// `R` rows by eight columns: a step takes two int16 of each row, `stride` apart, and sixteen of `columns`.
+///
+/// # Safety
+/// Each row must have `stride * (steps - 1) + 2` readable int16, `columns` `16 * steps`.
+#[inline(always)]
+unsafe fn tile<const R: usize>(
+    rows: [*const i16; R],
+    stride: usize,
+    mut columns: *const i16,
+    steps: usize,
+) -> [[I4; 2]; R] {
+    let mut sums = [[I4::splat(0); 2]; R];
+    let mut at = 0;
+    for _ in 0..steps {
+        unsafe {
+            let (low, high) = (S8::load(columns), S8::load(columns.add(8)));
+            for r in 0..R {
+                let pair = S8::load_pair(rows[r].add(at));
+                sums[r][0] = sums[r][0].plus(pair.dot(low));
+                sums[r][1] = sums[r][1].plus(pair.dot(high));
+            }
+            columns = columns.add(16);
+        }
+        at += stride;
+    }
+    sums
+}
+
+/// `value - zero` of each.
+pub fn widen_u8(values: &[u8], zero: i16) -> Vec<i16> {
+    values.iter().map(|v| i16::from(*v) - zero).collect()
+}
+
+/// `value - zero` of each.
+pub fn widen_i8(values: &[i8], zero: i16) -> Vec<i16> {
+    values.iter().map(|v| i16::from(*v) - zero).collect()
+}
+
+/// Interleaves a matrix, whose element in line `r` and step `i` is `at(r, i)`, in blocks of `width` lines by two steps;
+/// zeros where there is none.
+fn pack_pairs(lines: usize, k: usize, width: usize, at: impl Fn(usize, usize) -> i16) -> Vec<i16> {
+    let mut packed = Vec::with_capacity(lines.div_ceil(width) * width * k.div_ceil(2) * 2);
+    for first in (0..lines).step_by(width) {
+        for i in (0..k).step_by(2) {
+            for r in first..first + width {
+                packed.extend([i, i + 1].map(|i| if r < lines && i < k { at(r, i) } else { 0 }));
+            }
+        }
+    }
+    packed
+}
+
+/// Weights of a [`Dense`] product from `k` rows of `n`.
+pub fn pack_dense(k: usize, n: usize, weights: &[i16]) -> Result<Vec<i16>> {
+    fits(weights.len() == k * n)?;
+    Ok(pack_pairs(n, k, COLUMNS, |column, i| weights[i * n + column]))
+}
+
+/// `m` rows of `k` times `k` rows of `n`, packed by [`pack_dense`].
+pub fn dense([m, k, n]: [usize; 3], x: &[i16], packed: &[i16], out: &mut [i32]) -> Result<()> {
+    let steps = k.div_ceil(2);
+    fits(x.len() == m * k && out.len() == m * n)?;
+    fits(packed.len() == n.div_ceil(COLUMNS) * COLUMNS * 2 * steps)?;
+    let mut even = vec![];
+    let x = if k % 2 == 0 {
+        x
+    } else {
+        x.chunks_exact(k).for_each(|row| {
+            even.extend_from_slice(row);
+            even.push(0);
+        });
+        &even
+    };
+    for first in (0..n).step_by(COLUMNS) {
+        let columns = &packed[first * 2 * steps..];
+        let mut row = 0;
+        while row < m {
+            let at = |r: usize| &x[(row + r) * 2 * steps..];
+            let mut sums = [[0; COLUMNS]; ROWS];
+            // SAFETY: each row has `2 * steps` values, and the columns 16 a step.
+            let taken = unsafe {
+                if row + ROWS <= m {
+                    let rows = [at(0).as_ptr(), at(1).as_ptr(), at(2).as_ptr(), at(3).as_ptr()];
+                    store(&tile::<ROWS>(rows, 2, columns.as_ptr(), steps), &mut sums);
+                    ROWS
+                } else {
+                    store(&tile::<1>([at(0).as_ptr()], 2, columns.as_ptr(), steps), &mut sums);
+                    1
+                }
+            };
+            for sums in &sums[..taken] {
+                let count = COLUMNS.min(n - first);
+                out[row * n + first..][..count].copy_from_slice(&sums[..count]);
+                row += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn store(tile: &[[I4; 2]], sums: &mut [[i32; COLUMNS]]) {
+    for ([low, high], sums) in tile.iter().zip(sums) {
+        // SAFETY: a row of sums is two vectors long.
+        unsafe {
+            low.store(sums.as_mut_ptr());
+            high.store(sums.as_mut_ptr().add(4));
+        }
+    }
+}
+
+/// Weights of [`conv`], from OIHW.
+pub fn pack(g: &Geometry, weights: &[i16]) -> Result<Vec<i16>> {
+    let (rows, k) = (g.group_out(), g.depth());
+    fits(weights.len() == g.channels_out * k && !weights.is_empty())?;
+    Ok(weights
+        .chunks_exact(rows * k)
+        .flat_map(|group| pack_pairs(rows, k, ROWS, |r, i| group[r * k + i]))
+        .collect())
+}
+
+/// What becomes of the sums of a channel, its bias added.
+pub enum Finish<'a> {
+    /// They are the output.
+    Sums(&'a mut [i32]),
+    /// Times a scale each channel.
+    Scaled(&'a [f32], &'a mut [f32]),
+    /// Times a scale each channel, then rounded and moved by a zero point.
+    Rounded(&'a [f32], i32, Quanta<'a>),
+}
+
+impl Finish<'_> {
+    fn run(&mut self, channel: usize, at: usize, sums: &[i32], bias: i32) {
+        match self {
+            Self::Sums(out) => {
+                for (out, sum) in out[at..].iter_mut().zip(sums) {
+                    *out = sum.wrapping_add(bias);
+                }
+            }
+            Self::Scaled(scales, out) => {
+                let scale = scales[channel];
+                for (out, sum) in out[at..].iter_mut().zip(sums) {
+                    *out = sum.wrapping_add(bias) as f32 * scale;
+                }
+            }
+            Self::Rounded(scales, zero, out) => {
+                quantize::scale_round(sums, bias, scales[channel], *zero, at, out);
+            }
+        }
+    }
+}
+
+/// Convolves; `bias` has a value a channel.
+pub fn conv(
+    g: &Geometry,
+    x: &[i16],
+    packed: &[i16],
+    bias: &[i32],
+    finish: &mut Finish<'_>,
+) -> Result<()> {
+    let (m, steps) = (g.group_out(), g.depth().div_ceil(2));
+    let group_len = m.div_ceil(ROWS) * ROWS * 2 * steps;
+    fits(g.is_whole() && x.len() == g.batch * g.channels_in * g.image())?;
+    fits(packed.len() == g.groups * group_len && bias.len() == g.channels_out)?;
+    if x.is_empty() {
+        return Ok(());
+    }
+    let [height, width] = g.padded();
+    let mut taps = g.taps([height, width]);
+    // The second tap of an odd pair has weights of zero.
+    taps.extend((g.depth() % 2 == 1).then_some(0));
+    let origin = Origin { out_width: g.output[1], width, stride: g.stride };
+    let mut padded = Vec::with_capacity(g.group_in() * height * width);
+    let mut panels = vec![0; PANELS * COLUMNS * 2 * steps];
+    let plane = g.plane();
+    for (at, image) in x.chunks_exact(g.group_in() * g.image()).enumerate() {
+        let group = at % g.groups;
+        padded.clear();
+        pad_into(&mut padded, image, g, [height, width], 0);
+        let weights = &packed[group * group_len..][..group_len];
+        for first in (0..plane).step_by(PANELS * COLUMNS) {
+            let count = plane.min(first + PANELS * COLUMNS) - first;
+            for (at, panel) in
+                (0..count).step_by(COLUMNS).zip(panels.chunks_exact_mut(COLUMNS * 2 * steps))
+            {
+                gather(&padded, &origin, first + at, COLUMNS.min(count - at), &taps, panel);
+            }
+            for row in (0..m).step_by(ROWS) {
+                let tile_at = weights[row * 2 * steps..].as_ptr();
+                let mut sums = [[0; PANELS * COLUMNS]; ROWS];
+                for (at, panel) in
+                    (0..count).step_by(COLUMNS).zip(panels.chunks_exact(COLUMNS * 2 * steps))
+                {
+                    // SAFETY: a tile of weights has eight values a step, the panel sixteen, a row of sums all columns.
+                    unsafe {
+                        let rows = [tile_at, tile_at.add(2), tile_at.add(4), tile_at.add(6)];
+                        let tile = tile::<ROWS>(rows, 2 * ROWS, panel.as_ptr(), steps);
+                        for ([low, high], sums) in tile.iter().zip(&mut sums) {
+                            low.store(sums.as_mut_ptr().add(at));
+                            high.store(sums.as_mut_ptr().add(at + 4));
+                        }
+                    }
+                }
+                for (r, sums) in sums.iter().enumerate().take(m - row) {
+                    let channel = group * m + row + r;
+                    finish.run(
+                        channel,
+                        (at * m + row + r) * plane + first,
+                        &sums[..count],
+                        bias[channel],
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Packs the taps of `count` positions, two by two.
+fn gather(
+    image: &[i16],
+    origin: &Origin,
+    position: usize,
+    count: usize,
+    taps: &[usize],
+    panel: &mut [i16],
+) {
+    let start = |i: usize| origin.of(position + i.min(count - 1));
+    let starts = [start(0), start(1), start(2), start(3), start(4), start(5), start(6), start(7)];
+    let furthest = taps.iter().max().copied().unwrap_or(0);
+    let run = starts.iter().zip(starts[0]..).all(|(s, e)| *s == e)
+        && starts[0] + furthest + 8 <= image.len();
+    for (pair, to) in taps.chunks_exact(2).zip(panel.chunks_exact_mut(2 * COLUMNS)) {
+        if run {
+            // SAFETY: eight pixels from the furthest tap on lie within the image.
+            unsafe {
+                let at = |tap: usize| S8::load(image.as_ptr().add(starts[0] + tap));
+                let [low, high] = at(pair[0]).interleave(at(pair[1]));
+                low.store(to.as_mut_ptr());
+                high.store(to.as_mut_ptr().add(8));
+            }
+        } else {
+            for (start, to) in starts.iter().zip(to.chunks_exact_mut(2)) {
+                to[0] = image[start + pair[0]];
+                to[1] = image[start + pair[1]];
+            }
+        }
+    }
+}

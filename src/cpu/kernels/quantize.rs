@@ -1,0 +1,107 @@
+//! Rounding to integers of 8 and 16 bits.
+//!
+//! In: float32 values in steps of a scale. Out: `saturate(round(x) + zero)`, halves to even.
+
+/// An integer that quantisation gives.
+pub trait Quantum: Copy {
+    /// The least and the greatest.
+    const RANGE: (i32, i32);
+
+    /// A value within the range.
+    fn narrow(value: i32) -> Self;
+}
+
+macro_rules! quantum {
+    ($($type:ty)*) => {
+        $(impl Quantum for $type {
+            const RANGE: (i32, i32) = (<$type>::MIN as i32, <$type>::MAX as i32);
+
+            #[inline(always)]
+            fn narrow(value: i32) -> Self {
+                value as $type
+            }
+        })*
+    };
+}
+
+quantum!(u8 i8 u16 i16);
+
+/// Adding this leaves no bits below 1, so the addition rounds; it vectorises everywhere.
+const ROUNDER: f32 = 12_582_912.;
+
+#[inline(always)]
+fn step<T: Quantum>(x: f32, zero: i32) -> i32 {
+    let (low, high) = ((T::RANGE.0 - zero) as f32, (T::RANGE.1 - zero) as f32);
+    // Not `max` and `min`, which cost more where there is NaN to think of: it becomes the least.
+    let x = if x > low { x } else { low };
+    let x = if x < high { x } else { high };
+    // Within 2^22 the bits of the sum are the integer.
+    ((x + ROUNDER).to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32)
+}
+
+/// Integers to write. The loops are instantiated here, because this crate is what is compiled for speed.
+pub enum Quanta<'a> {
+    /// uint8.
+    U8(&'a mut [u8]),
+    /// int8.
+    I8(&'a mut [i8]),
+    /// uint16.
+    U16(&'a mut [u16]),
+    /// int16.
+    I16(&'a mut [i16]),
+}
+
+/// Runs `$body` with `$out` as the slice of whichever type.
+macro_rules! each {
+    ($quanta:expr, $out:ident => $body:expr) => {
+        match $quanta {
+            Quanta::U8($out) => $body,
+            Quanta::I8($out) => $body,
+            Quanta::U16($out) => $body,
+            Quanta::I16($out) => $body,
+        }
+    };
+}
+
+#[inline(always)]
+fn fill<S: Copy, T: Quantum>(from: &[S], zero: i32, out: &mut [T], steps: impl Fn(S) -> f32) {
+    for (x, out) in from.iter().zip(out) {
+        *out = T::narrow(step::<T>(steps(*x), zero) + zero);
+    }
+}
+
+/// Rounds each value.
+pub fn round(x: &[f32], zero: i32, out: Quanta<'_>) {
+    each!(out, out => fill(x, zero, out, |x| x));
+}
+
+/// Rounds `x / scale`.
+pub fn divide_round(x: &[f32], scale: f32, zero: i32, out: Quanta<'_>) {
+    each!(out, out => fill(x, zero, out, |x| x / scale));
+}
+
+/// Rounds `(sum + bias) * scale`.
+pub(crate) fn scale_round(
+    sums: &[i32],
+    bias: i32,
+    scale: f32,
+    zero: i32,
+    at: usize,
+    out: &mut Quanta<'_>,
+) {
+    each!(out, out => fill(sums, zero, &mut out[at..at + sums.len()], |sum| sum.wrapping_add(bias) as f32 * scale));
+}
+
+/// Rounds `x / scale` to uint8, or int8 where `signed`, and takes it back: `round(x / scale) * back`, in place.
+pub fn round_trip(x: &mut [f32], scale: f32, signed: bool, zero: i32, back: f32) {
+    fn run<T: Quantum>(x: &mut [f32], scale: f32, zero: i32, back: f32) {
+        for x in x {
+            *x = step::<T>(*x / scale, zero) as f32 * back;
+        }
+    }
+    if signed {
+        run::<i8>(x, scale, zero, back);
+    } else {
+        run::<u8>(x, scale, zero, back);
+    }
+}

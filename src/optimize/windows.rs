@@ -1,0 +1,100 @@
+//! Operators that slide a window over an image become ours.
+//!
+//! In: the engine's convolutions and maximum pools. Out: [`Convolution`], [`IntegerConvolution`] and [`MaxPooling`]
+//! wherever the weights are constant and the image is one- or two-dimensional; the others stay. Before the engine's
+//! own rewriting, which would turn some of them into other things, and move channels to the end of the whole graph
+//! for others.
+
+use nearside_kernels::conv::Geometry;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PoolSpec};
+use tract_onnx::tract_core::ops::nn::DataFormat;
+
+use super::constant;
+use crate::cpu::convolution::Convolution;
+use crate::cpu::integer::IntegerConvolution;
+use crate::cpu::pooling::MaxPooling;
+
+pub(super) fn windows(mut model: TypedModel) -> TractResult<TypedModel> {
+    for id in model.eval_order()? {
+        let node = model.node(id);
+        let patch = if let Some(op) = node.op_as::<Conv>() {
+            convolution(&model, node, op)?
+        } else if let Some(op) = node.op_as::<MaxPool>() {
+            pool(&model, node, op)?
+        } else {
+            None
+        };
+        if let Some(patch) = patch {
+            patch.apply(&mut model)?;
+        }
+    }
+    Ok(model)
+}
+
+/// The geometry of a window over an image, and the shape of its output.
+fn geometry(spec: &PoolSpec, image: &TypedFact, groups: usize) -> Option<(Geometry, TVec<usize>)> {
+    let shape = image.shape.as_concrete()?;
+    if spec.data_format != DataFormat::NCHW || !matches!(shape.len(), 3 | 4) || shape.contains(&0) {
+        return None;
+    }
+    let padding = spec.computed_padding(&shape[2..]);
+    // One dimension is a height of 1.
+    let plane = |of: &dyn Fn(usize) -> usize, height: usize| match shape.len() {
+        4 => [of(0), of(1)],
+        _ => [height, of(0)],
+    };
+    let geometry = Geometry {
+        batch: shape[0],
+        groups,
+        channels_in: spec.input_channels,
+        channels_out: spec.output_channels,
+        input: plane(&|i| shape[2 + i], 1),
+        output: plane(&|i| padding[i].convoluted, 1),
+        kernel: plane(&|i| spec.kernel_shape[i], 1),
+        stride: plane(&|i| spec.stride(i), 1),
+        dilation: plane(&|i| spec.dilation(i), 1),
+        pad: plane(&|i| padding[i].pad_before, 0),
+    };
+    let mut out: TVec<usize> = tvec!(shape[0], spec.output_channels);
+    out.extend(padding.iter().map(|p| p.convoluted));
+    Some((geometry, out))
+}
+
+fn convolution(
+    model: &TypedModel,
+    node: &TypedNode,
+    op: &Conv,
+) -> TractResult<Option<TypedModelPatch>> {
+    let facts = model.node_input_facts(node.id)?;
+    rule_if!(op.kernel_fmt == KernelFormat::OIHW && facts.iter().all(|f| f.exotic_fact.is_none()));
+    rule_if_some!(weights = constant(model, node.inputs[1])?);
+    rule_if_some!(bias = constant(model, node.inputs[2])?);
+    rule_if_some!((geometry, shape) = geometry(&op.pool_spec, facts[0], op.group));
+    rule_if!(weights.len() > 0);
+    if op.q_params.is_none() {
+        rule_if!(facts.iter().all(|f| f.datum_type == f32::datum_type()));
+        let op = Convolution::new(geometry, &shape, weights, &bias)?;
+        return TypedModelPatch::replace_single_op(model, node, &node.inputs[..1], op).map(Some);
+    }
+    rule_if!(op.q_params == Some(DatumType::I32) && facts.len() == 9);
+    rule_if!(facts[..2].iter().all(|f| matches!(f.datum_type, DatumType::U8 | DatumType::I8)));
+    rule_if!(facts[3].shape.volume().is_one() && facts[2].datum_type == DatumType::I32);
+    rule_if_some!(zero = constant(model, node.inputs[5])?);
+    let op = IntegerConvolution::new(geometry, &shape, &weights, &zero, &bias)?;
+    let inputs = [node.inputs[0], node.inputs[3]];
+    TypedModelPatch::replace_single_op(model, node, &inputs, op).map(Some)
+}
+
+fn pool(
+    model: &TypedModel,
+    node: &TypedNode,
+    op: &MaxPool,
+) -> TractResult<Option<TypedModelPatch>> {
+    let image = model.outlet_fact(node.inputs[0])?;
+    rule_if!(op.with_index_outputs.is_none() && image.datum_type == f32::datum_type());
+    rule_if_some!((geometry, shape) = geometry(&op.pool_spec, image, op.pool_spec.input_channels));
+    let op = MaxPooling { geometry, shape };
+    TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some)
+}
