@@ -52,10 +52,12 @@ fn constant(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tens
 
 /// Runs all passes.
 pub(crate) fn rewrite(model: TypedModel, target: Target) -> TractResult<TypedModel> {
-    PASSES.iter().filter(|(.., only)| only.is_none_or(|t| t == target)).try_fold(
-        model,
-        |model, (name, pass, _)| pass(model).map_err(|e| e.context(format!("in the pass {name}"))),
-    )
+    PASSES
+        .iter()
+        .filter(|(.., only)| only.is_none_or(|t| t == target))
+        .try_fold(model, |model, (name, pass, _)| {
+            pass(model).map_err(|e| e.context(format!("in the pass {name}")))
+        })
 }
 
 /// The part of a graph for the GPU that stays on the CPU, as the CPU likes it.
