@@ -26,12 +26,12 @@ pub struct SessionOptions {
 }
 
 impl Default for SessionOptions {
-    /// Half of what 32-bit wasm can address, 8 GiB elsewhere; a million iterations.
+    /// Half of what 32-bit wasm can address, 8 GiB elsewhere; a quarter of a million iterations.
     fn default() -> Self {
         let max = if cfg!(target_pointer_width = "32") { 2 << 30 } else { 8 << 30 };
         Self {
             max_tensor_bytes: max,
-            max_iterations: 1_000_000,
+            max_iterations: 250_000,
             #[cfg(feature = "gpu")]
             gpu: None,
             #[cfg(feature = "gpu")]

@@ -101,7 +101,7 @@ export function exercise(engine, model, runs) {
     const { inputs } = loaded.signature();
     loaded.inspect();
     return runs.map((feeds) => {
-      const named = feeds.map((feed, at) => ({ name: inputs[at]?.name, ...feed }));
+      const named = feeds.map((feed, at) => wire(inputs[at]?.name, feed));
       const { outputs } = loaded.run(named);
       loaded.run(named, outputs.slice(0, 1).map(({ name }) => name));
       return outputs;
@@ -109,6 +109,12 @@ export function exercise(engine, model, runs) {
   } finally {
     loaded.free();
   }
+}
+
+/** A feed as the engine takes it: a sequence is an array of tensors, an empty optional is null. */
+function wire(name, feed) {
+  if (feed === null) return { name, absent: true };
+  return Array.isArray(feed) ? { name, sequence: feed } : { name, ...feed };
 }
 
 /** In two parts, for a size that is known and for one that is not. */

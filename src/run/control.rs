@@ -36,6 +36,16 @@ impl Run<'_> {
             scans.push(made, self.limits.tensor_bytes)?;
             iteration += 1;
         }
+        if iteration == 0 && scans.is_open() {
+            // No turn ran, and what a turn gives is declared in part only: one is tried to learn its shapes.
+            let limits = self.limits;
+            let mut given = vec![from_integer(0, op.ranks[0])?, from_bool(true, op.ranks[1])?];
+            given.extend(carried.iter().cloned());
+            if let Ok(made) = self.body(&op.body, given, frame) {
+                scans.learn(made.into_iter().skip(1 + count));
+            }
+            self.limits = limits;
+        }
         carried.extend(scans.finish()?);
         Ok(carried)
     }
@@ -77,11 +87,12 @@ pub(super) struct Stacks<'a> {
     declared: &'a [Option<(DType, Vec<usize>)>],
     lists: Vec<Vec<Tensor>>,
     bytes: u64,
+    learnt: Vec<Option<(DType, Vec<usize>)>>,
 }
 
 impl<'a> Stacks<'a> {
     pub(super) fn new(declared: &'a [Option<(DType, Vec<usize>)>]) -> Self {
-        Self { declared, lists: vec![vec![]; declared.len()], bytes: 0 }
+        Self { declared, lists: vec![vec![]; declared.len()], bytes: 0, learnt: vec![] }
     }
 
     pub(super) fn push(&mut self, made: impl Iterator<Item = Value>, limit: u64) -> Result<()> {
@@ -94,14 +105,25 @@ impl<'a> Stacks<'a> {
         Ok(())
     }
 
+    /// Whether a declaration leaves a dimension open, which reads as 0.
+    fn is_open(&self) -> bool {
+        self.declared.iter().any(|d| d.as_ref().is_none_or(|(_, shape)| shape.contains(&0)))
+    }
+
+    fn learn(&mut self, made: impl Iterator<Item = Value>) {
+        let each = |v: Value| v.tensor().map(|t| (t.dtype(), t.shape().to_vec()));
+        self.learnt = made.map(each).collect();
+    }
+
     pub(super) fn finish(self) -> Result<Vec<Value>> {
-        let each = self.lists.into_iter().zip(self.declared);
-        let stacks = each.map(|(list, declared)| {
+        let learnt = self.learnt.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+        let each = self.lists.into_iter().zip(self.declared).zip(learnt);
+        let stacks = each.map(|((list, declared), learnt)| {
             if let [_, ..] = &list[..] {
                 return sequence::stack(&list).map(Value::Tensor);
             }
-            let (dtype, shape) = declared
-                .as_ref()
+            let (dtype, shape) = learnt
+                .or(declared.as_ref())
                 .ok_or_else(|| refused("no iteration ran, and the body declares no type"))?;
             let shape: Vec<usize> = std::iter::once(0).chain(shape.iter().copied()).collect();
             sequence::empty(*dtype, &shape).map(Value::Tensor)
