@@ -21,6 +21,9 @@ pub struct Expected {
     pub passing: usize,
     /// The failures, by reason.
     pub failures: Vec<Group>,
+    /// Cases that end one way or the other, as their results are drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub random: Vec<Group>,
     /// Cases that end the other way round on wasm than natively.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wasm: Vec<Group>,
@@ -44,6 +47,10 @@ impl Expected {
         group.map(|g| g.reason.as_str())
     }
 
+    fn is_random(&self, case: &str) -> bool {
+        self.random.iter().any(|g| g.cases.iter().any(|c| c == case))
+    }
+
     /// What is not as the rows say; empty when all is.
     pub fn surprises(&self, judged: &[Judged]) -> Vec<String> {
         let known: BTreeMap<&str, &str> = self
@@ -52,6 +59,7 @@ impl Expected {
             .flat_map(|g| g.cases.iter().map(|c| (c.as_str(), g.reason.as_str())))
             .collect();
         let surprise = |j: &Judged| match (&j.failure, known.get(j.case.as_str())) {
+            _ if self.is_random(&j.case) => None,
             (Some(failure), None) => Some(format!("{} fails: {failure}", j.case)),
             (None, Some(reason)) => {
                 Some(format!("{} passes now: remove it from its row ({reason})", j.case))
@@ -64,7 +72,8 @@ impl Expected {
     /// Rows of the set that name no case of it.
     pub fn strangers(&self, cases: &[String]) -> Vec<String> {
         let names: BTreeSet<&str> = cases.iter().map(String::as_str).collect();
-        let rows = self.failures.iter().chain(&self.wasm).flat_map(|g| &g.cases);
+        let rows =
+            self.failures.iter().chain(&self.random).chain(&self.wasm).flat_map(|g| &g.cases);
         rows.filter(|c| !names.contains(c.as_str())).cloned().collect()
     }
 
@@ -74,6 +83,9 @@ impl Expected {
         let mut groups: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
         for verdict in judged {
             let Some(failure) = &verdict.failure else { continue };
+            if self.is_random(&verdict.case) {
+                continue;
+            }
             let reason = self.reason(&verdict.case).map_or_else(|| short(failure), str::to_owned);
             groups
                 .entry((verdict.operator.clone(), reason))
@@ -84,7 +96,7 @@ impl Expected {
             .into_iter()
             .map(|((operator, reason), cases)| Group { operator, reason, cases })
             .collect();
-        let failing: usize = failures.iter().map(|g| g.cases.len()).sum();
+        let failing: usize = failures.iter().chain(&self.random).map(|g| g.cases.len()).sum();
         Self { total: judged.len(), passing: judged.len() - failing, failures, ..self }
     }
 
@@ -98,13 +110,13 @@ impl Expected {
         };
         let about: Vec<_> =
             self.about.iter().map(|a| format!("  {}", line(serde_json::to_string(a)))).collect();
-        let wasm = if self.wasm.is_empty() {
-            String::new()
-        } else {
-            format!(",\n \"wasm\": {}", groups(&self.wasm))
+        let more = |name: &str, list: &[Group]| {
+            let named = || format!(",\n \"{name}\": {}", groups(list));
+            (!list.is_empty()).then(named).unwrap_or_default()
         };
+        let (random, wasm) = (more("random", &self.random), more("wasm", &self.wasm));
         format!(
-            "{{\n \"about\": [\n{}\n ],\n \"total\": {},\n \"passing\": {},\n \"failures\": {}{wasm}\n}}\n",
+            "{{\n \"about\": [\n{}\n ],\n \"total\": {},\n \"passing\": {},\n \"failures\": {}{random}{wasm}\n}}\n",
             about.join(",\n"),
             self.total,
             self.passing,

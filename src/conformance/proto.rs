@@ -5,7 +5,7 @@
 use prost::Message;
 use tract_onnx::pb;
 
-use crate::model::{Kind, dtype_of, type_name};
+use crate::model::{Kind, dtype_of, type_name, widen_tensor};
 use crate::tensor::{DType, Tensor};
 use crate::value::Value;
 
@@ -41,6 +41,9 @@ pub(super) fn value(kind: Kind, bytes: &[u8]) -> Result<Value, String> {
 }
 
 fn tensor(proto: &pb::TensorProto) -> Result<Tensor, String> {
+    let mut proto = proto.clone();
+    widen_tensor(&mut proto);
+    let proto = &proto;
     let dtype = dtype_of(proto.data_type)
         .ok_or_else(|| format!("the element type {}", type_name(proto.data_type)))?;
     let shape = proto.dims.iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>();

@@ -8,6 +8,7 @@
 //! read files (external data is given by the caller) nor cause undefined behaviour.
 
 mod check;
+mod expand;
 mod external;
 mod file;
 #[cfg(feature = "native")]
@@ -16,7 +17,7 @@ mod functions;
 mod inspect;
 mod kinds;
 mod maps;
-mod nibbles;
+mod narrow;
 mod onnx;
 pub(crate) mod ops;
 mod program;
@@ -28,6 +29,7 @@ mod split;
 mod tflite;
 mod validate;
 mod values;
+mod widen;
 mod window;
 
 pub use check::{Check, check};
@@ -38,6 +40,8 @@ pub use signature::{Dim, Signature, ValueInfo};
 
 #[cfg(feature = "native")]
 pub(crate) use inspect::domain_name;
+#[cfg(feature = "native")]
+pub(crate) use narrow::widen_tensor;
 pub(crate) use onnx::Model;
 pub(crate) use program::{Body, Graph, Loop, Node, Operator, Program, Scan, Step, Values};
 #[cfg(feature = "native")]

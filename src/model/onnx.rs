@@ -6,7 +6,7 @@ use tract_onnx::prelude::{Framework, InferenceModel};
 use super::file::ModelFile;
 use super::inspect::Inspection;
 use super::program::{Graph, Program, Step};
-use super::{check, nibbles, ops, rewrite, scope, split, validate, values};
+use super::{check, ops, rewrite, scope, split, validate, values, widen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
 
@@ -61,7 +61,7 @@ impl Model {
 
 /// Makes a file ready for the rewrites, and lists what can be seen to be lacking before them.
 pub(super) fn prepare(proto: &mut pb::ModelProto) -> Result<Vec<crate::error::Problem>> {
-    nibbles::widen(proto);
+    widen::widen(proto);
     validate::validate(proto)?;
     Ok(check::apparent(proto))
 }

@@ -6,7 +6,7 @@
 use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType};
 
 use super::ops::at_opset;
-use super::{maps, ops};
+use super::{expand, maps, ops};
 
 /// (operator, first and last operator set, rewrite)
 type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
@@ -27,6 +27,7 @@ pub(crate) fn rewrite(model: &mut pb::ModelProto) {
 }
 
 fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
+    expand::expand(graph);
     adapt(graph);
     for node in &mut graph.node {
         if let Some(key) = ops::key(&node.domain, &node.op_type) {

@@ -9,6 +9,7 @@ use tract_onnx::pb::{
     self, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto::Value,
 };
 
+use super::narrow::narrow;
 use super::{Kind, maps};
 use crate::error::{Error, Result};
 use crate::tensor::DType;
@@ -92,8 +93,9 @@ pub(super) fn output_info(graph: &pb::GraphProto, value: &pb::ValueInfoProto) ->
     value_info(value, "output", || maps::of_output(graph, &value.name))
 }
 
-/// The element type of an ONNX type code.
+/// The element type of an ONNX type code; of one that the engine lacks, its carrier.
 pub(crate) fn dtype_of(code: i32) -> Option<DType> {
+    let code = narrow(code).map_or(code, |n| n.carrier as i32);
     Some(match DataType::try_from(code).ok()? {
         DataType::Float => DType::Float32,
         DataType::Double => DType::Float64,

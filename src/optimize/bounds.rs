@@ -1,16 +1,19 @@
-//! Indices that a run computes or is given are checked before they are used.
+//! Indices and divisors that a run computes or is given are checked before they are used.
 //!
-//! In: a graph with gathers and scatters. Out: the same graph, where indices that are no constants
-//! pass [`CheckIndices`] first. The engine trusts them: one that is out of range reads its
-//! neighbour's values, or panics, where the caller should be told which value is wrong.
+//! In: a graph with gathers, scatters and divisions of integers. Out: the same graph, where indices
+//! and divisors that are no constants pass [`CheckIndices`] or [`CheckDivisors`] first. The engine
+//! trusts them: an index that is out of range reads its neighbour's values, or panics, as a division
+//! by zero does, where the caller should be told which value is wrong.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{
     Gather, GatherElements, GatherNd, ScatterElements, ScatterNd,
 };
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
-/// Passes indices on if each is in `-n..n`; with several lengths, the innermost axis counts them off.
+/// Passes indices on if each is in `-n..n`, those from the end counted from the front, which not every
+/// operator does itself; with several lengths, the innermost axis counts them off.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct CheckIndices {
     user: String,
@@ -39,7 +42,14 @@ impl EvalOp for CheckIndices {
                 self.user
             );
         }
-        Ok(inputs)
+        if view.as_slice::<i64>()?.iter().all(|value| *value >= 0) {
+            return Ok(inputs);
+        }
+        let mut indices = indices.into_owned();
+        let mut view = indices.try_as_plain_ram_mut()?;
+        let pairs = view.as_slice_mut::<i64>()?.iter_mut().zip(self.lengths.iter().cycle());
+        pairs.filter(|(v, _)| **v < 0).for_each(|(value, length)| *value += *length as i64);
+        Ok(tvec!(indices.cast_to_dt(inputs[0].datum_type())?.into_owned().into_tvalue()))
     }
 }
 
@@ -69,7 +79,9 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
     }
     let data = model.outlet_fact(node.inputs[0])?;
     let indices = model.outlet_fact(node.inputs[1])?;
-    let known = indices.konst.is_some() || !indices.datum_type.is_integer();
+    // ScatterND takes no index from the end, be it constant.
+    let known = indices.konst.is_some() && node.op_as::<ScatterNd>().is_none()
+        || !indices.datum_type.is_integer();
     let (Some(shape), Some(of_indices)) = (data.shape.as_concrete(), indices.shape.as_concrete())
     else {
         return Ok(None);
@@ -85,6 +97,68 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
         }
         _ => None,
     })
+}
+
+/// Passes integers on if none is zero.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CheckDivisors {
+    user: String,
+}
+
+impl Op for CheckDivisors {
+    fn name(&self) -> StaticName {
+        "CheckDivisors".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for CheckDivisors {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let divisors = &inputs[0];
+        let size = divisors.datum_type().size_of();
+        let zero = |bytes: &[u8]| bytes.iter().all(|b| *b == 0);
+        let some = divisors.len() > 0 && divisors.as_bytes().chunks_exact(size).any(zero);
+        ensure!(!some, "`{}` divides an integer by zero", self.user);
+        Ok(inputs)
+    }
+}
+
+impl TypedOp for CheckDivisors {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(inputs[0].without_value()))
+    }
+
+    as_op!();
+}
+
+/// Whether a node divides integers by what is no constant.
+fn divides(model: &TypedModel, node: &TypedNode) -> TractResult<bool> {
+    let Some(op) = node.op_as::<TypedBinOp>().filter(|op| ["Div", "Rem"].contains(&op.0.name()))
+    else {
+        return Ok(false);
+    };
+    let divisor = model.outlet_fact(node.inputs[1])?;
+    Ok(op.1.is_none() && divisor.datum_type.is_integer() && divisor.konst.is_none())
+}
+
+pub(super) fn check_divisors(mut model: TypedModel) -> TractResult<TypedModel> {
+    for id in model.eval_order()? {
+        let node = model.node(id);
+        if !divides(&model, node)? {
+            continue;
+        }
+        let check = CheckDivisors { user: node.name.clone() };
+        let mut patch = TypedModelPatch::default();
+        let mut inputs = patch.taps(&model, &node.inputs)?;
+        inputs[1] = patch.wire_node(format!("{}.divisors", node.name), check, &[inputs[1]])?[0];
+        let outputs = patch.wire_node(&node.name, node.op.clone(), &inputs)?;
+        patch.shunt_outside(&model, OutletId::new(id, 0), outputs[0])?;
+        patch.apply(&mut model)?;
+    }
+    Ok(model)
 }
 
 pub(super) fn check_indices(mut model: TypedModel) -> TractResult<TypedModel> {

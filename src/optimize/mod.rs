@@ -4,7 +4,9 @@
 //! better. Each pass is one file and one row.
 
 mod bounds;
+mod division;
 mod engine;
+mod extremes;
 mod precision;
 mod products;
 mod round_trips;
@@ -32,7 +34,10 @@ pub(crate) enum Target {
 /// CPU has.
 const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("half_to_single", precision::half_to_single, None),
+    ("extremes", extremes::extremes, Some(Target::Cpu)),
+    ("division", division::division, Some(Target::Cpu)),
     ("check_indices", bounds::check_indices, None),
+    ("check_divisors", bounds::check_divisors, None),
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),

@@ -16,6 +16,12 @@ export const sets = [
   { name: '1.23', archive: join(folder, 'onnx-node-tests.tar.gz') },
 ].map((set) => ({ ...set, present: existsSync(set.archive) }));
 
+/** The names of cases that end one way or the other. */
+export function randomCases({ name }) {
+  const { random = [] } = JSON.parse(readFileSync(join(root, 'tests', 'cases', `conformance-${name}.json`), 'utf8'));
+  return new Set(random.flatMap(({ cases }) => cases));
+}
+
 /** name -> reason, for every case that must fail on wasm; `wasm` lists what is there the other way round than natively. */
 export function knownFailures({ name }) {
   const { failures, wasm = [] } = JSON.parse(readFileSync(join(root, 'tests', 'cases', `conformance-${name}.json`), 'utf8'));

@@ -8,6 +8,48 @@ const TYPES = {
   9: ['bool', Uint8Array], 10: ['float16', Uint16Array], 11: ['float64', Float64Array], 12: ['uint32', Uint32Array],
   13: ['uint64', BigUint64Array],
 };
+
+/**
+ * Codes of the types that the engine takes and gives as wider ones: [bits, wider type, its array, value of a pattern].
+ * Floats: mantissa bits, bias, and whether the largest patterns are infinite, one NaN ('nan'), or numbers ('no-zero': -0 is NaN).
+ */
+const NARROW = {
+  16: [16, 'float32', Float32Array, float(16, 7, 127, 'infinite')],
+  17: [8, 'float32', Float32Array, float(8, 3, 7, 'nan')],
+  18: [8, 'float32', Float32Array, float(8, 3, 8, 'no-zero')],
+  19: [8, 'float32', Float32Array, float(8, 2, 15, 'infinite')],
+  20: [8, 'float32', Float32Array, float(8, 2, 16, 'no-zero')],
+  21: [4, 'uint8', Uint8Array, (pattern) => pattern],
+  22: [4, 'int8', Int8Array, (pattern) => (pattern << 28) >> 28],
+  23: [4, 'float32', Float32Array, float(4, 1, 1, 'finite')],
+  24: [8, 'float32', Float32Array, (pattern) => (pattern === 255 ? NaN : 2 ** (pattern - 127))],
+  25: [2, 'uint8', Uint8Array, (pattern) => pattern],
+  26: [2, 'int8', Int8Array, (pattern) => (pattern << 30) >> 30],
+};
+
+function float(bits, mantissa, bias, top) {
+  return (pattern) => {
+    const sign = pattern >> (bits - 1) ? -1 : 1;
+    const last = 2 ** (bits - 1 - mantissa) - 1;
+    const [exponent, rest] = [(pattern >> mantissa) & last, pattern & (2 ** mantissa - 1)];
+    if (top === 'infinite' && exponent === last) return rest ? NaN : sign * Infinity;
+    if (top === 'nan' && exponent === last && rest === 2 ** mantissa - 1) return NaN;
+    if (top === 'no-zero' && pattern === 2 ** (bits - 1)) return NaN;
+    const whole = exponent ? rest + 2 ** mantissa : rest;
+    return sign * whole * 2 ** (Math.max(exponent, 1) - bias - mantissa);
+  };
+}
+
+function widened(code, dims, bytes) {
+  const [bits, type, Values, value] = NARROW[code];
+  const count = dims.reduce((n, d) => n * d, 1);
+  const patterns = Array.from({ length: count }, (_, at) => {
+    if (bits === 16) return bytes[2 * at] | (bytes[2 * at + 1] << 8);
+    return (bytes[(at * bits) >> 3] >> ((at * bits) % 8)) & (2 ** bits - 1);
+  });
+  return { type, dims, data: Values.from(patterns, value) };
+}
+
 const FIELD = { dims: 1, type: 2, float: 4, int32: 5, string: 6, int64: 7, raw: 9, double: 10, uint64: 11 };
 
 /** Every field as [number, value]; a value is a BigInt, or a Buffer for what has a length or a fixed width. */
@@ -60,6 +102,12 @@ export function readTensorProto(bytes) {
   for (const [number, value] of fields(Buffer.from(bytes))) found.get(number)?.push(value);
   const numbers = (name) => found.get(FIELD[name]).flatMap((value) => [...varints(value)]);
   const code = Number(numbers('type')[0] ?? 0n);
+  if (NARROW[code]) {
+    const size = NARROW[code][0] === 16 ? 2 : 1;
+    const listed = numbers('int32').flatMap((value) => Array.from({ length: size }, (_, at) => Number((value >> BigInt(8 * at)) & 255n)));
+    const raw = Buffer.concat(found.get(FIELD.raw));
+    return widened(code, numbers('dims').map(Number), raw.length > 0 ? raw : listed);
+  }
   if (!TYPES[code]) throw new Error(`the element type ${code}`);
   const [type, Values] = TYPES[code];
   const dims = numbers('dims').map(Number);

@@ -45,8 +45,8 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if ours_only {
         return Ok(ours);
     }
-    let fits: Fits = if given(3) { plain_mask } else { |_| true };
-    either(super::theirs(ctx, node)?, ours, fits)
+    let masked = given(3);
+    either(super::theirs(ctx, node)?, ours, move |inputs| !masked || plain_mask(inputs))
 }
 
 fn plain_mask(inputs: &[&TypedFact]) -> bool {

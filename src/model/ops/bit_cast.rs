@@ -15,6 +15,8 @@ struct BitCast {
 
 pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
     let code: i32 = node.get_attr("to")?;
+    let narrow = node.get_attr_opt::<i64>(super::NARROW)?;
+    ensure!(narrow.is_none(), "the bits of bfloat16, float8 and 4-bit types are not kept");
     let dtype =
         super::super::signature::dtype_of(code).context("the wanted type is unknown here")?;
     let to = dtype.to_datum();

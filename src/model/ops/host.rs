@@ -164,20 +164,20 @@ impl InferenceOp for HostOp {
 }
 
 /// Whether the engine's own form of an operator runs with these inputs, and runs right.
-pub(super) type Fits = fn(&[&TypedFact]) -> bool;
+type Fits = Arc<dyn Fn(&[&TypedFact]) -> bool + Send + Sync>;
 
 /// The engine's own operator where it fits, else ours.
 pub(super) fn either(
     theirs: (Box<dyn InferenceOp>, Vec<String>),
     ours: (Box<dyn InferenceOp>, Vec<String>),
-    fits: Fits,
+    fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
 ) -> Built {
     ensure!(theirs.1.is_empty(), "an operator with subgraphs");
-    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits }), vec![]))
+    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits: Arc::new(fits) }), vec![]))
 }
 
 /// Ours infers for both, as it knows every form.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Either {
     theirs: Box<dyn InferenceOp>,
     ours: Box<dyn InferenceOp>,
@@ -188,6 +188,12 @@ impl Either {
     fn choose(&self, inputs: &[&TypedFact]) -> &dyn InferenceOp {
         let op = if (self.fits)(inputs) { &self.theirs } else { &self.ours };
         op.as_ref()
+    }
+}
+
+impl Debug for Either {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} or {:?}", self.theirs, self.ours)
     }
 }
 

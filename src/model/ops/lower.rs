@@ -44,6 +44,8 @@ struct Lowered {
     /// Which of the outputs that wiring gives the node names.
     outputs: Arc<[usize]>,
     wire: Arc<Wire>,
+    /// Other results in every run, so that nothing may be computed beforehand.
+    by_chance: bool,
 }
 
 /// The operator that `wire` wires. It must give at least as many outputs as the node names.
@@ -51,21 +53,35 @@ pub(super) fn lowered(
     node: &NodeProto,
     wire: impl Fn(&mut Wires<'_>, &Inputs) -> TractResult<TVec<OutletId>> + Send + Sync + 'static,
 ) -> Built {
-    let mut next = 0;
-    let positions = node.input.iter().map(|name| {
-        let present = !name.is_empty();
-        next += usize::from(present);
-        present.then(|| next - 1)
-    });
-    let named = node.output.iter().enumerate().filter(|(_, name)| !name.is_empty());
-    let op = Lowered {
-        // Ours of other domains are registered as `domain.Type`.
-        name: node.op_type.rsplit('.').next().unwrap_or_default().into(),
-        positions: positions.collect(),
-        outputs: named.map(|(at, _)| at).collect(),
-        wire: Arc::new(wire),
-    };
-    Ok((Box::new(op), vec![]))
+    Ok((Box::new(Lowered::new(node, Arc::new(wire), false)), vec![]))
+}
+
+/// The same for an operator whose results are drawn.
+pub(super) fn by_chance(
+    node: &NodeProto,
+    wire: impl Fn(&mut Wires<'_>, &Inputs) -> TractResult<TVec<OutletId>> + Send + Sync + 'static,
+) -> Built {
+    Ok((Box::new(Lowered::new(node, Arc::new(wire), true)), vec![]))
+}
+
+impl Lowered {
+    fn new(node: &NodeProto, wire: Arc<Wire>, by_chance: bool) -> Self {
+        let mut next = 0;
+        let positions = node.input.iter().map(|name| {
+            let present = !name.is_empty();
+            next += usize::from(present);
+            present.then(|| next - 1)
+        });
+        let named = node.output.iter().enumerate().filter(|(_, name)| !name.is_empty());
+        Lowered {
+            // Ours of other domains are registered as `domain.Type`.
+            name: node.op_type.rsplit('.').next().unwrap_or_default().into(),
+            positions: positions.collect(),
+            outputs: named.map(|(at, _)| at).collect(),
+            wire,
+            by_chance,
+        }
+    }
 }
 
 impl std::fmt::Debug for Lowered {
@@ -126,11 +142,16 @@ impl Op for Lowered {
 }
 
 impl EvalOp for Lowered {
-    op_out_of_plan!();
-
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let facts = inputs.iter().map(|i| TypedFact::try_from(i.clone().into_arc_tensor()));
         self.scratch(facts)?.into_runnable()?.run(tvec!())
+    }
+
+    fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
+        if self.by_chance {
+            return Ok(None);
+        }
+        Ok(Some(self.eval(&EvalContext::out_of_plan(), inputs)?))
     }
 }
 
@@ -145,7 +166,13 @@ impl InferenceOp for Lowered {
         let known = |f: &&InferenceFact| f.datum_type.is_concrete() && f.shape.is_concrete();
         let settled = outputs.iter().all(|o| known(&o));
         if !settled && inputs.iter().all(known) {
-            let model = self.scratch(inputs.iter().map(|f| TypedFact::try_from(*f)))?;
+            // What fails here fails again, and then for good, when the graph is typed: a value that
+            // steers the shape may yet become known.
+            let model = self.scratch(inputs.iter().map(|f| TypedFact::try_from(*f)));
+            let Ok(model) = model else {
+                let all = |facts: TVec<&InferenceFact>| facts.into_iter().cloned().collect();
+                return Ok((all(inputs), outputs, all(observed)));
+            };
             for (fact, outlet) in outputs.iter_mut().zip(model.output_outlets()?) {
                 let wired = model.outlet_fact(*outlet)?;
                 fact.unify_with(&InferenceFact::dt_shape(wired.datum_type, wired.shape.iter()))?;
@@ -176,6 +203,21 @@ impl InferenceOp for Lowered {
 /// Another ONNX operator, as part of one of ours.
 pub(super) struct Part(Box<dyn InferenceOp>);
 
+/// The same, of the engine's own operators.
+pub(super) fn their_part(
+    ctx: &ParsingContext,
+    node: &NodeProto,
+    op_type: &str,
+    inputs: usize,
+) -> TractResult<Part> {
+    their_whole(ctx, &part_node(node, op_type, inputs))
+}
+
+/// The engine's own operator of a node as it is.
+pub(super) fn their_whole(ctx: &ParsingContext, node: &NodeProto) -> TractResult<Part> {
+    Ok(Part(super::theirs(ctx, node)?.0))
+}
+
 /// The importer's `op_type` with the attributes of `node`, of which it sees `inputs` inputs.
 pub(super) fn part(
     ctx: &ParsingContext,
@@ -184,13 +226,16 @@ pub(super) fn part(
     inputs: usize,
 ) -> TractResult<Part> {
     let build = ctx.framework.op_register.0.get(op_type).context("no such operator")?;
-    let node = NodeProto {
+    Ok(Part(build(ctx, &part_node(node, op_type, inputs))?.0))
+}
+
+fn part_node(node: &NodeProto, op_type: &str, inputs: usize) -> NodeProto {
+    NodeProto {
         op_type: op_type.to_owned(),
         input: (0..inputs).map(|i| i.to_string()).collect(),
         output: vec!["y".to_owned()],
         ..node.clone()
-    };
-    Ok(Part(build(ctx, &node)?.0))
+    }
 }
 
 impl Part {

@@ -7,42 +7,60 @@
 //!
 //! To add an operator: one file, one row in [`OURS`], one case.
 
+mod activation;
 mod affine_grid;
 pub(super) mod at_opset;
 mod attention;
 mod batch_norm;
 mod bit_cast;
+mod bit_shift;
 mod branch;
 mod center_crop_pad;
 mod col2im;
 mod compress;
 mod contrib_attention;
+mod contrib_math;
+mod conv_transpose;
 mod cum_prod;
 mod deform_conv;
 mod det;
+mod einsum;
+mod equal;
 mod fused;
 mod gather_blocks;
+mod global_lp_pool;
+mod group_query;
 mod host;
+mod linear_attention;
 mod loss;
 mod lower;
 mod lp_pool;
+mod lstm_state;
+mod matmul;
+mod max_roi_pool;
 mod max_unpool;
 mod ml;
+mod narrow;
 mod nbits;
+mod one_hot;
 mod pad;
 mod qlinear;
 mod qlinear_product;
 mod quantize;
 mod quantize_linear;
 mod quotient;
+mod random;
+mod range;
 mod recurrent;
-mod reduce_bool;
-mod refused;
+mod reduce_extreme;
+mod regex;
 mod reverse_sequence;
 mod roi_align;
 mod rotary;
 mod round_to;
 mod skip_norm;
+mod slice_1;
+mod space_to_depth;
 mod tensor_scatter;
 mod text;
 mod tfidf;
@@ -51,6 +69,7 @@ mod upsample;
 mod wires;
 
 pub(crate) use quotient::Quotient;
+pub(crate) use reduce_extreme::Extreme;
 pub(crate) use round_to::RoundTo;
 
 use std::sync::OnceLock;
@@ -62,6 +81,8 @@ use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_hir::infer::InferenceOp;
 use tract_onnx::tract_hir::internal::format_err;
 
+use super::expand;
+
 /// Makes an operator from its node; the names are of values that it captures from outer graphs.
 type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
@@ -70,35 +91,53 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "AffineGrid", affine_grid::build),
     (DEFAULT_DOMAIN, "Attention", attention::build),
     (DEFAULT_DOMAIN, "BatchNormalization", batch_norm::build),
+    (DEFAULT_DOMAIN, "Bernoulli", random::bernoulli),
     (DEFAULT_DOMAIN, "BitCast", bit_cast::build),
+    (DEFAULT_DOMAIN, "BitShift", bit_shift::build),
+    (DEFAULT_DOMAIN, "CausalConvWithState", linear_attention::causal_conv),
+    (DEFAULT_DOMAIN, "Celu", activation::celu),
     (DEFAULT_DOMAIN, "CenterCropPad", center_crop_pad::build),
     (DEFAULT_DOMAIN, "Col2Im", col2im::build),
     (DEFAULT_DOMAIN, "Compress", compress::build),
+    (DEFAULT_DOMAIN, "ConvTranspose", conv_transpose::build),
     (DEFAULT_DOMAIN, "CumProd", cum_prod::build),
     (DEFAULT_DOMAIN, "DeformConv", deform_conv::build),
     (DEFAULT_DOMAIN, "DequantizeLinear", quantize_linear::dequantize),
     (DEFAULT_DOMAIN, "Det", det::build),
+    (DEFAULT_DOMAIN, "Einsum", einsum::build),
+    (DEFAULT_DOMAIN, "Equal", equal::build),
     (DEFAULT_DOMAIN, "GRU", recurrent::build),
+    (DEFAULT_DOMAIN, "GlobalLpPool", global_lp_pool::build),
     (DEFAULT_DOMAIN, "If", branch::build),
     (DEFAULT_DOMAIN, "LSTM", recurrent::build),
+    (DEFAULT_DOMAIN, "LinearAttention", linear_attention::attention),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
+    (DEFAULT_DOMAIN, "MatMul", matmul::build),
+    (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
+    (DEFAULT_DOMAIN, "OneHot", one_hot::build),
     (DEFAULT_DOMAIN, "Pad", pad::build),
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
     (DEFAULT_DOMAIN, "QuantizeLinear", quantize_linear::quantize),
     (DEFAULT_DOMAIN, "RNN", recurrent::build),
-    (DEFAULT_DOMAIN, "ReduceMax", reduce_bool::build),
-    (DEFAULT_DOMAIN, "ReduceMin", reduce_bool::build),
+    (DEFAULT_DOMAIN, "RandomNormalLike", random::like),
+    (DEFAULT_DOMAIN, "RandomUniformLike", random::like),
+    (DEFAULT_DOMAIN, "Range", range::build),
+    (DEFAULT_DOMAIN, "ReduceMax", reduce_extreme::build),
+    (DEFAULT_DOMAIN, "ReduceMin", reduce_extreme::build),
+    (DEFAULT_DOMAIN, "RegexFullMatch", regex::full_match),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
+    (DEFAULT_DOMAIN, "Slice", slice_1::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
-    (DEFAULT_DOMAIN, "SpaceToDepth", refused::space_to_depth),
+    (DEFAULT_DOMAIN, "SpaceToDepth", space_to_depth::build),
     (DEFAULT_DOMAIN, "StringConcat", text::concat),
     (DEFAULT_DOMAIN, "StringNormalizer", text::normalize),
     (DEFAULT_DOMAIN, "StringSplit", text::split),
-    (DEFAULT_DOMAIN, "Swish", refused::swish),
+    (DEFAULT_DOMAIN, "SwiGLU", activation::swish),
+    (DEFAULT_DOMAIN, "Swish", activation::swish),
     (DEFAULT_DOMAIN, "TensorScatter", tensor_scatter::build),
     (DEFAULT_DOMAIN, "TfIdfVectorizer", tfidf::build),
     (DEFAULT_DOMAIN, "Unique", unique::build),
@@ -121,17 +160,27 @@ const OURS: &[(&str, &str, Builder)] = &[
     (ML, "TreeEnsembleClassifier", ml::tree::classifier::build),
     (ML, "TreeEnsembleRegressor", ml::tree::regressor::build),
     (ML, "ZipMap", ml::zip_map::build),
+    (NEARSIDE, NARROW, narrow::build),
     (MICROSOFT, "Attention", contrib_attention::attention),
+    (MICROSOFT, "CDist", contrib_math::cdist),
+    (MICROSOFT, "CausalConvWithState", linear_attention::causal_conv),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
     (MICROSOFT, "EmbedLayerNormalization", skip_norm::embed),
+    (MICROSOFT, "ExpandDims", contrib_math::expand_dims),
     (MICROSOFT, "FusedConv", fused::conv),
     (MICROSOFT, "FusedGemm", fused::gemm),
     (MICROSOFT, "FusedMatMul", fused::matmul),
     (MICROSOFT, "GatherBlockQuantized", gather_blocks::build),
+    (MICROSOFT, "GatherND", theirs),
+    (MICROSOFT, "GridSample", theirs),
+    (MICROSOFT, "GroupQueryAttention", group_query::build),
+    (MICROSOFT, "Inverse", contrib_math::inverse),
+    (MICROSOFT, "LinearAttention", linear_attention::attention),
     (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
     (MICROSOFT, "MatMulNBits", nbits::build),
     (MICROSOFT, "MultiHeadAttention", contrib_attention::multi_head),
+    (MICROSOFT, "Pad", pad::build),
     (MICROSOFT, "QAttention", contrib_attention::quantized),
     (MICROSOFT, "QGemm", qlinear_product::gemm),
     (MICROSOFT, "QLinearAdd", qlinear::add),
@@ -145,16 +194,24 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "QLinearSoftmax", qlinear::softmax),
     (MICROSOFT, "QLinearWhere", qlinear::r#where),
     (MICROSOFT, "QuantizeLinear", quantize_linear::quantize),
+    (MICROSOFT, "Range", range::build),
     (MICROSOFT, "RotaryEmbedding", rotary::build),
     (MICROSOFT, "SkipLayerNormalization", skip_norm::skip),
     (MICROSOFT, "SkipSimplifiedLayerNormalization", skip_norm::skip_simplified),
     (MICROSOFT, "TransposeMatMul", fused::matmul),
+    (MICROSOFT, "Trilu", theirs),
+    (MICROSOFT, "Unique", unique::in_order),
 ];
 
 /// The domain of classical machine learning.
 const ML: &str = "ai.onnx.ml";
 /// ONNX Runtime's own domain.
 const MICROSOFT: &str = "com.microsoft";
+
+/// Our own domain: what the rewrites of a file need and ONNX has no word for.
+pub(super) const NEARSIDE: &str = "nearside";
+/// Rounding to a type that the engine lacks; and the attribute that names such a type.
+pub(super) const NARROW: &str = "Narrow";
 
 /// The name under which we report ONNX's default domain.
 pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";
@@ -188,7 +245,9 @@ fn theirs(
     node: &NodeProto,
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
     static THEIRS: OnceLock<Onnx> = OnceLock::new();
-    let build = THEIRS.get_or_init(tract_onnx::onnx).op_register.0.get(&node.op_type);
+    // Ours of other domains are registered as `domain.Type`.
+    let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
+    let build = THEIRS.get_or_init(tract_onnx::onnx).op_register.0.get(op_type);
     build.ok_or_else(|| format_err!("the engine has no {}", node.op_type))?(ctx, node)
 }
 
@@ -223,12 +282,14 @@ pub(crate) fn key(domain: &str, op_type: &str) -> Option<String> {
 pub(crate) fn unsupported_reason(domain: &str, op_type: &str) -> Option<String> {
     let registered = importer().op_register.0.contains_key(op_type) && op_type != at_opset::KEY;
     let contrib = |(d, names): &(&str, &[&str])| *d == domain && names.contains(&op_type);
-    let supported = key(domain, op_type).is_some()
+    let supported = expand::knows(domain, op_type)
+        || key(domain, op_type).is_some()
         || super::values::is_known(domain, op_type)
         || registered && is_default(domain) && !NOT_DEFAULT.contains(&op_type)
         || registered && CONTRIB.iter().any(contrib);
     let known = is_default(domain)
         || domain == super::tflite::DOMAIN
+        || domain == expand::DOMAIN
         || CONTRIB.iter().any(|(d, _)| *d == domain)
         || OURS.iter().any(|(d, _, _)| *d == domain);
     match (supported, known) {

@@ -68,11 +68,13 @@ impl Wires<'_> {
         if let (true, Some(zero), Some(scale)) = (small, zero, self.constant_value(q.scale)?) {
             return self.op(DequantizeLinearF32::new(scale, zero), &[q.values]);
         }
-        // The difference is of integers: float32 does not hold all of int32.
-        let mut x = self.cast(q.values, DatumType::I32)?;
+        // The difference is of integers: float32 does not hold all of int32. A float stands for a
+        // float8 or float4.
+        let exact = if dtype.is_float() { DatumType::F32 } else { DatumType::I32 };
+        let mut x = self.cast(q.values, exact)?;
         if let Some(zero) = q.zero {
             let zero = self.along(zero, axis, rank)?;
-            let zero = self.cast(zero, DatumType::I32)?;
+            let zero = self.cast(zero, exact)?;
             x = self.sub(x, zero)?;
         }
         let x = self.f32(x)?;

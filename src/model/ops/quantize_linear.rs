@@ -1,6 +1,7 @@
 //! `QuantizeLinear` and `DequantizeLinear`: by tensor, by slice along an axis, by block.
 //!
-//! In: constant or computed scales and zero points, of 8 or 16 bits. Out: as ONNX Runtime rounds.
+//! In: constant or computed scales and zero points, of 8 or 16 bits, or of a type that the engine lacks
+//! (then in its carrier). Out: as ONNX Runtime rounds.
 //! (The importer multiplies by the scale's reciprocal, which is a step off now and then, and wants
 //! constants.)
 
@@ -9,7 +10,9 @@ use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
 use tract_onnx::tract_hir::internal::*;
 
+use super::super::narrow::{Narrow, narrow};
 use super::lower::{Built, lowered};
+use super::narrow::{ToNarrow, carrier};
 use super::quantize::Quantized;
 use super::round_to;
 use super::wires::Wires;
@@ -18,6 +21,9 @@ struct Attributes {
     axis: i64,
     block: usize,
     output: Option<DatumType>,
+    /// The type of the result, where the engine lacks it.
+    narrow: Option<&'static Narrow>,
+    saturate: bool,
 }
 
 impl Attributes {
@@ -30,6 +36,8 @@ impl Attributes {
             axis: node.get_attr_opt("axis")?.unwrap_or(1),
             block: node.get_attr_opt("block_size")?.unwrap_or(0),
             output,
+            narrow: node.get_attr_opt(super::NARROW)?.and_then(narrow),
+            saturate: node.get_attr_opt("saturate")?.unwrap_or(true),
         })
     }
 
@@ -76,11 +84,26 @@ pub(super) fn quantize(_: &ParsingContext, node: &NodeProto) -> Built {
         let scale = attributes.parameter(g, inputs.need(1)?, x)?;
         let zero = match (inputs.get(2), attributes.output) {
             (Some(zero), _) => Some(attributes.parameter(g, zero, x)?),
-            (None, None) => None,
+            (None, None) => match attributes.narrow {
+                Some(narrow) => Some(g.constant(Tensor::zero_scalar_dt(carrier(narrow))?)?),
+                None => None,
+            },
             (None, Some(dtype)) => Some(g.constant(Tensor::zero_scalar_dt(dtype)?)?),
         };
         let scale = g.f32(scale)?;
-        Ok(tvec!(g.quantize(x, scale, zero, 0)?))
+        let Some(narrow) = attributes.narrow else {
+            return Ok(tvec!(g.quantize(x, scale, zero, 0)?));
+        };
+        if let Some((low, high)) = narrow.range() {
+            // The carrier's range holds the type's.
+            let y = g.quantize(x, scale, zero, 0)?;
+            return Ok(tvec!(g.clip(y, Some(low as f32), Some(high as f32))?));
+        }
+        let mut y = g.div(x, scale)?;
+        if let Some(zero) = zero {
+            y = g.add(y, zero)?;
+        }
+        Ok(tvec!(g.op(ToNarrow::quantising(narrow, attributes.saturate), &[y])?))
     })
 }
 

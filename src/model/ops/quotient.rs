@@ -1,4 +1,4 @@
-//! A float32 division that stays one.
+//! A division of floats that stays one.
 //!
 //! In: two tensors of one rank that broadcast. Out: their quotient. The engine's optimiser makes a
 //! product with the reciprocal of every division, which is off in the last bit; where the quotient
@@ -21,31 +21,42 @@ impl EvalOp for Quotient {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let (a, b) = (&inputs[0], &inputs[1]);
-        let divisor = b.try_as_plain_ram()?;
-        if let [one] = divisor.as_slice::<f32>()?
-            && b.rank() <= a.rank()
-        {
-            let mut y = a.clone().into_tensor();
-            y.try_as_plain_ram_mut()?.as_slice_mut::<f32>()?.iter_mut().for_each(|x| *x /= one);
-            return Ok(tvec!(y.into_tvalue()));
-        }
-        let shape = tract_onnx::tract_core::broadcast::multi_broadcast(&[a.shape(), b.shape()])?;
-        let (a, b) = (a.to_plain_array_view::<f32>()?, b.to_plain_array_view::<f32>()?);
-        let a = a.broadcast(&*shape).context("the dividend does not broadcast")?;
-        let b = b.broadcast(&*shape).context("the divisor does not broadcast")?;
-        Ok(tvec!((&a / &b).into_tensor().into_tvalue()))
+        let (a, b) = args_2!(inputs);
+        let double = a.datum_type() == DatumType::F64;
+        let a = a.into_tensor();
+        let y = if double { run::<f64>(a, &b) } else { run::<f32>(a, &b) };
+        Ok(tvec!(y?.into_tvalue()))
     }
+}
+
+fn run<T: Datum + Copy + std::ops::Div<Output = T>>(
+    mut a: Tensor,
+    b: &Tensor,
+) -> TractResult<Tensor> {
+    let divisor = b.try_as_plain_ram()?;
+    if let [one] = divisor.as_slice::<T>()?
+        && b.rank() <= a.rank()
+    {
+        a.try_as_plain_ram_mut()?.as_slice_mut::<T>()?.iter_mut().for_each(|x| *x = *x / *one);
+        return Ok(a);
+    }
+    let shape = tract_onnx::tract_core::broadcast::multi_broadcast(&[a.shape(), b.shape()])?;
+    let (a, b) = (a.to_plain_array_view::<T>()?, b.to_plain_array_view::<T>()?);
+    let a = a.broadcast(&*shape).context("the dividend does not broadcast")?;
+    let b = b.broadcast(&*shape).context("the divisor does not broadcast")?;
+    Ok(tract_ndarray::Zip::from(&a).and(&b).map_collect(|a, b| *a / *b).into_tensor())
 }
 
 impl TypedOp for Quotient {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        ensure!(inputs.iter().all(|i| i.datum_type == DatumType::F32), "a quotient of float32");
+        let dtype = inputs[0].datum_type;
+        let float = matches!(dtype, DatumType::F32 | DatumType::F64);
+        ensure!(float && inputs[1].datum_type == dtype, "a quotient of {dtype:?}");
         let shape = tract_onnx::tract_core::broadcast::multi_broadcast(&[
             &inputs[0].shape,
             &inputs[1].shape,
         ])?;
-        Ok(tvec!(f32::fact(shape)))
+        Ok(tvec!(dtype.fact(shape)))
     }
 
     as_op!();

@@ -9,6 +9,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
+use super::lstm_state;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -62,13 +63,18 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         && clip.is_none()
         && !coupled
         && (backwards == [false] || backwards.len() == 2 && kind == Kind::Lstm);
-    if plain {
-        return super::theirs(ctx, node);
-    }
-    let names: Vec<String> = match node.get_attr_opt_vec("activations")? {
+    let usual: Vec<String> =
+        default.repeat(backwards.len()).into_iter().map(str::to_owned).collect();
+    let names = match node.get_attr_opt_vec("activations")? {
         Some(names) => names,
-        None => default.repeat(backwards.len()).into_iter().map(str::to_owned).collect(),
+        None => usual.clone(),
     };
+    if plain && names == usual {
+        return match kind {
+            Kind::Lstm => lstm_state::build(ctx, node),
+            _ => super::theirs(ctx, node),
+        };
+    }
     ensure!(names.len() == default.len() * backwards.len(), "wrong number of activations");
     let mut alphas =
         node.get_attr_opt_vec::<f32>("activation_alpha")?.unwrap_or_default().into_iter();

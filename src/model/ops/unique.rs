@@ -16,12 +16,23 @@ struct Unique {
     axis: Option<i64>,
     sorted: bool,
     count: Symbol,
+    /// Whether the first places are an output.
+    places: bool,
 }
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let axis = node.get_attr_opt("axis")?;
     let sorted = node.get_attr_opt("sorted")?.unwrap_or(true);
-    host(node, Unique { axis, sorted, count: ctx.template.symbols.new_with_prefix("x") })
+    host(
+        node,
+        Unique { axis, sorted, count: ctx.template.symbols.new_with_prefix("x"), places: true },
+    )
+}
+
+/// com.microsoft's: in the order in which they first occur.
+pub(super) fn in_order(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let count = ctx.template.symbols.new_with_prefix("x");
+    host(node, Unique { axis: None, sorted: false, count, places: false })
 }
 
 /// Integers in the order of the elements; equal for equal ones.
@@ -71,7 +82,11 @@ impl Host for Unique {
         let count = TDim::Sym(self.count.clone());
         out[along] = count.clone();
         let (some, each) = (i64::fact([count]), i64::fact([all]));
-        Ok(tvec!(input.datum_type.fact(out), some.clone(), each, some))
+        let mut facts = tvec!(input.datum_type.fact(out), some.clone(), each, some);
+        if !self.places {
+            facts.remove(1);
+        }
+        Ok(facts)
     }
 
     fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
@@ -107,6 +122,11 @@ impl Host for Unique {
             .collect();
         let first: Vec<i64> = groups.iter().map(|g| g[0] as i64).collect();
         let counts: Vec<i64> = groups.iter().map(|g| g.len() as i64).collect();
-        Ok(tvec!(take(input, &out, &index)?, tensor1(&first), tensor1(&inverse), tensor1(&counts)))
+        let (first, inverse) = (tensor1(&first), tensor1(&inverse));
+        let mut all = tvec!(take(input, &out, &index)?, first, inverse, tensor1(&counts));
+        if !self.places {
+            all.remove(1);
+        }
+        Ok(all)
     }
 }

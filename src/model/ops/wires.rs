@@ -7,6 +7,7 @@ use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
 use tract_onnx::tract_core::ops::cast;
 use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
 use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_core::ops::{binary::TypedBinOp, math};
 use tract_onnx::tract_hir::internal::*;
@@ -69,6 +70,16 @@ impl<'a> Wires<'a> {
         Ok(part.expansion()?.wire(&name, self.model, inputs)?[0])
     }
 
+    /// All outputs of an operator as part of one of ours.
+    pub(super) fn parts(
+        &mut self,
+        part: &Part,
+        inputs: &[OutletId],
+    ) -> TractResult<TVec<OutletId>> {
+        let name = self.name();
+        part.expansion()?.wire(&name, self.model, inputs)
+    }
+
     pub(super) fn constant(&mut self, value: impl IntoArcTensor) -> TractResult<OutletId> {
         let name = self.name();
         self.model.add_const(name, value)
@@ -95,6 +106,24 @@ impl<'a> Wires<'a> {
     ) -> TractResult<OutletId> {
         let name = self.name();
         Ok(wire_with_rank_broadcast(name, self.model, op, &[a, b])?[0])
+    }
+
+    /// `a` where `which`, else `b`.
+    pub(super) fn select(
+        &mut self,
+        which: OutletId,
+        a: OutletId,
+        b: OutletId,
+    ) -> TractResult<OutletId> {
+        let rank = [which, a, b].iter().map(|x| self.rank(*x)).collect::<TractResult<Vec<_>>>()?;
+        let rank = rank.into_iter().max().unwrap_or(0);
+        let mut sides = [which, a, b];
+        for side in &mut sides {
+            while self.rank(*side)? < rank {
+                *side = self.add_axis(*side, 0)?;
+            }
+        }
+        self.op(Iff, &sides)
     }
 
     pub(super) fn add(&mut self, a: OutletId, b: OutletId) -> TractResult<OutletId> {
