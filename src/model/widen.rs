@@ -121,8 +121,8 @@ fn redeclare(value: &mut pb::ValueInfoProto, types: &mut Types) {
     if let Some(Value::TensorType(tensor)) = value.r#type.as_mut().and_then(|t| t.value.as_mut()) {
         tensor.elem_type = narrow.carrier as i32;
     }
-    types
-        .insert(value.name.strip_prefix("nearside.fed.").unwrap_or(&value.name).to_owned(), narrow);
+    types.insert(format!("{FED}{}", value.name), narrow);
+    types.insert(value.name.clone(), narrow);
 }
 
 /// Gives the types of the graph's outputs; `types` are those of the graphs around it.

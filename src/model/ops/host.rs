@@ -173,7 +173,19 @@ pub(super) fn either(
     fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
 ) -> Built {
     ensure!(theirs.1.is_empty(), "an operator with subgraphs");
-    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits: Arc::new(fits) }), vec![]))
+    let fits = Arc::new(fits);
+    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers_as_theirs: false }), vec![]))
+}
+
+/// The same, where theirs infers for both, since it follows dimensions through.
+pub(super) fn as_theirs(
+    theirs: (Box<dyn InferenceOp>, Vec<String>),
+    ours: (Box<dyn InferenceOp>, Vec<String>),
+    fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
+) -> Built {
+    ensure!(theirs.1.is_empty(), "an operator with subgraphs");
+    let fits = Arc::new(fits);
+    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers_as_theirs: true }), vec![]))
 }
 
 /// Ours infers for both, as it knows every form.
@@ -182,6 +194,7 @@ struct Either {
     theirs: Box<dyn InferenceOp>,
     ours: Box<dyn InferenceOp>,
     fits: Fits,
+    infers_as_theirs: bool,
 }
 
 impl Either {
@@ -229,7 +242,8 @@ impl InferenceOp for Either {
         outputs: TVec<&InferenceFact>,
         observed: TVec<&InferenceFact>,
     ) -> TractResult<(TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>)> {
-        self.ours.infer_facts(inputs, outputs, observed)
+        let op = if self.infers_as_theirs { &mut self.theirs } else { &mut self.ours };
+        op.infer_facts(inputs, outputs, observed)
     }
 
     fn nboutputs(&self) -> TractResult<usize> {

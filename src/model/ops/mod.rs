@@ -26,6 +26,7 @@ mod deform_conv;
 mod det;
 mod einsum;
 mod equal;
+mod float_class;
 mod fused;
 mod gather_blocks;
 mod global_lp_pool;
@@ -44,6 +45,7 @@ mod narrow;
 mod nbits;
 mod one_hot;
 mod pad;
+mod parse;
 mod qlinear;
 mod qlinear_product;
 mod quantize;
@@ -94,6 +96,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Bernoulli", random::bernoulli),
     (DEFAULT_DOMAIN, "BitCast", bit_cast::build),
     (DEFAULT_DOMAIN, "BitShift", bit_shift::build),
+    (DEFAULT_DOMAIN, "Cast", parse::cast),
     (DEFAULT_DOMAIN, "CausalConvWithState", linear_attention::causal_conv),
     (DEFAULT_DOMAIN, "Celu", activation::celu),
     (DEFAULT_DOMAIN, "CenterCropPad", center_crop_pad::build),
@@ -109,6 +112,8 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "GRU", recurrent::build),
     (DEFAULT_DOMAIN, "GlobalLpPool", global_lp_pool::build),
     (DEFAULT_DOMAIN, "If", branch::build),
+    (DEFAULT_DOMAIN, "IsInf", float_class::is_inf),
+    (DEFAULT_DOMAIN, "IsNaN", float_class::is_nan),
     (DEFAULT_DOMAIN, "LSTM", recurrent::build),
     (DEFAULT_DOMAIN, "LinearAttention", linear_attention::attention),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),

@@ -1,0 +1,41 @@
+//! `Cast` from strings to integers, which the importer takes for dimensions.
+//!
+//! In: decimal numbers as text. Out: integers.
+
+use tract_onnx::model::ParsingContext;
+use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_hir::internal::*;
+
+use super::host::*;
+
+#[derive(Debug)]
+struct Parse(DatumType);
+
+pub(super) fn cast(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let to: DatumType = node.get_attr("to")?;
+    if !to.is_integer() {
+        return super::theirs(ctx, node);
+    }
+    as_theirs(super::theirs(ctx, node)?, host(node, Parse(to))?, |inputs| {
+        inputs[0].datum_type != String::datum_type()
+    })
+}
+
+impl Host for Parse {
+    fn name(&self) -> &'static str {
+        "Cast"
+    }
+
+    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(self.0.fact(need(inputs, 0)?.shape.clone())))
+    }
+
+    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
+        let input = need(inputs, 0)?;
+        let number = |text: &String| -> TractResult<i64> {
+            text.trim().parse().with_context(|| format!("`{text}` is no integer"))
+        };
+        let values = strings(input)?.iter().map(number).collect::<TractResult<Vec<_>>>()?;
+        Ok(tvec!(Tensor::from_shape(input.shape(), &values)?.cast_to_dt(self.0)?.into_owned()))
+    }
+}
