@@ -111,8 +111,11 @@ impl Expected {
         let about: Vec<_> =
             self.about.iter().map(|a| format!("  {}", line(serde_json::to_string(a)))).collect();
         let more = |name: &str, list: &[Group]| {
-            let named = || format!(",\n \"{name}\": {}", groups(list));
-            (!list.is_empty()).then(named).unwrap_or_default()
+            if list.is_empty() {
+                String::new()
+            } else {
+                format!(",\n \"{name}\": {}", groups(list))
+            }
         };
         let (random, wasm) = (more("random", &self.random), more("wasm", &self.wasm));
         format!(
