@@ -78,6 +78,8 @@ pub(crate) struct Builder<'m> {
     writers: HashMap<ValueId, Vec<usize>>,
     /// Outlets that the host reads.
     exported: HashSet<OutletId>,
+    /// Counts that the host must find to be 0, and whose indices they count.
+    checks: Vec<(View, String)>,
     /// Dispatches before this one belong to earlier segments: done when this one is lowered.
     since: usize,
 }
@@ -93,6 +95,7 @@ impl<'m> Builder<'m> {
             constants: HashMap::new(),
             writers: HashMap::new(),
             exported,
+            checks: vec![],
             since: 0,
         }
     }
@@ -101,6 +104,11 @@ impl<'m> Builder<'m> {
     pub(crate) fn segment(&mut self) -> usize {
         self.since = self.kernels.len();
         self.since
+    }
+
+    /// What was to be checked since the last call.
+    pub(crate) fn take_checks(&mut self) -> Vec<(View, String)> {
+        std::mem::take(&mut self.checks)
     }
 
     fn exclusive(&self, outlet: OutletId) -> bool {
@@ -291,6 +299,11 @@ impl Cx<'_, '_> {
         let view = see(view)?;
         self.is(0, view, exclusive);
         Ok(())
+    }
+
+    /// Has the host fail the run unless `count`, of indices of `user`, is 0.
+    pub(crate) fn must_be_zero(&mut self, count: View, user: &str) {
+        self.builder.checks.push((count, user.to_owned()));
     }
 
     /// Adds a dispatch.

@@ -189,6 +189,11 @@ impl Gpu {
             .clone()
     }
 
+    /// Drops the pipelines that are kept.
+    pub(crate) fn forget_pipelines(&self) {
+        lock(&self.pipelines).clear();
+    }
+
     /// The pipeline of a shader's text, made once for each device.
     pub(crate) fn pipeline(&self, shader: &Shader) -> wgpu::ComputePipeline {
         if let Some(pipeline) = lock(&self.pipelines).get(&shader.source) {

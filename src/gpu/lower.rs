@@ -5,18 +5,28 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::AxisOp;
-use tract_onnx::tract_core::ops::array::{MultiBroadcastTo, Pad, Slice, Tile, TypedConcat};
+use tract_onnx::tract_core::ops::Downsample;
+use tract_onnx::tract_core::ops::array::{
+    CumSum, FiniteReshape, Gather, GatherElements, GatherNd, MultiBroadcastTo, OneHot, Pad,
+    ScatterElements, ScatterNd, Slice, Tile, Topk, Trilu, TypedConcat,
+};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
-use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::logic::Iff;
-use tract_onnx::tract_core::ops::nn::{Reduce, RmsNorm, Softmax};
+use tract_onnx::tract_core::ops::nn::resize::NearestUpsample;
+use tract_onnx::tract_core::ops::nn::{Reduce, Resize, RmsNorm, Softmax};
+use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 
 use super::builder::{Builder, Cx, Lowered, because};
-use super::kernels::{conv, elementwise, layout, matmul, pool, reduce};
+use super::kernels::{
+    conv, deconv, elementwise, gather, layout, matmul, pool, quantize, reduce, resize, select,
+};
+use crate::model::ops::{Quotient, RoundTo};
+use crate::optimize::CheckIndices;
 
 /// Lowers a node whose operator it knows; `None` for all others.
 type Row = fn(&mut Cx, &dyn TypedOp) -> Option<Lowered<()>>;
@@ -46,6 +56,24 @@ const TABLE: &[Row] = &[
     row!(Reduce => reduce::reduce),
     row!(Softmax => reduce::softmax),
     row!(RmsNorm => reduce::rms_norm),
+    row!(FiniteReshape => layout::reshape),
+    row!(Downsample => layout::downsample),
+    row!(Deconv => deconv::lower),
+    row!(CheckIndices => gather::check),
+    row!(Gather => gather::gather),
+    row!(GatherElements => gather::gather_elements),
+    row!(GatherNd => gather::gather_nd),
+    row!(ScatterElements => gather::scatter_elements),
+    row!(ScatterNd => gather::scatter_nd),
+    row!(Resize => resize::resize),
+    row!(NearestUpsample => resize::nearest),
+    row!(Topk => select::topk),
+    row!(CumSum => select::cumsum),
+    row!(OneHot => select::one_hot),
+    row!(Trilu => select::trilu),
+    row!(DequantizeLinearF32 => quantize::dequantize),
+    row!(Quotient => quantize::quotient),
+    row!(RoundTo => quantize::round_to),
 ];
 
 /// Lowers one node whose inputs are on the GPU.

@@ -52,6 +52,8 @@ impl Program {
         // Scopes end in the reverse order, and before anything is awaited.
         let (memory, validation) = (memory.pop(), validation.pop());
         if let Some(error) = memory.await.or(validation.await) {
+            // What failed must not be found again.
+            gpu.forget_pipelines();
             return Err(told(error));
         }
         let (dispatches, buffers) = dispatches?;

@@ -15,9 +15,9 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 /// Passes indices on if each is in `-n..n`, those from the end counted from the front, which not every
 /// operator does itself; with several lengths, the innermost axis counts them off.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct CheckIndices {
-    user: String,
-    lengths: Vec<usize>,
+pub(crate) struct CheckIndices {
+    pub(crate) user: String,
+    pub(crate) lengths: Vec<usize>,
 }
 
 impl Op for CheckIndices {

@@ -12,6 +12,8 @@ mod products;
 mod round_trips;
 mod windows;
 
+#[cfg(feature = "gpu")]
+pub(crate) use bounds::CheckIndices;
 pub(crate) use engine::{declutter, lower};
 use std::sync::Arc;
 

@@ -56,8 +56,18 @@ pub struct PlacedNode {
 }
 
 enum Step {
-    Cpu { runnable: Arc<TypedRunnableModel>, takes: Vec<OutletId>, gives: Vec<OutletId> },
-    Gpu { range: Range<usize>, takes: Vec<(OutletId, ValueId)>, gives: Vec<(OutletId, View)> },
+    Cpu {
+        runnable: Arc<TypedRunnableModel>,
+        takes: Vec<OutletId>,
+        gives: Vec<OutletId>,
+    },
+    Gpu {
+        range: Range<usize>,
+        takes: Vec<(OutletId, ValueId)>,
+        gives: Vec<(OutletId, View)>,
+        /// Counts of indices that are out of range, and who is given them.
+        checks: Vec<(View, String)>,
+    },
 }
 
 /// What planning found, before the GPU has seen any of it.
@@ -108,7 +118,7 @@ impl Hybrid {
         };
         let limits = gpu.limits();
         let parts = guarded(ErrorKind::CannotPlan, "dividing the model", || {
-            partition(model, |node| verdict(model, node, limits)).map_err(failed)
+            partition(model, strict, |node| verdict(model, node, limits)).map_err(failed)
         })?;
         if strict {
             refuse_cpu(model, &parts)?;
@@ -160,13 +170,21 @@ impl Hybrid {
                     })?;
                     host.extend(gives.iter().copied().zip(made));
                 }
-                Step::Gpu { range, takes, gives } => {
+                Step::Gpu { range, takes, gives, checks } => {
                     for (outlet, value) in takes {
                         let tensor = host.get(outlet).ok_or_else(missing)?;
                         self.program.write(*value, tensor)?;
                     }
-                    let views: Vec<View> = gives.iter().map(|(_, v)| v.clone()).collect();
-                    let words = self.program.run(range.clone(), &views).await?;
+                    let checked = checks.iter().map(|(v, _)| v.clone());
+                    let views = checked.chain(gives.iter().map(|(_, v)| v.clone()));
+                    let mut words =
+                        self.program.run(range.clone(), &views.collect::<Vec<_>>()).await?;
+                    for ((_, user), count) in checks.iter().zip(words.drain(..checks.len())) {
+                        if count.iter().any(|b| *b != 0) {
+                            let text = format!("`{user}` is given an index that is out of range");
+                            return Err(Error::new(ErrorKind::InvalidInput, text));
+                        }
+                    }
                     for ((outlet, view), words) in gives.iter().zip(words) {
                         let tensor = transfer::tensor(view.datum, &view.shape, &words)?;
                         host.insert(*outlet, tensor.into_tvalue());
@@ -190,8 +208,9 @@ impl Step {
     fn crossing(&self) -> Vec<ValueId> {
         match self {
             Self::Cpu { .. } => vec![],
-            Self::Gpu { takes, gives, .. } => {
-                takes.iter().map(|t| t.1).chain(gives.iter().map(|g| g.1.value)).collect()
+            Self::Gpu { takes, gives, checks, .. } => {
+                let read = gives.iter().map(|g| g.1.value).chain(checks.iter().map(|c| c.0.value));
+                takes.iter().map(|t| t.1).chain(read).collect()
             }
         }
     }
@@ -314,7 +333,8 @@ fn draft<'m>(
             }
         }
         let range = start..builder.kernels.len();
-        steps.push(Step::Gpu { range, takes, gives });
+        let checks = builder.take_checks();
+        steps.push(Step::Gpu { range, takes, gives, checks });
     }
     Ok(Draft { builder, steps })
 }

@@ -38,9 +38,10 @@ pub(crate) struct Partition {
 /// Multiply-adds that take the CPU as long as a round trip to the GPU: about a millisecond.
 const ROUND_TRIP: u64 = 4_000_000;
 
-/// Divides `model`.
+/// Divides `model`; with `all`, the GPU takes whatever it can.
 pub(crate) fn partition(
     model: &TypedModel,
+    all: bool,
     verdict: impl Fn(&TypedNode) -> Result<(), Reason>,
 ) -> TractResult<Partition> {
     let mut places: Vec<Place> = model
@@ -61,7 +62,7 @@ pub(crate) fn partition(
         let cost = |s: &Segment| s.nodes.iter().map(|n| work(model, *n)).sum::<u64>();
         let least = segments.iter().filter(|s| s.gpu).map(|s| (cost(s), s)).min_by_key(|c| c.0);
         match least {
-            Some((cost, segment)) if shared && cost < ROUND_TRIP => {
+            Some((cost, segment)) if shared && !all && cost < ROUND_TRIP => {
                 for node in &segment.nodes {
                     places[*node] = Place::Cpu(Reason("a round trip would cost more".into()));
                 }

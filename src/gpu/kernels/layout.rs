@@ -5,8 +5,9 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{AxisOp, DimLike};
+use tract_onnx::tract_core::ops::Downsample;
 use tract_onnx::tract_core::ops::array::{
-    MultiBroadcastTo, Pad, PadMode, Slice, Tile, TypedConcat,
+    FiniteReshape, MultiBroadcastTo, Pad, PadMode, Slice, Tile, TypedConcat,
 };
 use tract_onnx::tract_core::ops::identity::Identity;
 
@@ -26,6 +27,16 @@ pub(crate) fn axis(cx: &mut Cx, op: &AxisOp) -> Lowered<()> {
         order.insert(*to, moved);
         return cx.alias(|view| Ok(view.permuted(&order)));
     }
+    reshaped(cx)
+}
+
+pub(crate) fn reshape(cx: &mut Cx, _op: &FiniteReshape) -> Lowered<()> {
+    reshaped(cx)
+}
+
+/// The input's elements in order, under the output's shape.
+fn reshaped(cx: &mut Cx) -> Lowered<()> {
+    let (_, shape) = cx.output_fact(0)?;
     let view = cx.input(0)?;
     if view.reshaped(&shape).is_some() {
         return cx.alias(|view| view.reshaped(&shape).map_or_else(|| because("no view"), Ok));
@@ -33,6 +44,15 @@ pub(crate) fn axis(cx: &mut Cx, op: &AxisOp) -> Lowered<()> {
     let view = cx.dense(view)?;
     let view = view.reshaped(&shape).map_or_else(|| because("no view"), Ok)?;
     cx.is(0, view, true);
+    Ok(())
+}
+
+pub(crate) fn downsample(cx: &mut Cx, op: &Downsample) -> Lowered<()> {
+    let (_, shape) = cx.output_fact(0)?;
+    let view = cx.input(0)?;
+    let start = if op.stride < 0 { view.shape[op.axis] - 1 - op.modulo } else { op.modulo };
+    let view = view.sliced(op.axis, start, shape[op.axis], op.stride);
+    cx.is(0, view, false);
     Ok(())
 }
 

@@ -1,10 +1,16 @@
 //! The kernels, by family: each a `.rs` that lowers nodes and, where it has a body, a `.wgsl` beside it.
 
 pub(crate) mod conv;
+pub(crate) mod deconv;
 pub(crate) mod elementwise;
+mod flat;
+pub(crate) mod gather;
 pub(crate) mod layout;
 pub(crate) mod matmul;
 pub(crate) mod pool;
+pub(crate) mod quantize;
 pub(crate) mod reduce;
+pub(crate) mod resize;
 mod rows;
+pub(crate) mod select;
 mod sliding;

@@ -23,6 +23,12 @@ pub(super) fn range(dtype: DatumType) -> TractResult<(i32, i32)> {
 }
 
 impl RoundTo {
+    /// The least and the greatest value that it gives.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn range(&self) -> TractResult<(i32, i32)> {
+        range(self.dtype)
+    }
+
     /// Where a tensor of this type is written.
     pub(crate) fn quanta<'a>(&self, view: &'a mut PlainViewMut<'_>) -> TractResult<Quanta<'a>> {
         Ok(match self.dtype {
