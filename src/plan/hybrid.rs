@@ -15,7 +15,7 @@ use tract_onnx::tract_core::ops::einsum::prefix_matmul::rewrite_einsum_to_prefix
 use tract_onnx::tract_core::ops::konst::Const;
 
 use super::partition::{Partition, Place, partition};
-use crate::error::{Error, ErrorKind, Result, UnsupportedOperator};
+use crate::error::{Error, ErrorKind, Problem, ProblemKind, Result};
 use crate::gpu::builder::{Lowered, Reason};
 use crate::gpu::lower::{lower, verdict};
 use crate::gpu::value::{ValueId, View};
@@ -218,11 +218,12 @@ impl Step {
 
 fn refuse_cpu(model: &TypedModel, parts: &Partition) -> Result<()> {
     let refused = model.nodes().iter().zip(&parts.places).filter_map(|(node, place)| match place {
-        Place::Cpu(reason) => Some(UnsupportedOperator {
-            domain: "gpu".to_owned(),
-            op_type: node.op.name().into_owned(),
-            nodes: vec![node.name.clone()],
+        Place::Cpu(reason) => Some(Problem {
+            kind: ProblemKind::Operator,
+            operator: format!("gpu.{}", node.op.name()),
+            names: vec![node.name.clone()],
             reason: reason.0.clone().into_owned(),
+            advice: "let the CPU run what the GPU cannot".to_owned(),
         }),
         _ => None,
     });

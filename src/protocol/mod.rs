@@ -7,8 +7,6 @@
 //! Requests are untrusted. A body costs memory in proportion to its own size, whatever sizes it
 //! declares, and every malformed one is an [`Error`](crate::Error).
 
-// A page answers nobody; and what holds a GPU cannot go to another thread there.
-#[cfg(not(all(feature = "gpu", target_arch = "wasm32")))]
 pub mod answer;
 mod binary;
 pub mod cors;
@@ -18,7 +16,6 @@ mod reply;
 mod request;
 pub mod route;
 
-#[cfg(not(all(feature = "gpu", target_arch = "wasm32")))]
 pub use answer::{Host, IndexEntry, Opened, answer};
 pub use cors::Cors;
 pub use infer::{InferRequest, RequestedOutput};

@@ -5,13 +5,16 @@
 //! back) is not here: this module is the engine and nothing else.
 
 mod convert;
+#[cfg(feature = "gpu")]
+mod gpu;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::error::{Error, ErrorKind};
 use crate::model::ModelFile;
-use crate::session::{Session, SessionOptions};
+use crate::session::{RunResult, Session, SessionOptions};
+use crate::value::Value;
 use convert::{from_wire, js_error, to_wire};
 
 #[wasm_bindgen]
@@ -157,18 +160,24 @@ impl Model {
         let feeds = feeds.iter().map(|f| from_wire(&f)).collect::<JsResult<Vec<_>>>()?;
         let (fetches, profile) = (fetches.unwrap_or_default(), profile.unwrap_or_default());
         let result = self.0.run_values(feeds, &fetches, profile).map_err(|e| js_error(&e))?;
-        let outputs = Array::new();
-        for (name, value) in &result.outputs {
-            outputs.push(&to_wire(name, value)?.into());
-        }
-        let object = Object::new();
-        Reflect::set(&object, &"outputs".into(), &outputs)?;
-        Reflect::set(&object, &"planMs".into(), &result.plan_ms.into())?;
-        Reflect::set(&object, &"runMs".into(), &result.run_ms.into())?;
-        Reflect::set(&object, &"planned".into(), &result.planned.into())?;
+        let object = result_object(&result)?;
         if profile {
             Reflect::set(&object, &"profile".into(), &convert::plain(&result.profile)?)?;
         }
         Ok(object)
     }
+}
+
+/// Outputs and times.
+fn result_object(result: &RunResult<Value>) -> JsResult<Object> {
+    let outputs = Array::new();
+    for (name, value) in &result.outputs {
+        outputs.push(&to_wire(name, value)?.into());
+    }
+    let object = Object::new();
+    Reflect::set(&object, &"outputs".into(), &outputs)?;
+    Reflect::set(&object, &"planMs".into(), &result.plan_ms.into())?;
+    Reflect::set(&object, &"runMs".into(), &result.run_ms.into())?;
+    Reflect::set(&object, &"planned".into(), &result.planned.into())?;
+    Ok(object)
 }
