@@ -59,7 +59,7 @@ export function page(record) {
     const rows = models.map((row) => ({ name: row.name, ratio: ratio(row)?.min })).filter((row) => Number.isFinite(row.ratio));
     return `<figure><figcaption>${escape(label)}</figcaption>${chart(key, `${label}: nearside over onnxruntime-web, ratio of minima`, rows)}</figure>`;
   });
-  const size = Object.entries(wasm).map(([name, { raw, gzip, brotli }]) => [name, versions[name], mib(raw), mib(gzip), mib(brotli)]);
+  const size = Object.entries(wasm).map(([name, { raw, gzip, brotli }]) => [name, versions[name] ?? '', mib(raw), mib(gzip), mib(brotli)]);
   return `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>nearside and onnxruntime-web, ${escape(date)}</title>
 <style>${STYLE}</style>

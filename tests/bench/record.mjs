@@ -5,6 +5,7 @@ import { arch, cpus, loadavg, platform } from 'node:os';
 import { join, relative } from 'node:path';
 import { root } from '../../scripts/lib/paths.mjs';
 import { capture } from '../../scripts/lib/run.mjs';
+import { WHOLE } from '../../scripts/lib/trim.mjs';
 import { page } from './html.mjs';
 import { compressed, folders } from './site.mjs';
 
@@ -24,6 +25,7 @@ export function facts(browser) {
     versions: { nearside: version(folders.pkg), 'onnxruntime-web': version(join(folders.ort, '..')) },
     wasm: {
       nearside: sizes(folders.pkg, 'wasm', 'nearside_bg.wasm'),
+      'nearside, on need': sizes(folders.pkg, 'wasm', WHOLE),
       'onnxruntime-web': sizes(folders.ort, 'ort-wasm-simd-threaded.wasm'),
     },
   };
