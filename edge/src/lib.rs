@@ -21,6 +21,20 @@ use crate::config::Config;
 use crate::forward::Cloud;
 use crate::host::EdgeHost;
 
+#[cfg(target_arch = "wasm32")]
+unsafe extern "C" {
+    /// The linker's: registers tract's kernels. A module that never calls it has it called by each of its exports, at
+    /// every call.
+    safe fn __wasm_call_ctors();
+}
+
+/// Runs when an instance starts.
+#[event(start)]
+fn start() {
+    #[cfg(target_arch = "wasm32")]
+    __wasm_call_ctors();
+}
+
 /// Every request of the Worker.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {

@@ -6,10 +6,19 @@ use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 pub use nearside;
 
+#[cfg(target_arch = "wasm32")]
+unsafe extern "C" {
+    /// The linker's: registers tract's kernels. A module that never calls it has it called by each of its exports, at
+    /// every call; that made half of a small model's run.
+    safe fn __wasm_call_ctors();
+}
+
 /// Runs when an instance starts: a panic leaves as a JavaScript error with its words, where a trap would only say
 /// "unreachable".
 #[wasm_bindgen(start)]
 pub fn start() {
+    #[cfg(target_arch = "wasm32")]
+    __wasm_call_ctors();
     std::panic::set_hook(Box::new(|panic| wasm_bindgen::throw_str(&panic.to_string())));
 }
 

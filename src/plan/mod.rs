@@ -19,6 +19,7 @@ mod typed;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::logic::IfThenElse;
 use tract_onnx::tract_hir::infer::InferenceFact;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +57,11 @@ impl Plan {
                 })
                 .map_err(|e| plan_error(key, e))
         })
+    }
+
+    /// Whether a run chooses between branches, each of which is run as it was imported.
+    fn branches(&self) -> bool {
+        self.runnable.model().nodes().iter().any(|node| node.op_is::<IfThenElse>())
     }
 
     /// Runs with the inputs in the graph's order; gives all outputs in the graph's order, and how long each

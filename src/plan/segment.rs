@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Graph;
 use crate::tensor::Tensor;
 
+/// A sample rate has two or three values, a position any: after so many, branches are chosen while running.
+const MAX_NARROWED: u8 = 8;
+
 /// A graph with its plans.
 pub(crate) struct Segment {
     pub(super) graph: Graph,
@@ -20,6 +23,8 @@ pub(crate) struct Segment {
     pub(super) gpu: super::on_gpu::GpuPlans,
     /// The level of [`Binding`] that works: raised once more general plans failed.
     binding: AtomicU8,
+    /// Plans made for the values of inputs that decide between branches.
+    narrowed: AtomicU8,
     /// What a graph without inputs and operators gives, once.
     constants: OnceLock<Vec<Tensor>>,
 }
@@ -48,6 +53,7 @@ impl Segment {
             #[cfg(feature = "gpu")]
             gpu: super::on_gpu::GpuPlans::default(),
             binding: AtomicU8::new(0),
+            narrowed: AtomicU8::new(0),
             constants: OnceLock::new(),
         }
     }
@@ -88,6 +94,8 @@ impl Segment {
         Err(first.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no plan was tried")))
     }
 
+    /// Runs under one plan. A plan that would choose between branches while it runs gives way to one for the values
+    /// that decide: a branch that is chosen beforehand is planned like the rest of the graph.
     fn attempt(
         &self,
         binding: Binding,
@@ -95,19 +103,17 @@ impl Segment {
         max_bytes: u64,
         times: &mut Times,
     ) -> Result<Vec<Tensor>> {
-        let key = PlanKey::of(&inputs, binding);
-        let plan = match self.plans.get(&key) {
-            Some(plan) => plan,
-            None => {
-                let clock = Clock::start();
-                let plan = Plan::build(&self.graph, &key, max_bytes).map(Arc::new);
-                times.plan_ms += clock.elapsed_ms();
-                times.planned = true;
-                let plan = plan?;
-                self.plans.put(key, Arc::clone(&plan));
-                plan
+        let (mut plan, _) = self.plan(&inputs, binding, max_bytes, times)?;
+        let narrowed = self.narrowed.load(Ordering::Relaxed);
+        if plan.branches() && binding == Binding::Shapes && narrowed <= MAX_NARROWED {
+            match self.plan(&inputs, Binding::Integers, max_bytes, times) {
+                Ok((narrow, made)) if !narrow.branches() => {
+                    self.narrowed.fetch_add(u8::from(made), Ordering::Relaxed);
+                    plan = narrow;
+                }
+                _ => self.narrowed.store(MAX_NARROWED + 1, Ordering::Relaxed),
             }
-        };
+        }
         let clock = Clock::start();
         let made = plan.run(inputs, times.profile.is_some());
         times.run_ms += clock.elapsed_ms();
@@ -116,5 +122,26 @@ impl Segment {
             profile.extend(steps);
         }
         Ok(outputs)
+    }
+
+    /// A plan, and whether it was made now.
+    fn plan(
+        &self,
+        inputs: &[Tensor],
+        binding: Binding,
+        max_bytes: u64,
+        times: &mut Times,
+    ) -> Result<(Arc<Plan>, bool)> {
+        let key = PlanKey::of(inputs, binding);
+        if let Some(plan) = self.plans.get(&key) {
+            return Ok((plan, false));
+        }
+        let clock = Clock::start();
+        let plan = Plan::build(&self.graph, &key, max_bytes).map(Arc::new);
+        times.plan_ms += clock.elapsed_ms();
+        times.planned = true;
+        let plan = plan?;
+        self.plans.put(key, Arc::clone(&plan));
+        Ok((plan, true))
     }
 }
