@@ -9,8 +9,9 @@ use tract_onnx::pb::{
 };
 
 /// (operator, the nodes that it stands for)
-const ROWS: &[(&str, fn(&NodeProto) -> Vec<NodeProto>)] =
-    &[("DynamicQuantizeLSTM", lstm), ("QEmbedLayerNormalization", embed)];
+type Row = (&'static str, fn(&NodeProto) -> Vec<NodeProto>);
+
+const ROWS: &[Row] = &[("DynamicQuantizeLSTM", lstm), ("QEmbedLayerNormalization", embed)];
 
 pub(super) const DOMAIN: &str = "com.microsoft";
 

@@ -205,10 +205,11 @@ fn power(x: f32, saturate: bool, powers: Powers) -> f32 {
         Powers::Down => false,
         Powers::Nearest => part >= 1.5,
     };
-    match exponent + i32::from(up) {
-        127.. if !saturate && !(x.is_finite() && exponent + i32::from(up) == 127) => f32::NAN,
-        exponent => two_to(exponent.clamp(-127, 127)) as f32,
+    let exponent = exponent + i32::from(up);
+    if exponent > 127 && !saturate {
+        return f32::NAN;
     }
+    two_to(exponent.clamp(-127, 127)) as f32
 }
 
 /// Turns a tensor of a type that the engine lacks into one of the carrier; others stay.

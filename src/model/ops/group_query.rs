@@ -62,11 +62,11 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
 fn first_prompt(inputs: &[&TypedFact], heads: usize) -> bool {
     let past = inputs.get(3).filter(|fact| fact.rank() == 4);
     let mut tables = inputs.iter().skip(3).filter(|f| f.rank() == 2 && f.datum_type.is_float());
-    let whole = |table: &&TypedFact| {
+    let whole = |table: &TypedFact| {
         let width = inputs[0].shape.last();
         width.is_some_and(|width| *width == table.shape[1].clone() * (2 * heads))
     };
-    past.is_none_or(|fact| fact.shape[2] == 0.to_dim()) && tables.all(|t| whole(&t))
+    past.is_none_or(|fact| fact.shape[2] == 0.to_dim()) && tables.all(|table| whole(table))
 }
 
 /// The sizes of one call.
