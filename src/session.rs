@@ -5,7 +5,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Dim, Inspection, Kind, Model, ModelFile, Program, Signature, ValueInfo};
-use crate::plan::{Segment, Step, Times};
+use crate::plan::{PlanKey, Segment, Step, Times};
 use crate::run::{Limits, Run};
 use crate::tensor::Tensor;
 use crate::value::Value;
@@ -45,7 +45,7 @@ impl Default for SessionOptions {
 pub struct RunResult<T = Tensor> {
     /// The fetched outputs, in the order asked for.
     pub outputs: Vec<(String, T)>,
-    /// Milliseconds spent on planning; 0 when a plan was at hand.
+    /// Milliseconds spent on planning; 0 when a plan was at hand, as where loading has made it.
     pub plan_ms: f64,
     /// Milliseconds spent on running the plan.
     pub run_ms: f64,
@@ -94,13 +94,26 @@ impl Session {
         Self::from_file(ModelFile::decode(bytes)?, options)
     }
 
-    /// Loads a model from a decoded file that was given the files beside it.
+    /// Loads a model from a decoded file that was given the files beside it, and plans it where all its inputs
+    /// have a fixed shape; else the first run of each shape plans.
     ///
     /// # Errors
-    /// `InvalidModel`; `UnsupportedOperator` or `UnsupportedType` with all that the engine lacks.
+    /// `InvalidModel`; `UnsupportedOperator` or `UnsupportedType` with all that the engine lacks; `OutOfMemory` or
+    /// `CannotPlan` of a model of fixed shapes.
     pub fn from_file(file: ModelFile, options: &SessionOptions) -> Result<Self> {
         let Model { inspection, program, segments } = Model::from_file(file)?;
-        let segments = segments.into_iter().map(Segment::new).collect();
+        let mut segments: Vec<_> = segments.into_iter().map(Segment::new).collect();
+        #[cfg(feature = "gpu")]
+        let ahead = options.gpu.is_none();
+        #[cfg(not(feature = "gpu"))]
+        let ahead = true;
+        if ahead
+            && program.is_one_segment()
+            && let [whole] = &mut segments[..]
+            && let Some(key) = PlanKey::fixed(&inspection.signature)
+        {
+            whole.plan_ahead(key, options.max_tensor_bytes)?;
+        }
         Ok(Self { inspection, program, segments, options: options.clone() })
     }
 

@@ -26,6 +26,13 @@ pub(crate) struct Program {
     pub(crate) outputs: Vec<Slot>,
 }
 
+impl Program {
+    /// Whether one segment, on the inputs in their order, is all there is.
+    pub(crate) fn is_one_segment(&self) -> bool {
+        matches!(&self.steps[..], [Step::Segment { inputs, .. }] if *inputs == self.inputs)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Runs a segment, by its number in the model.
@@ -110,6 +117,7 @@ pub(crate) enum Values {
 }
 
 /// A segment before shapes.
+#[derive(Clone)]
 pub(crate) struct Graph {
     pub(crate) graph: InferenceModel,
     /// The element types of its outputs, where the file declares them.

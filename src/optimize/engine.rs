@@ -11,20 +11,27 @@ use std::collections::HashSet;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::dummy::Dummy;
+use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_core::optim::Optimizer;
 
 /// A graph in its canonical form, as the rewrites want it.
 pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
-    run(&Optimizer::declutter(), model)
+    run(&Optimizer::declutter(), model, |_| true)
 }
 
 /// A canonical graph in the form that runs: kernels chosen, weights packed.
 pub(crate) fn lower(model: &mut TypedModel) -> TractResult<()> {
-    run(&Optimizer::codegen(), model)
+    // The only pass here that works on the graph itself merges the axes of these.
+    run(&Optimizer::codegen(), model, |model| model.nodes.iter().any(|n| n.op_is::<EinSum>()))
 }
 
-fn run(optimizer: &Optimizer, model: &mut TypedModel) -> TractResult<()> {
+/// `direct` tells whether passes that work on the graph itself have anything to do there.
+fn run(
+    optimizer: &Optimizer,
+    model: &mut TypedModel,
+    direct: fn(&TypedModel) -> bool,
+) -> TractResult<()> {
     let _proofs = model.symbols.proof_cache_session();
     let mut session = optimizer.session();
     let mut passes = optimizer.passes.clone();
@@ -49,7 +56,7 @@ fn run(optimizer: &Optimizer, model: &mut TypedModel) -> TractResult<()> {
                 }
                 found |= version != before;
                 *clean = Some(before);
-                if pass.run_direct(model)? {
+                if direct(model) && pass.run_direct(model)? {
                     // Not counted as a find: a pass of this kind reports a change every time.
                     version += 1;
                     *clean = Some(version);

@@ -1,6 +1,7 @@
 //! What makes two runs share a plan: the shapes, and the values of inputs that steer the graph.
 
-use crate::tensor::{DType, Tensor};
+use crate::model::{Dim, Signature};
+use crate::tensor::{DType, Tensor, volume};
 
 /// An input of at most this many elements may steer shapes or branches (a sample rate, a target size,
 /// an axis), so that it can be bound by value.
@@ -31,6 +32,26 @@ impl PlanKey {
         });
         Self { inputs: bound.collect() }
     }
+
+    /// The shapes of every run, where the model declares the size of each dimension.
+    pub(crate) fn fixed(signature: &Signature) -> Option<Self> {
+        let known = |d: &Dim| if let Dim::Known(n) = d { Some(*n) } else { None };
+        let inputs = signature.inputs.iter().map(|input| {
+            let shape = input.shape.iter().map(known).collect::<Option<Vec<_>>>()?;
+            let plain = input.ranked && input.kind.is_tensor();
+            plain.then_some(BoundInput { dtype: input.dtype, shape, value: None })
+        });
+        inputs.collect::<Option<_>>().map(|inputs| Self { inputs })
+    }
+
+    /// Whether some [`Binding`] makes another plan for the same shapes.
+    pub(crate) fn steers(&self) -> bool {
+        self.inputs.iter().any(|i| may_steer(i.dtype, volume(&i.shape).unwrap_or(usize::MAX)))
+    }
+}
+
+fn may_steer(dtype: DType, elements: usize) -> bool {
+    elements <= MAX_STEERING_ELEMENTS && dtype != DType::String
 }
 
 /// Which inputs a plan takes as constants. A later one binds more, and is tried when those before it
@@ -51,7 +72,7 @@ impl Binding {
 
     pub(crate) fn binds(self, tensor: &Tensor) -> bool {
         let float = matches!(tensor.dtype(), DType::Float16 | DType::Float32 | DType::Float64);
-        let steers = tensor.len() <= MAX_STEERING_ELEMENTS && tensor.dtype() != DType::String;
+        let steers = may_steer(tensor.dtype(), tensor.len());
         match self {
             Self::Shapes => false,
             Self::Integers => steers && !float,

@@ -31,7 +31,8 @@ use crate::tensor::{DType, Tensor};
 use cache::PlanCache;
 #[cfg(feature = "gpu")]
 pub use hybrid::{PlacedNode, PlacedSegment, Placement};
-use key::{Binding, PlanKey};
+use key::Binding;
+pub(crate) use key::PlanKey;
 #[cfg(feature = "gpu")]
 pub(crate) use on_gpu::OnGpu;
 pub use profile::Step;
@@ -46,8 +47,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Plans `graph` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors.
-    pub(crate) fn build(graph: &Graph, key: &PlanKey, max_bytes: u64) -> Result<Self> {
+    /// Plans `graph` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors. A constant that
+    /// nobody else holds goes when its packed form is there.
+    pub(crate) fn build(graph: Graph, key: &PlanKey, max_bytes: u64) -> Result<Self> {
         guarded(ErrorKind::CannotPlan, "planning the model", || {
             specialise(graph, key, optimize::Target::Cpu)
                 .and_then(|(mut typed, outputs)| {
@@ -107,11 +109,11 @@ impl std::fmt::Display for TooMuchMemory {
 impl std::error::Error for TooMuchMemory {}
 
 fn specialise(
-    model: &Graph,
+    model: Graph,
     key: &PlanKey,
     target: optimize::Target,
 ) -> TractResult<(TypedModel, Vec<DType>)> {
-    let mut graph = model.graph.clone();
+    let Graph { mut graph, outputs: declared, .. } = model;
     for (ix, input) in key.inputs.iter().enumerate() {
         let mut fact = InferenceFact::dt_shape(input.dtype.to_datum(), &input.shape);
         if let Some(value) = &input.value {
@@ -122,19 +124,19 @@ fn specialise(
     graph.analyse(false)?;
     bind_values(&mut graph, key)?;
     let typed = typed(graph)?;
-    let outputs = element_types(model, &typed)?;
+    let outputs = element_types(&declared, &typed)?;
     let mut typed = optimize::rewrite(typed, target)?;
     optimize::declutter(&mut typed)?;
     Ok((typed, outputs))
 }
 
 /// As declared, else as inferred before any rewrite.
-fn element_types(model: &Graph, typed: &TypedModel) -> TractResult<Vec<DType>> {
+fn element_types(declared: &[Option<DType>], typed: &TypedModel) -> TractResult<Vec<DType>> {
     let outlets = typed.output_outlets()?.iter();
     let types = outlets.enumerate().map(|(ix, outlet)| {
         let datum = typed.outlet_fact(*outlet)?.datum_type;
         let inferred = if datum == TDim::datum_type() { i64::datum_type() } else { datum };
-        let declared = model.outputs.get(ix).copied().flatten();
+        let declared = declared.get(ix).copied().flatten();
         declared
             .or_else(|| DType::from_datum(inferred.unquantized()))
             .ok_or_else(|| TractError::msg(format!("an output is of the type {datum:?}")))

@@ -108,7 +108,7 @@ impl Segment {
 
     async fn plan_for_gpu(&self, on: OnGpu<'_>, key: &PlanKey) -> Result<Hybrid> {
         let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
-            specialise(&self.graph, key, Target::Gpu)
+            specialise(self.graph.clone(), key, Target::Gpu)
                 .and_then(|(typed, outputs)| {
                     super::check_size(&typed, on.max_bytes)?;
                     Ok((super::hybrid::prepare(typed)?, outputs))

@@ -58,6 +58,22 @@ impl Segment {
         }
     }
 
+    /// Plans for the shapes of `key`, which are those of every run. Where there can be no other plan it takes the
+    /// graph over, so that the weights are in memory once; where there can, what fails here is tried by the runs.
+    pub(crate) fn plan_ahead(&mut self, key: PlanKey, max_bytes: u64) -> Result<()> {
+        let plan = if key.steers() {
+            Plan::build(self.graph.clone(), &key, max_bytes).ok()
+        } else {
+            let (outputs, constant) = (self.graph.outputs.clone(), self.graph.constant);
+            let graph = std::mem::take(&mut self.graph.graph);
+            Some(Plan::build(Graph { graph, outputs, constant }, &key, max_bytes)?)
+        };
+        if let Some(plan) = plan {
+            self.plans.put(key, Arc::new(plan));
+        }
+        Ok(())
+    }
+
     /// Runs under the most general plan that works. The first error names the real cause when no
     /// other binding helps.
     pub(crate) fn run(
@@ -137,7 +153,7 @@ impl Segment {
             return Ok((plan, false));
         }
         let clock = Clock::start();
-        let plan = Plan::build(&self.graph, &key, max_bytes).map(Arc::new);
+        let plan = Plan::build(self.graph.clone(), &key, max_bytes).map(Arc::new);
         times.plan_ms += clock.elapsed_ms();
         times.planned = true;
         let plan = plan?;
