@@ -7,6 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 use tract_onnx::pb;
 
+use super::carve::Pieces;
 use super::external::{self, External};
 use super::functions::{self, Defaults};
 use super::inspect::Format;
@@ -28,11 +29,20 @@ impl ModelFile {
     /// # Errors
     /// `InvalidModel` when they are not a model.
     pub fn decode(bytes: Vec<u8>) -> Result<Self> {
-        let length = bytes.len();
-        let format = if tflite::is(&bytes) { Format::Tflite } else { Format::Onnx };
+        Self::decode_pieces(vec![bytes])
+    }
+
+    /// The same of a file in pieces, each of which is freed as soon as it is read.
+    ///
+    /// # Errors
+    /// As [`ModelFile::decode`]; `OutOfMemory`.
+    pub fn decode_pieces(pieces: Vec<Vec<u8>>) -> Result<Self> {
+        let file = Pieces::new(pieces);
+        let length = file.len();
+        let format = if tflite::is(file.start()) { Format::Tflite } else { Format::Onnx };
         let mut proto = match format {
-            Format::Tflite => tflite::decode(&bytes)?,
-            Format::Onnx => parse(bytes)?,
+            Format::Tflite => tflite::decode(&file.join()?)?,
+            Format::Onnx => parse(file)?,
         };
         let external = external::files(&mut proto)?;
         Ok(Self { proto, format, bytes: length, external })
@@ -75,17 +85,20 @@ impl ModelFile {
     }
 }
 
-fn parse(bytes: Vec<u8>) -> Result<pb::ModelProto> {
-    if bytes.is_empty() {
+fn parse(file: Pieces) -> Result<pb::ModelProto> {
+    if file.len() == 0 {
         return Err(Error::new(ErrorKind::InvalidModel, "the model is empty (0 bytes)"));
     }
-    let html = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
-    let bytes = Bytes::from(bytes);
-    let mut proto = pb::ModelProto::decode(bytes.clone()).map_err(|e| {
-        let hint = if html { " (it looks like an HTML page: check the URL)" } else { "" };
-        Error::new(ErrorKind::InvalidModel, format!("the bytes are not an ONNX model{hint}"))
-            .with_source(e)
-    })?;
+    let html = file.start().iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
+    let hint = if html { " (it looks like an HTML page: check the URL)" } else { "" };
+    let refused =
+        || Error::new(ErrorKind::InvalidModel, format!("the bytes are not an ONNX model{hint}"));
+    let carved = file.carve()?.ok_or_else(refused)?;
+    let bytes = Bytes::from(carved.file);
+    let mut proto = pb::ModelProto::decode(bytes.clone()).map_err(|e| refused().with_source(e))?;
+    if let Some(graph) = &mut proto.graph {
+        carved.weights.put_back(graph);
+    }
     if proto.graph.is_none() {
         return Err(Error::new(
             ErrorKind::InvalidModel,

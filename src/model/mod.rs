@@ -7,6 +7,7 @@
 //! Threat model: the bytes may cost time and memory in proportion to their size; they can neither
 //! read files (external data is given by the caller) nor cause undefined behaviour.
 
+mod carve;
 mod check;
 mod expand;
 mod external;
@@ -29,6 +30,7 @@ mod split;
 mod tflite;
 mod validate;
 mod values;
+mod weights;
 mod widen;
 mod window;
 

@@ -1,12 +1,12 @@
 //! A decoded file -> [`Model`], through tract's importer.
 
 use tract_onnx::pb;
-use tract_onnx::prelude::{Framework, InferenceModel};
+use tract_onnx::prelude::{Framework, InferenceModel, TractResult};
 
 use super::file::ModelFile;
 use super::inspect::Inspection;
 use super::program::{Graph, Program, Step};
-use super::{check, ops, rewrite, scope, split, validate, values, widen};
+use super::{check, ops, rewrite, scope, split, validate, values, weights, widen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
 
@@ -35,8 +35,14 @@ impl Model {
             let (program, segments) = split::split(&proto)?;
             return Ok(Self { inspection, program, segments });
         }
+        let weights = proto.graph.as_mut().map(weights::take).transpose()?.unwrap_or_default();
         let graph = guarded(ErrorKind::InvalidModel, "importing the model", || {
-            ops::importer().model_for_proto_model(&proto).map_err(|e| import_error(&proto, e))
+            let import = || {
+                let mut graph = ops::importer().model_for_proto_model(&proto)?;
+                weights::put_back(&mut graph, weights)?;
+                TractResult::Ok(graph)
+            };
+            import().map_err(|e| import_error(&proto, e))
         })?;
         Ok(Self::of_graph(inspection, graph))
     }

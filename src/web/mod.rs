@@ -39,7 +39,8 @@ pub fn version() -> String {
 /// A model file and those beside it, assembled in wasm memory, so that JavaScript never holds a second copy.
 #[wasm_bindgen]
 pub struct ModelBytes {
-    bytes: Vec<u8>,
+    /// As they came; large files go bit by bit while they are decoded.
+    pieces: Vec<Vec<u8>>,
     /// Once the file is whole.
     file: Option<ModelFile>,
     /// The file beside it that the next chunks belong to.
@@ -48,12 +49,15 @@ pub struct ModelBytes {
 
 #[wasm_bindgen]
 impl ModelBytes {
-    /// Room for `size_hint` bytes; 0 where the size is unknown.
+    /// An empty file; fails where memory has no room for `size_hint` bytes, before they are downloaded. 0 where the
+    /// size is unknown.
     #[wasm_bindgen(constructor)]
     pub fn new(size_hint: f64) -> JsResult<ModelBytes> {
-        let mut bytes = Vec::new();
-        reserve(&mut bytes, size_hint as usize)?;
-        Ok(Self { bytes, file: None, location: String::new() })
+        // Given back at once, for the pieces to come; what nobody looks at would not be asked for at all.
+        let mut room = Vec::<u8>::new();
+        room.try_reserve_exact(size_hint as usize).map_err(|_| no_room())?;
+        std::hint::black_box(&room);
+        Ok(Self { pieces: vec![], file: None, location: String::new() })
     }
 
     /// Appends the next chunk.
@@ -63,22 +67,29 @@ impl ModelBytes {
             let chunk = chunk.to_vec();
             return file.append(&self.location, &chunk).map_err(|e| js_error(&e));
         }
-        let (from, more) = (self.bytes.len(), chunk.length() as usize);
-        if self.bytes.capacity() - from < more {
-            // Doubling, as a plain push would, but as an error instead of an abort.
-            let grow = more.max(from);
-            reserve(&mut self.bytes, grow).or_else(|_| reserve(&mut self.bytes, more))?;
-        }
-        self.bytes.resize(from + more, 0);
-        if let Some(room) = self.bytes.get_mut(from..) {
-            chunk.copy_to(room);
+        let mut from = 0;
+        while from < chunk.length() {
+            if self.pieces.last().is_none_or(|last| last.len() == last.capacity()) {
+                let mut piece = Vec::new();
+                piece.try_reserve_exact(PIECE).map_err(|_| no_room())?;
+                self.pieces.push(piece);
+            }
+            let Some(piece) = self.pieces.last_mut() else { return Err(no_room()) };
+            let (at, room) = (piece.len(), piece.capacity() - piece.len());
+            let to = chunk.length().min(from.saturating_add(room as u32));
+            piece.resize(at + (to - from) as usize, 0);
+            if let Some(target) = piece.get_mut(at..) {
+                chunk.subarray(from, to).copy_to(target);
+            }
+            from = to;
         }
         Ok(())
     }
 
     /// The file is whole: decodes it, and gives the paths of those beside it that it needs.
     pub fn external(&mut self) -> JsResult<Vec<String>> {
-        let file = ModelFile::decode(std::mem::take(&mut self.bytes)).map_err(|e| js_error(&e))?;
+        let file =
+            ModelFile::decode_pieces(std::mem::take(&mut self.pieces)).map_err(|e| js_error(&e))?;
         let file = self.file.insert(file);
         Ok(file.external().map(str::to_owned).collect())
     }
@@ -97,18 +108,16 @@ impl ModelBytes {
     fn file(self) -> JsResult<ModelFile> {
         match self.file {
             Some(file) => Ok(file),
-            None => ModelFile::decode(self.bytes).map_err(|e| js_error(&e)),
+            None => ModelFile::decode_pieces(self.pieces).map_err(|e| js_error(&e)),
         }
     }
 }
 
-fn reserve(bytes: &mut Vec<u8>, more: usize) -> JsResult<()> {
-    bytes.try_reserve_exact(more).map_err(|_| {
-        js_error(&Error::new(
-            ErrorKind::OutOfMemory,
-            format!("no room for {more} bytes of the model in wasm memory"),
-        ))
-    })
+/// What is downloaded comes in chunks of any size; they are laid into pieces of this many bytes.
+const PIECE: usize = 1 << 20;
+
+fn no_room() -> JsValue {
+    js_error(&Error::new(ErrorKind::OutOfMemory, "no room for the model in wasm memory"))
 }
 
 /// Facts about a model file, also of one that the engine cannot run. Consumes the bytes.

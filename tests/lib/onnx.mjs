@@ -27,10 +27,11 @@ const value = ({ name, type, shape }) => [
   ...text(1, name),
   ...bytes(2, bytes(1, [...int(1, ELEMENT[type]), ...bytes(2, many(shape, dimension))])),
 ];
-/** A number, a text, a graph, or in a function `{ of }`, the name of the function's own attribute. */
+/** A number, integers, a text, a graph, or in a function `{ of }`, the name of the function's own attribute. */
 const attribute = ([name, content]) => {
   if (typeof content === 'number') return [...text(1, name), ...int(3, content), ...int(20, 2)];
   if (typeof content === 'string') return [...text(1, name), ...text(4, content), ...int(20, 3)];
+  if (Array.isArray(content)) return [...text(1, name), ...many(content, (one) => int(8, one)), ...int(20, 7)];
   if (content.of) return [...text(1, name), ...text(21, content.of), ...int(20, 2)];
   return [...text(1, name), ...bytes(6, graph(content)), ...int(20, 5)];
 };
