@@ -1,6 +1,7 @@
 //! Operators of ours that the engine's graph is rewritten to, over the inner loops of `nearside-kernels`.
 
 pub(crate) mod convolution;
+pub(crate) mod dense;
 pub(crate) mod integer;
 pub(crate) mod pooling;
 pub(crate) mod round_trip;

@@ -6,6 +6,7 @@
 //! and ends in [`Misfit`].
 
 pub mod conv;
+pub mod dense;
 pub mod depthwise;
 pub mod epilogue;
 pub mod integer;

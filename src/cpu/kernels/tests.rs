@@ -1,7 +1,7 @@
 //! Every kernel against the definition, over many geometries.
 
 use crate::conv::{self, Geometry};
-use crate::{Activation, Epilogue, depthwise, integer, pool, quantize, winograd};
+use crate::{Activation, Epilogue, dense, depthwise, integer, pool, quantize, winograd};
 
 /// Numbers in -1..1 that repeat on every machine.
 struct Numbers(u64);
@@ -260,4 +260,23 @@ fn rounding_saturates_and_takes_halves_to_even() {
     let mut signed = [9i8; 10];
     quantize::divide_round(&x, 0.5, -1, quantize::Quanta::I8(&mut signed));
     assert_eq!(signed, [-128, -8, -2, 0, 2, 4, 127, 127, 127, -128]);
+}
+
+#[test]
+fn dense_products() {
+    let numbers = &mut Numbers(11);
+    for _ in 0..300 {
+        let [m, k, n] = [1 + numbers.below(12), 1 + numbers.below(70), 1 + numbers.below(70)];
+        let (x, w, bias) = (numbers.floats(m * k), numbers.floats(k * n), numbers.floats(n));
+        let bias = (numbers.below(2) == 0).then_some(&bias[..]);
+        let mut out = vec![f32::NAN; m * n];
+        dense::dense([m, k, n], &x, &dense::pack(k, n, |i, c| w[i * n + c]), bias, &mut out)
+            .unwrap();
+        for (at, sum) in out.iter().enumerate() {
+            let product = |i: usize| f64::from(x[at / n * k + i]) * f64::from(w[i * n + at % n]);
+            let exact =
+                (0..k).map(product).sum::<f64>() + bias.map_or(0., |b| f64::from(b[at % n]));
+            assert!((f64::from(*sum) - exact).abs() < 1e-4, "{m} x {k} x {n}: {sum} for {exact}");
+        }
+    }
 }

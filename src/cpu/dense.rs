@@ -1,0 +1,99 @@
+//! Rows times a constant matrix, plus a bias.
+//!
+//! In: float32 whose last axis is multiplied. Out: the same axes, the last one as long as the matrix is wide. A bias
+//! that follows is taken in as the graph is decluttered.
+
+use std::sync::Arc;
+
+use nearside_kernels::dense;
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::math::Add;
+
+use super::floats;
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Dense {
+    /// Of the output.
+    shape: TVec<usize>,
+    k: usize,
+    /// Packed.
+    weights: Arc<Tensor>,
+    bias: Option<Vec<f32>>,
+}
+
+// A bias of NaN is merely never equal.
+impl Eq for Dense {}
+
+impl Dense {
+    /// `weights`: `k` rows of columns, or columns of `k` where `transposed`.
+    pub(crate) fn new(
+        shape: &[usize],
+        k: usize,
+        weights: &Tensor,
+        transposed: bool,
+    ) -> TractResult<Self> {
+        let values = floats(weights)?;
+        let n = shape.last().copied().unwrap_or(0);
+        ensure!(values.len() == k * n, "{} weights for {k} by {n}", values.len());
+        let packed = match transposed {
+            true => dense::pack(k, n, |i, c| values[c * k + i]),
+            false => dense::pack(k, n, |i, c| values[i * n + c]),
+        };
+        Ok(Self { shape: shape.into(), k, weights: Arc::new(tensor1(&packed)), bias: None })
+    }
+}
+
+impl Op for Dense {
+    fn name(&self) -> StaticName {
+        "Dense".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Dense {
+    op_out_of_plan!();
+
+    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let n = self.shape.last().copied().unwrap_or(1);
+        let size = [output.len() / n.max(1), self.k, n];
+        let mut view = output.try_as_plain_ram_mut()?;
+        let out = view.as_slice_mut()?;
+        dense::dense(size, floats(&inputs[0])?, floats(&self.weights)?, self.bias.as_deref(), out)?;
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+impl TypedOp for Dense {
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(f32::fact(&self.shape)))
+    }
+
+    fn declutter(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        let outlet = OutletId::new(node.id, 0);
+        rule_if!(self.bias.is_none() && !model.outputs.contains(&outlet));
+        rule_if_some!(next = model.single_succ(node.id)?);
+        rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
+        rule_if_some!(binary = next.op_as::<TypedBinOp>());
+        rule_if!(binary.0.is::<Add>() && binary.1.is_none());
+        rule_if_some!(other = next.inputs.iter().find(|i| **i != outlet));
+        rule_if_some!(konst = model.outlet_fact(*other)?.konst.clone());
+        let n = self.shape.last().copied();
+        rule_if!(
+            konst.datum_type() == DatumType::F32
+                && Some(konst.len()) == n
+                && konst.shape().last().copied() == n
+        );
+        let op = Self { bias: Some(floats(&konst)?.to_vec()), ..self.clone() };
+        TypedModelPatch::fuse_with_next(model, node, op).map(Some)
+    }
+
+    as_op!();
+}

@@ -1,0 +1,112 @@
+//! Rows times a constant matrix.
+//!
+//! In: rows as they lie, and weights packed by [`pack`] in panels of [`COLUMNS`] columns. Out: rows. Four rows share each
+//! load of the weights; one row alone takes four panels at once, so that its sums do not wait for each other.
+
+use crate::tile::{COLUMNS, ROWS};
+use crate::v4::F4;
+use crate::{Result, fits};
+
+/// Panels that a single row takes at once.
+const PANELS: usize = 4;
+
+/// Weights from `k` rows of `n`, where the weight of input `i` and column `c` is `at(i, c)`; zeros fill the last panel.
+pub fn pack(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+    let mut packed = Vec::with_capacity(n.div_ceil(COLUMNS) * COLUMNS * k);
+    for first in (0..n).step_by(COLUMNS) {
+        for i in 0..k {
+            packed.extend((first..first + COLUMNS).map(|c| if c < n { at(i, c) } else { 0. }));
+        }
+    }
+    packed
+}
+
+/// `R` rows by `P` panels, which are `8 * k` floats each.
+///
+/// # Safety
+/// Each row must have `k` readable floats, `panel` `8 * k * P`.
+#[allow(clippy::needless_range_loop)] // counted loops are unrolled into registers
+#[inline(always)]
+unsafe fn tile<const R: usize, const P: usize>(
+    rows: [*const f32; R],
+    panel: *const f32,
+    k: usize,
+) -> [[[F4; 2]; P]; R] {
+    let mut sums = [[[F4::splat(0.); 2]; P]; R];
+    let mut column = panel;
+    for i in 0..k {
+        unsafe {
+            for p in 0..P {
+                let at = column.add(p * COLUMNS * k);
+                let (low, high) = (F4::load(at), F4::load(at.add(4)));
+                for r in 0..R {
+                    let left = F4::load_splat(rows[r].add(i));
+                    sums[r][p][0] = sums[r][p][0].add_product(left, low);
+                    sums[r][p][1] = sums[r][p][1].add_product(left, high);
+                }
+            }
+            column = column.add(COLUMNS);
+        }
+    }
+    sums
+}
+
+/// `m` rows of `k` times packed weights, plus a bias a column where there is one.
+pub fn dense(
+    [m, k, n]: [usize; 3],
+    x: &[f32],
+    packed: &[f32],
+    bias: Option<&[f32]>,
+    out: &mut [f32],
+) -> Result<()> {
+    let panels = n.div_ceil(COLUMNS);
+    fits(x.len() == m * k && out.len() == m * n && packed.len() == panels * COLUMNS * k)?;
+    fits(bias.is_none_or(|b| b.len() == n))?;
+    let fours = m / ROWS * ROWS;
+    let at = |row: usize| x[row * k..].as_ptr();
+    let mut put = |row: usize, panel: usize, sums: &[F4; 2]| {
+        let first = panel * COLUMNS;
+        for (half, sum) in sums.iter().enumerate() {
+            let column = first + 4 * half;
+            let count = n.saturating_sub(column);
+            if count > 0 {
+                // SAFETY: `count` columns are left of the row and of the bias.
+                unsafe {
+                    let bias = bias.map(|b| F4::load_first(b.as_ptr().add(column), count));
+                    let sum = bias.map_or(*sum, |b| sum.add(b));
+                    sum.store_first(out.as_mut_ptr().add(row * n + column), count);
+                }
+            }
+        }
+    };
+    for panel in 0..panels {
+        let columns = packed[panel * COLUMNS * k..].as_ptr();
+        for row in (0..fours).step_by(ROWS) {
+            // SAFETY: the lengths were checked.
+            let sums = unsafe {
+                tile::<ROWS, 1>([at(row), at(row + 1), at(row + 2), at(row + 3)], columns, k)
+            };
+            for (r, [sums]) in sums.iter().enumerate() {
+                put(row + r, panel, sums);
+            }
+        }
+    }
+    let whole = panels / PANELS * PANELS;
+    for row in fours..m {
+        for panel in (0..whole).step_by(PANELS) {
+            let columns = packed[panel * COLUMNS * k..].as_ptr();
+            // SAFETY: the lengths were checked.
+            let [sums] = unsafe { tile::<1, PANELS>([at(row)], columns, k) };
+            for (p, sums) in sums.iter().enumerate() {
+                put(row, panel + p, sums);
+            }
+        }
+        for panel in whole..panels {
+            let columns = packed[panel * COLUMNS * k..].as_ptr();
+            // SAFETY: the lengths were checked.
+            let [[sums]] = unsafe { tile::<1, 1>([at(row)], columns, k) };
+            put(row, panel, &sums);
+        }
+    }
+    Ok(())
+}
