@@ -6,15 +6,17 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { drop, mark } from '../../pkg/tailor/module.js';
-import { modelsFolder } from '../../tests/lib/model-cases.mjs';
 import { sets } from '../../tests/lib/conformance.mjs';
 import { cache, root } from './paths.mjs';
 import { run } from './run.mjs';
 import { wasmOpt } from './wasm.mjs';
 
 export const WHOLE = 'nearside_full_bg.wasm';
+
+/** Named here again, because the tests' own module of it imports packages, and this one is read before set-up. */
+const modelsFolder = resolve(process.env.NEARSIDE_MODELS ?? join(root, '..', 'shared', 'models'));
 
 /** Everything that decides what is run; large files by their size. */
 export function corpusKey() {
