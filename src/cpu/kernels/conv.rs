@@ -125,14 +125,17 @@ pub(crate) fn pad_into<T: Copy>(
     }
 }
 
-/// Weights in the order of [`conv`], from OIHW with the groups' outputs one after the other.
+/// Weights in the order of [`conv`], from OIHW with the groups' outputs one after the other. Never inlined, as
+/// [`crate::winograd::pack`].
+#[inline(never)]
 pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
     let (rows, k) = (g.group_out(), g.depth());
     fits(weights.len() == g.channels_out * k && !weights.is_empty())?;
-    Ok(weights
-        .chunks_exact(rows * k)
-        .flat_map(|group| pack_rows(rows, k, |r, i| group[r * k + i]))
-        .collect())
+    let mut packed = Vec::with_capacity(g.groups * packed_len(rows, k));
+    for group in weights.chunks_exact(rows * k) {
+        packed.extend_from_slice(&pack_rows(rows, k, |r, i| group[r * k + i]));
+    }
+    Ok(packed)
 }
 
 /// Convolves.

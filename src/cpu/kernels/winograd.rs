@@ -28,7 +28,9 @@ pub fn suits(g: &Geometry) -> bool {
     plain && g.channels_in >= 8 && g.channels_out >= 8 && g.output.iter().all(|n| *n >= 3)
 }
 
-/// The transform of the weights: `G g G^T`, in the order of the products.
+/// The transform of the weights: `G g G^T`, in the order of the products. Never inlined: in a caller that is
+/// compiled for size it would be so too, and it is most of the time that loading a model takes.
+#[inline(never)]
 pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
     fits(weights.len() == g.channels_out * g.channels_in * 9)?;
     let line = |[a, b, c]: [f64; 3]| {
@@ -46,12 +48,12 @@ pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
             }
         }
     }
-    Ok(points
-        .chunks_exact(filters.max(1))
-        .flat_map(|point| {
-            pack_rows(g.channels_out, g.channels_in, |r, i| point[r * g.channels_in + i])
-        })
-        .collect())
+    let mut packed = Vec::with_capacity(POINTS * packed_len(g.channels_out, g.channels_in));
+    for point in points.chunks_exact(filters.max(1)) {
+        let rows = pack_rows(g.channels_out, g.channels_in, |r, i| point[r * g.channels_in + i]);
+        packed.extend_from_slice(&rows);
+    }
+    Ok(packed)
 }
 
 /// Where a tile lies: its first pixel in the padded images, its first output and how much of it there is.
