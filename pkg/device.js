@@ -41,8 +41,14 @@ export class DeviceModel {
   #loaded;
   #entered = false;
   backend = BACKEND;
+  /** What is asked of the GPU: `{ strict }`. */
+  #gpu;
+  #gpuError;
 
   constructor(platform, source, policy) {
+    const has = globalThis.navigator?.gpu !== undefined;
+    this.#gpu = policy.gpu && (has || policy.gpu.strict) ? policy.gpu : undefined;
+    this.#gpuError = policy.gpu && !this.#gpu ? 'GPU_UNAVAILABLE: this host has no WebGPU' : undefined;
     this.#platform = platform;
     this.#source = platform.locate(source);
     this.#policy = policy;
@@ -71,7 +77,7 @@ export class DeviceModel {
         const downloadStarted = performance.now();
         const bytesFetched = await this.#collect(engine, key, signal);
         const loadStarted = performance.now();
-        const { ms, ...signature } = await engine.call('load', { key });
+        const { ms, ...signature } = await engine.call('load', { key, gpu: this.#gpu });
         this.#loaded = { engine, key };
         this.#policy.onProgress?.({ status: 'ready', ...this.#names() });
         return {
@@ -96,6 +102,7 @@ export class DeviceModel {
       const result = await engine.call('run', { key, feeds, fetches, profile: this.#policy.profile });
       return {
         outputs: result.outputs,
+        ...onGpu({ gpuError: this.#gpuError, ...result }),
         engine: describe(engine),
         bytesFetched: reopened?.bytesFetched ?? 0,
         times: { ...reopened?.times, plan: result.planMs, run: result.runMs },
@@ -141,6 +148,8 @@ export class DeviceModel {
 
   async #enter() {
     if (!this.#entered) this.#platform.host.enter();
+    // The trimmed engine has no GPU part.
+    if (this.#gpu) this.#platform.host.needWhole();
     this.#entered = true;
     const engine = await this.#platform.host.acquire();
     nextKey += 1;
@@ -228,6 +237,13 @@ export class DeviceModel {
       }
     }
   }
+}
+
+/** What a run that wanted the GPU says of it. */
+function onGpu({ plan, gpuError }) {
+  if (gpuError) return { gpuError };
+  if (!plan) return {};
+  return plan.some(({ segments }) => segments.some(({ device }) => device === 'gpu')) ? { backend: 'webgpu', plan } : { plan };
 }
 
 /** @param {import('./engine/inline.js').Engine} engine */

@@ -25,6 +25,8 @@ export const CODES = Object.freeze({
   OUT_OF_MEMORY: 'there is not enough memory',
   TIMEOUT: 'no answer in time',
   UNAVAILABLE: 'the server cannot be reached or is not ready',
+  GPU_UNAVAILABLE: 'there is no GPU that can run the model',
+  GPU_LOST: 'the GPU was lost during a call',
   IO: 'a file cannot be read',
   INTERNAL: 'a defect of nearside',
   // from the host

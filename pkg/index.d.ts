@@ -176,6 +176,8 @@ export interface NearsideOptions {
   readonly signal?: AbortSignal;
   /** Measures each node of each run on the device: `reportOf(results).profile`. */
   readonly profile?: boolean;
+  /** With the execution provider `webgpu`: fail rather than have the CPU run any operator. */
+  readonly strict?: boolean;
 }
 
 /** A node of the engine's optimised graph, and how long it ran. */
@@ -202,7 +204,7 @@ export interface Attempt {
 /** Where something ran, why there, and how long it took. */
 export interface Report {
   readonly source: Source;
-  /** `wasm-simd128` on the device; elsewhere the server's word for its engine. */
+  /** `wasm-simd128` or `webgpu` on the device; elsewhere the server's word for its engine. */
   readonly backend: string;
   /** `PREFERRED`, or the code of what kept the model from a place before. */
   readonly reason: { readonly code: ErrorCode | 'PREFERRED' | 'NOT_CONFIGURED'; readonly message: string };
@@ -220,6 +222,22 @@ export interface Report {
   readonly times: Readonly<Record<string, number>>;
   /** On the device, with the option `profile`: the nodes in the order in which they ran. */
   readonly profile?: readonly ProfileStep[];
+  /** With the execution provider `webgpu`: for each graph of the model, what ran where, in order, and why. */
+  readonly plan?: readonly Placement[];
+  /** Why the CPU ran what the GPU should have. */
+  readonly gpuError?: string;
+}
+
+/** Where the nodes of a graph ran. */
+export interface Placement {
+  /** Adapter and driver. */
+  readonly adapter: string;
+  readonly dispatches: number;
+  readonly segments: readonly {
+    readonly device: 'gpu' | 'cpu';
+    /** `reason`: why the node is not on the GPU. */
+    readonly nodes: readonly { readonly name: string; readonly operator: string; readonly reason?: string }[];
+  }[];
 }
 
 /** The report of a session: bytes and times of its creation, the rest of its latest run. */
@@ -468,7 +486,7 @@ export declare const env: Env;
 export type ErrorCode =
   | 'INVALID_MODEL' | 'UNSUPPORTED_OPERATOR' | 'CANNOT_PLAN' | 'UNSUPPORTED_TYPE' | 'INVALID_INPUT' | 'SHAPE_MISMATCH' | 'TYPE_MISMATCH'
   | 'MALFORMED_REQUEST' | 'MODEL_NOT_FOUND' | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'OUT_OF_MEMORY' | 'TIMEOUT'
-  | 'UNAVAILABLE' | 'IO' | 'INTERNAL' | 'OVER_BUDGET' | 'DOWNLOAD_FAILED' | 'ENGINE_FAILED' | 'ENGINE_CRASHED' | 'ABORTED'
+  | 'UNAVAILABLE' | 'GPU_UNAVAILABLE' | 'GPU_LOST' | 'IO' | 'INTERNAL' | 'OVER_BUDGET' | 'DOWNLOAD_FAILED' | 'ENGINE_FAILED' | 'ENGINE_CRASHED' | 'ABORTED'
   | 'SESSION_RELEASED' | 'NO_PLACE' | 'REMOTE_ERROR';
 
 /** The one error type of the package. */

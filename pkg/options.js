@@ -22,7 +22,7 @@ const SESSION_OPTIONS = [
   'enableGraphCapture', 'externalData', 'extra', 'nearside',
 ];
 const NEARSIDE_OPTIONS = [
-  'mode', 'edge', 'cloud', 'model', 'maxModelBytes', 'maxMemory', 'headers', 'timeout', 'onProgress', 'signal', 'profile',
+  'mode', 'edge', 'cloud', 'model', 'maxModelBytes', 'maxMemory', 'headers', 'timeout', 'onProgress', 'signal', 'profile', 'strict',
 ];
 const RUN_OPTIONS = ['logSeverityLevel', 'logVerbosityLevel', 'terminate', 'tag', 'extra', 'signal'];
 
@@ -67,7 +67,7 @@ export function readPolicy(source, options) {
   warnUnknown('options', options, SESSION_OPTIONS);
   for (const provider of options.executionProviders ?? []) {
     const name = typeof provider === 'string' ? provider : provider?.name;
-    if (name !== 'wasm' && name !== 'cpu') warnOnce(`execution provider '${name}' is not available, the model runs on wasm`);
+    if (!['wasm', 'cpu', 'webgpu'].includes(name)) warnOnce(`execution provider '${name}' is not available, the model runs on wasm`);
   }
   if (![undefined, 'cpu'].includes(options.preferredOutputLocation)) warnOnce('outputs are always placed on the CPU');
 
@@ -89,10 +89,18 @@ export function readPolicy(source, options) {
     timeout: own.timeout ?? DEFAULT_TIMEOUT,
     onProgress: own.onProgress && guarded(own.onProgress),
     profile: own.profile === true,
+    gpu: wantsGpu(options.executionProviders) ? { strict: own.strict === true } : undefined,
     signal: readSignal(own.signal),
     externalData: readExternalData(options.externalData),
     freeDimensions: options.freeDimensionOverrides ?? {},
   };
+}
+
+/** The providers are an order of preference: the GPU where it comes before the CPU. */
+function wantsGpu(providers = []) {
+  const names = providers.map((provider) => provider?.name ?? provider);
+  const [gpu, cpu] = [names.indexOf('webgpu'), names.findIndex((name) => name === 'wasm' || name === 'cpu')];
+  return gpu >= 0 && (cpu < 0 || gpu < cpu);
 }
 
 /** A fault of the caller's listener is no fault of the download. */

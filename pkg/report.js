@@ -18,11 +18,13 @@ const REPORT = Symbol.for('nearside.report');
  * @property {number} bytesFetched
  * @property {{ thread: string, reason?: string }} [engine] on the device
  * @property {Record<string, number>} times milliseconds
+ * @property {object[]} [plan] with the GPU: what ran there, what on the CPU, and why
+ * @property {string} [gpuError] why the CPU ran what the GPU should have
  * @property {object[]} [profile] on the device, where asked for: each node and how long it took
  */
 
 /** @returns {Report} */
-export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times, profile }, hostTimes) {
+export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times, profile, plan, gpuError }, hostTimes) {
   return Object.freeze({
     source: place,
     backend,
@@ -33,6 +35,8 @@ export function reportFor({ place, backend, engine, reason, attempts, bytesFetch
     ...(engine === undefined ? {} : { engine }),
     times: Object.freeze(rounded({ ...times, ...hostTimes })),
     ...(profile === undefined ? {} : { profile }),
+    ...(plan === undefined ? {} : { plan }),
+    ...(gpuError === undefined ? {} : { gpuError }),
   });
 }
 

@@ -57,7 +57,7 @@ export class Route {
         }
         const opened = await this.#open(place, signal);
         const result = await this.#working(place, () => work(model, opened));
-        return handedOn({ ...result, place, reason, backend: model.backend, attempts: attemptsOf(refused) });
+        return handedOn({ ...result, place, reason, backend: result.backend ?? model.backend, attempts: attemptsOf(refused) });
       } catch (thrown) {
         const { error, whileRunning } = thrown instanceof WorkFailed ? { error: thrown.cause, whileRunning: true } : { error: thrown };
         last = asNearsideError(error, 'INTERNAL');

@@ -33,7 +33,7 @@ async function finishPkg({ optimise, bound }) {
     derive: (out) => (optimise ? trim(out, 'nearside_bg.wasm') : copyFileSync(join(out, 'nearside_bg.wasm'), join(out, WHOLE))),
     // wasm-pack calls cargo again with the same arguments, which finds nothing to do.
     bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
-      '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm'], { label: 'wasm-pack', env: wasmEnv() }),
+      '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm', '--', '--features', 'gpu'], { label: 'wasm-pack', env: wasmEnv() }),
   });
   return { did: `${did}, ${sizes(size)}`, size };
 }
@@ -65,7 +65,7 @@ async function finishEdge({ optimise, bound }) {
 
 /** In the order in which cargo runs them: the modules first, their optimisation is the longest tail. */
 const parts = [
-  { name: 'pkg', compile: () => cargo(['-p', 'nearside-web', ...WASM], wasmEnv()), finish: finishPkg },
+  { name: 'pkg', compile: () => cargo(['-p', 'nearside-web', '--features', 'gpu', ...WASM], wasmEnv()), finish: finishPkg },
   { name: 'edge', compile: () => cargo(['-p', 'edge', ...WASM], wasmEnv()), finish: finishEdge },
   { name: 'native', compile: () => cargo(['--release', '--features', 'native', '--bin', 'nearside']) },
 ];

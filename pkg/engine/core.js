@@ -24,6 +24,8 @@ export class EngineCore {
   #binding;
   #files = new Map();
   #models = new Map();
+  /** The open device, once a model asked for it. */
+  #gpu;
   #crash;
 
   /** @param {Awaited<ReturnType<typeof import('./wasm.js').instantiate>>} binding */
@@ -71,11 +73,27 @@ export class EngineCore {
     }
   }
 
-  load({ key }) {
+  /** `gpu`: on the GPU, `{ strict }`; where there is none, a model that need not be strict is the CPU's. */
+  async load({ key, gpu }) {
     const started = performance.now();
-    const model = this.#guard('loading the model', () => this.#binding.Model.load(this.#take(key)));
-    this.#models.set(key, model);
+    const opened = gpu && (await this.#openGpu(gpu.strict));
+    const model = this.#guard('loading the model', () => (opened?.handle
+      ? this.#binding.Model.loadOnGpu(this.#take(key), opened.handle, gpu.strict)
+      : this.#binding.Model.load(this.#take(key))));
+    this.#models.set(key, { model, gpu: opened });
     return { ...this.#guard('reading the signature', () => model.signature()), ms: performance.now() - started };
+  }
+
+  /** One device for all models; a lost one is replaced. */
+  async #openGpu(strict) {
+    try {
+      if (this.#gpu?.lost) this.#gpu = undefined;
+      this.#gpu ??= await this.#awaited('opening the GPU', () => this.#binding.GpuHandle.open());
+      return { handle: this.#gpu };
+    } catch (error) {
+      if (strict || error.details?.fatal) throw error;
+      return { error: `${error.code}: ${error.message}` };
+    }
   }
 
   inspect({ key }) {
@@ -86,17 +104,24 @@ export class EngineCore {
     return this.#guard('checking the model', () => this.#binding.check(this.#take(key)));
   }
 
-  run({ key, feeds, fetches, profile }) {
-    const model = this.#models.get(key);
-    if (!model) throw this.#crash ? this.#collateral() : new NearsideError('INTERNAL', `no model ${key}`);
-    return this.#guard('running the model', () => model.run(feeds, fetches, profile));
+  async run({ key, feeds, fetches, profile }) {
+    const loaded = this.#models.get(key);
+    if (!loaded) throw this.#crash ? this.#collateral() : new NearsideError('INTERNAL', `no model ${key}`);
+    const { model, gpu } = loaded;
+    if (!gpu?.handle) {
+      const result = this.#guard('running the model', () => model.run(feeds, fetches, profile));
+      return gpu ? { ...result, gpuError: gpu.error } : result;
+    }
+    const result = await this.#awaited('running the model', () => model.runAsync(feeds, fetches));
+    const { gpuError } = result;
+    return gpuError ? { ...result, gpuError: `${gpuError.code}: ${gpuError.message}` } : result;
   }
 
   /** Forgets whatever is under the key. */
   unload({ key }) {
     this.#guard('releasing the model', () => {
       this.#files.get(key)?.free();
-      this.#models.get(key)?.free();
+      this.#models.get(key)?.model.free();
     });
     this.#files.delete(key);
     this.#models.delete(key);
@@ -122,6 +147,17 @@ export class EngineCore {
     } catch (error) {
       if (error && Object.hasOwn(CODES, error.code)) throw error;
       this.#crash = this.#crashError(doing, error);
+      throw this.#crash;
+    }
+  }
+
+  async #awaited(doing, work) {
+    if (this.#crash) throw this.#collateral();
+    try {
+      return await work();
+    } catch (error) {
+      if (error && Object.hasOwn(CODES, error.code)) throw error;
+      this.#crash ??= this.#crashError(doing, error);
       throw this.#crash;
     }
   }

@@ -261,12 +261,12 @@ test('create: unknown options are named once on the console', async (context) =>
   const warnings = [];
   context.mock.method(console, 'warn', (text) => warnings.push(text));
   for (let i = 0; i < 2; i += 1) {
-    const one = await InferenceSession.create(bytes, { executionProviders: ['webgpu', 'wasm'], graphOptimizationLevel: 'all', quick: 1, nearside: { mood: 1 } });
+    const one = await InferenceSession.create(bytes, { executionProviders: ['webnn', 'webgpu', 'wasm'], graphOptimizationLevel: 'all', quick: 1, nearside: { mood: 1 } });
     await one.release();
   }
   assert.deepEqual(warnings, [
     'nearside: unknown option options.quick is ignored',
-    "nearside: execution provider 'webgpu' is not available, the model runs on wasm",
+    "nearside: execution provider 'webnn' is not available, the model runs on wasm",
     'nearside: unknown option options.nearside.mood is ignored',
   ]);
 });
