@@ -61,6 +61,12 @@ pub struct RunResult<T = Tensor> {
     pub gpu_error: Option<Error>,
 }
 
+impl<T> Default for RunResult<T> {
+    fn default() -> Self {
+        Self::new(vec![], Times::default())
+    }
+}
+
 impl<T> RunResult<T> {
     fn new(outputs: Vec<(String, T)>, times: Times) -> Self {
         Self {

@@ -24,7 +24,7 @@ export class EngineCore {
   #binding;
   #files = new Map();
   #models = new Map();
-  /** The open device, once a model asked for it. */
+  /** The GPU, once a model asked for it. */
   #gpu;
   #crash;
 
@@ -84,10 +84,9 @@ export class EngineCore {
     return { ...this.#guard('reading the signature', () => model.signature()), ms: performance.now() - started };
   }
 
-  /** One device for all models; a lost one is replaced. */
+  /** One for all models; it replaces a device that is lost by itself. */
   async #openGpu(strict) {
     try {
-      if (this.#gpu?.lost) this.#gpu = undefined;
       this.#gpu ??= await this.#awaited('opening the GPU', () => this.#binding.GpuHandle.open());
       return { handle: this.#gpu };
     } catch (error) {

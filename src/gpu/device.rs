@@ -1,8 +1,8 @@
 //! The adapter and what belongs to it: device, queue, limits, pipelines, and whether it is still there.
 //!
-//! In: a request. Out: [`Gpu`], shared by sessions. Every error of the GPU ends as one typed error here:
-//! a validation error is a defect of ours, an exhausted memory is the caller's to know, and a lost
-//! device is told as lost, so that a session can open another.
+//! In: a request. Out: [`Gpu`], shared by sessions, and the [`Device`] that it has at present. Every error
+//! of the GPU ends as one typed error here: a validation error is a defect of ours, an exhausted memory is
+//! the caller's to know, and a lost device is told as lost: the next plan is made on another.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +20,11 @@ struct Health {
 /// Layouts by (what is read, what is written).
 type Layouts = HashMap<(usize, usize), (wgpu::BindGroupLayout, wgpu::PipelineLayout)>;
 
-/// An open GPU.
-pub struct Gpu {
+/// A GPU; behind it another device once the first is lost.
+pub struct Gpu(Mutex<Arc<Device>>);
+
+/// An open device.
+pub(crate) struct Device {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     name: String,
@@ -36,7 +39,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Gpu({})", self.name)
+        write!(f, "Gpu({})", self.name())
     }
 }
 
@@ -67,6 +70,35 @@ impl Gpu {
     /// # Errors
     /// `GpuUnavailable` where there is none, or it grants no device.
     pub async fn open() -> Result<Arc<Self>> {
+        Ok(Arc::new(Self(Mutex::new(Arc::new(Device::open().await?)))))
+    }
+
+    /// Adapter and driver.
+    pub fn name(&self) -> String {
+        lock(&self.0).name.clone()
+    }
+
+    /// Gives the device up, as a crashed driver does: what runs on it fails, what comes next opens another.
+    pub fn destroy(&self) {
+        let device = Arc::clone(&lock(&self.0));
+        device.device.destroy();
+        lock(&device.health).lost.get_or_insert_with(|| "it was destroyed".to_owned());
+    }
+
+    /// The device, another one if the last is lost.
+    pub(crate) async fn device(&self) -> Result<Arc<Device>> {
+        let current = Arc::clone(&lock(&self.0));
+        if !current.is_lost() {
+            return Ok(current);
+        }
+        let other = Arc::new(Device::open().await?);
+        *lock(&self.0) = Arc::clone(&other);
+        Ok(other)
+    }
+}
+
+impl Device {
+    async fn open() -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: wgpu::Backends::PRIMARY,
             ..wgpu::InstanceDescriptor::new_without_display_handle()
@@ -111,23 +143,23 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             lock(&noted).error.get_or_insert((kind_of(&error), error.to_string()));
         }));
-        Ok(Arc::new(Self {
+        Ok(Self {
             device,
             queue,
             name,
             health,
             layouts: Mutex::default(),
             pipelines: Mutex::default(),
-        }))
+        })
     }
 
     /// Adapter and driver.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether the device is gone for good; a new one must be opened.
-    pub fn is_lost(&self) -> bool {
+    /// Whether the device is gone for good.
+    pub(crate) fn is_lost(&self) -> bool {
         lock(&self.health).lost.is_some()
     }
 

@@ -37,9 +37,12 @@ mod kernels;
 pub(crate) mod lower;
 mod program;
 mod readback;
+#[cfg(test)]
+mod tests;
 pub(crate) mod transfer;
 pub(crate) mod value;
 
 pub(crate) use builder::{Builder, Limits};
+pub(crate) use device::Device;
 pub use device::Gpu;
 pub(crate) use program::Program;

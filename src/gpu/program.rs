@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::arena::{Arena, assign};
 use super::builder::{Builder, Origin};
-use super::device::{Gpu, told};
+use super::device::{Device, told};
 use super::kernel::Shader;
 use super::readback::Staging;
 use super::transfer;
@@ -24,7 +24,7 @@ struct Dispatch {
 
 /// Dispatches that are ready to run.
 pub(crate) struct Program {
-    gpu: Arc<Gpu>,
+    gpu: Arc<Device>,
     dispatches: Vec<Option<Dispatch>>,
     buffers: HashMap<ValueId, wgpu::Buffer>,
     staging: Staging,
@@ -38,7 +38,7 @@ impl Program {
     /// Makes everything on the device; the pipelines are ready when this is. `kept` are values that the
     /// host reads or writes.
     pub(crate) async fn new(
-        gpu: Arc<Gpu>,
+        gpu: Arc<Device>,
         builder: &Builder<'_>,
         kept: &[ValueId],
     ) -> Result<Self> {
@@ -120,7 +120,7 @@ impl Program {
 }
 
 fn buffers(
-    gpu: &Gpu,
+    gpu: &Device,
     builder: &Builder<'_>,
     arena: &Arena,
 ) -> Result<HashMap<ValueId, wgpu::Buffer>> {
@@ -154,7 +154,7 @@ fn buffers(
 }
 
 fn dispatches(
-    gpu: &Gpu,
+    gpu: &Device,
     shaders: &[Option<Shader>],
     buffers: &HashMap<ValueId, wgpu::Buffer>,
 ) -> Result<Vec<Option<Dispatch>>> {

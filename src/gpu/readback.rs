@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_channel::oneshot;
 
-use super::device::Gpu;
+use super::device::Device;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The staging buffers that are free.
@@ -16,7 +16,7 @@ pub(crate) struct Staging(Mutex<Vec<wgpu::Buffer>>);
 
 impl Staging {
     /// A buffer of at least `bytes`.
-    pub(crate) fn take(&self, gpu: &Gpu, bytes: u64) -> wgpu::Buffer {
+    pub(crate) fn take(&self, gpu: &Device, bytes: u64) -> wgpu::Buffer {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match free.iter().position(|b| b.size() >= bytes) {
             Some(at) => free.swap_remove(at),
@@ -32,7 +32,7 @@ impl Staging {
     /// Waits for the GPU, hands the first `bytes` of `buffer` to `read` and keeps the buffer.
     pub(crate) async fn read<T>(
         &self,
-        gpu: &Gpu,
+        gpu: &Device,
         buffer: wgpu::Buffer,
         bytes: u64,
         read: impl FnOnce(&[u8]) -> Result<T>,

@@ -27,6 +27,7 @@ impl<P> PlanCache<P> {
 
     pub(crate) fn put(&self, key: PlanKey, plan: Arc<P>) {
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.retain(|(k, _)| *k != key);
         plans.insert(0, (key, plan));
         plans.truncate(CAPACITY);
     }

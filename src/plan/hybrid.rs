@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Problem, ProblemKind, Result};
 use crate::gpu::builder::{Lowered, Reason};
 use crate::gpu::lower::{lower, verdict};
 use crate::gpu::value::{ValueId, View};
-use crate::gpu::{Builder, Gpu, Program, transfer};
+use crate::gpu::{Builder, Device, Program, transfer};
 use crate::guard::guarded;
 use crate::tensor::DType;
 
@@ -80,6 +80,8 @@ struct Draft<'m> {
 pub(crate) struct Hybrid {
     steps: Vec<Step>,
     program: Program,
+    /// Where the program lies.
+    pub(crate) device: Arc<Device>,
     /// The graph's inputs, and the types in which it takes them.
     inputs: Vec<(OutletId, DatumType)>,
     outputs: Vec<(Want, DType)>,
@@ -109,7 +111,7 @@ impl Hybrid {
     pub(crate) async fn build(
         model: &TypedModel,
         types: Vec<DType>,
-        gpu: &Arc<Gpu>,
+        gpu: &Arc<Device>,
         strict: bool,
     ) -> Result<Self> {
         let failed = |e: TractError| {
@@ -144,6 +146,7 @@ impl Hybrid {
             inputs: inputs.collect::<TractResult<_>>().map_err(failed)?,
             steps: draft.steps,
             program,
+            device: Arc::clone(gpu),
             placement: Arc::new(placement),
             turn: Mutex::new(()),
         })
@@ -231,7 +234,7 @@ fn refuse_cpu(model: &TypedModel, parts: &Partition) -> Result<()> {
     if refused.is_empty() { Ok(()) } else { Err(Error::unsupported(refused)) }
 }
 
-fn placement(model: &TypedModel, parts: &Partition, gpu: &Gpu, program: &Program) -> Placement {
+fn placement(model: &TypedModel, parts: &Partition, gpu: &Device, program: &Program) -> Placement {
     let node = |id: &usize| {
         let reason = match &parts.places[*id] {
             Place::Cpu(reason) => Some(reason.0.clone().into_owned()),

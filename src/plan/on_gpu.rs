@@ -10,7 +10,7 @@ use super::hybrid::Hybrid;
 use super::{Binding, PlanCache, PlanKey, Segment, Times, plan_error, specialise};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::Gpu;
+use crate::gpu::{Device, Gpu};
 use crate::guard::guarded;
 use crate::optimize::Target;
 use crate::tensor::Tensor;
@@ -39,7 +39,12 @@ impl Segment {
         inputs: Vec<Tensor>,
         times: &mut Times,
     ) -> Result<Vec<Tensor>> {
-        match self.answer_on_gpu(on, &inputs, times).await {
+        let mut answered = self.answer_on_gpu(on, &inputs, times).await;
+        if answered.as_ref().is_err_and(|e| *e.kind() == ErrorKind::GpuLost) {
+            // Another device takes the run over, from weights that are still here.
+            answered = self.answer_on_gpu(on, &inputs, times).await;
+        }
+        match answered {
             Err(error) if !on.strict => {
                 times.gpu_error = Some(error);
                 self.run(inputs, on.max_bytes, times)
@@ -87,11 +92,12 @@ impl Segment {
         times: &mut Times,
     ) -> Result<Vec<Tensor>> {
         let key = PlanKey::of(&inputs, binding);
-        let plan = match self.gpu.cache.get(&key) {
+        let device = on.gpu.device().await?;
+        let plan = match self.gpu.cache.get(&key).filter(|p| Arc::ptr_eq(&p.device, &device)) {
             Some(plan) => plan,
             None => {
                 let clock = Clock::start();
-                let plan = self.plan_for_gpu(on, &key).await.map(Arc::new);
+                let plan = self.plan_for_gpu(on, &device, &key).await.map(Arc::new);
                 times.plan_ms += clock.elapsed_ms();
                 times.planned = true;
                 let plan = plan?;
@@ -106,7 +112,12 @@ impl Segment {
         made
     }
 
-    async fn plan_for_gpu(&self, on: OnGpu<'_>, key: &PlanKey) -> Result<Hybrid> {
+    async fn plan_for_gpu(
+        &self,
+        on: OnGpu<'_>,
+        device: &Arc<Device>,
+        key: &PlanKey,
+    ) -> Result<Hybrid> {
         let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
             specialise(self.graph.clone(), key, Target::Gpu)
                 .and_then(|(typed, outputs)| {
@@ -115,6 +126,6 @@ impl Segment {
                 })
                 .map_err(|e| plan_error(key, e))
         })?;
-        Hybrid::build(&typed, outputs, on.gpu, on.strict).await
+        Hybrid::build(&typed, outputs, device, on.strict).await
     }
 }

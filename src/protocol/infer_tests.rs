@@ -199,10 +199,8 @@ fn an_answer_with_json_and_binary_outputs() -> Result<()> {
     let tensor = Tensor::try_from((&[2usize][..], &[0.1f32, 2.0][..]))?;
     let result = RunResult {
         outputs: vec![("a".into(), tensor.clone()), ("b".into(), tensor)],
-        plan_ms: 0.0,
         run_ms: 1.23456,
-        planned: false,
-        profile: vec![],
+        ..RunResult::default()
     };
     let request = InferRequest {
         id: Some("7".into()),

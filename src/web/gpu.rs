@@ -26,13 +26,12 @@ impl GpuHandle {
     /// Adapter and driver.
     #[wasm_bindgen(getter)]
     pub fn name(&self) -> String {
-        self.0.name().to_owned()
+        self.0.name()
     }
 
-    /// Whether the device is gone for good.
-    #[wasm_bindgen(getter)]
-    pub fn lost(&self) -> bool {
-        self.0.is_lost()
+    /// Gives the device up, as a crashed driver does; the next run opens another.
+    pub fn destroy(&self) {
+        self.0.destroy();
     }
 }
 

@@ -1,0 +1,207 @@
+//! Every row of the table makes WGSL that naga takes, without a GPU.
+//!
+//! In: small graphs, one for each variant of a kernel. Out: a failure with the text of the shader.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops;
+use tract_onnx::tract_core::ops::cnn::{
+    Conv, Deconv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
+};
+use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
+use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer, Softmax, SoftmaxKind};
+
+use super::builder::Origin;
+use super::{Builder, Limits};
+
+const LIMITS: Limits = Limits { max_value_bytes: 1 << 27 };
+
+/// Lowers the whole graph and has naga check each shader; gives how many there are.
+fn check(model: &TypedModel) -> usize {
+    let outputs = model.output_outlets().unwrap().iter().copied().collect();
+    let mut builder = Builder::new(model, LIMITS, outputs);
+    for node in model.nodes() {
+        if node.inputs.is_empty() {
+            if model.outlet_fact(OutletId::new(node.id, 0)).unwrap().konst.is_none() {
+                builder.upload(OutletId::new(node.id, 0)).unwrap();
+            }
+            continue;
+        }
+        super::lower::verdict(model, node, LIMITS).unwrap();
+        super::lower::lower(&mut builder, node).unwrap();
+    }
+    let shaders: Vec<_> = builder.kernels.iter().flatten().map(|k| k.shader()).collect();
+    for shader in &shaders {
+        let module = wgpu::naga::front::wgsl::parse_str(&shader.source);
+        let module = module.unwrap_or_else(|e| {
+            let told = e.emit_to_string(&shader.source);
+            std::panic::panic_any(format!("{}: {told}\n{}", shader.label, shader.source))
+        });
+        let mut validator = wgpu::naga::valid::Validator::new(
+            wgpu::naga::valid::ValidationFlags::all(),
+            wgpu::naga::valid::Capabilities::empty(),
+        );
+        if let Err(e) = validator.validate(&module) {
+            std::panic::panic_any(format!("{}: {e:?}\n{}", shader.label, shader.source));
+        }
+        assert!(shader.reads.len() + shader.writes.len() <= 8, "{}", shader.label);
+    }
+    shaders.len()
+}
+
+/// One operator over float32 inputs of these shapes.
+fn one(op: impl Into<Box<dyn TypedOp>>, shapes: &[&[usize]]) -> TypedModel {
+    typed(op, &shapes.iter().map(|s| (DatumType::F32, *s)).collect::<Vec<_>>())
+}
+
+fn typed(op: impl Into<Box<dyn TypedOp>>, inputs: &[(DatumType, &[usize])]) -> TypedModel {
+    let mut model = TypedModel::default();
+    let mut wires = tvec!();
+    for (at, (datum, shape)) in inputs.iter().enumerate() {
+        wires.push(model.add_source(format!("in{at}"), datum.fact(*shape)).unwrap());
+    }
+    let out = model.wire_node("op", op, &wires).unwrap();
+    model.select_output_outlets(&out).unwrap();
+    model
+}
+
+fn pool(kernel: &[usize], channels: (usize, usize)) -> PoolSpec {
+    let ones: TVec<usize> = kernel.iter().map(|_| 1).collect();
+    PoolSpec::new(
+        DataFormat::NCHW,
+        kernel.into(),
+        PaddingSpec::Explicit(ones.clone(), ones),
+        None,
+        None,
+        channels.0,
+        channels.1,
+    )
+}
+
+#[test]
+fn elementwise_chains_are_one_dispatch() {
+    let mut model = TypedModel::default();
+    let a = model.add_source("a", f32::fact([2, 8, 16])).unwrap();
+    let b = model.add_source("b", f32::fact([1, 8, 1])).unwrap();
+    let c = model.wire_node("add", ops::math::add(), &[a, b]).unwrap()[0];
+    let d = model.wire_node("tanh", ops::math::tanh(), &[c]).unwrap()[0];
+    let e = model.wire_node("mul", ops::math::mul(), &[d, a]).unwrap()[0];
+    let f = model.wire_node("move", AxisOp::Move(1, 2), &[e]).unwrap()[0];
+    let g = model.wire_node("erf", ops::math::erf(), &[f]).unwrap();
+    model.select_output_outlets(&g).unwrap();
+    assert_eq!(check(&model), 2);
+}
+
+#[test]
+fn a_product_takes_what_follows() {
+    let mut model = TypedModel::default();
+    let a = model.add_source("a", f32::fact([1, 2, 40, 24])).unwrap();
+    let b = model.add_source("b", f32::fact([1, 2, 24, 70])).unwrap();
+    let product = PrefixMatMul {
+        transpose_a: false,
+        transpose_b: false,
+        transpose_c: false,
+        quantize_output: None,
+        operating_dt: None,
+    };
+    let c = model.wire_node("mm", product, &[a, b]).unwrap()[0];
+    let bias = model.add_source("bias", f32::fact([1, 1, 1, 70])).unwrap();
+    let d = model.wire_node("add", ops::math::add(), &[c, bias]).unwrap()[0];
+    let e = model.wire_node("relu", ops::nn::sigmoid(), &[d]).unwrap();
+    model.select_output_outlets(&e).unwrap();
+    assert_eq!(check(&model), 1);
+    let vector = PrefixMatMul { transpose_b: true, ..product };
+    assert_eq!(check(&one(vector, &[&[1, 24], &[70, 24]])), 1);
+}
+
+#[test]
+fn convolutions_and_pools() {
+    for (kernel, group, (i, o)) in
+        [(&[3, 3][..], 1, (8, 6)), (&[3, 3], 8, (8, 8)), (&[1, 1], 1, (8, 6)), (&[5], 2, (4, 8))]
+    {
+        let mut shape = vec![o, i / group];
+        shape.extend(kernel);
+        let mut image = vec![2, i];
+        image.extend(kernel.iter().map(|_| 9));
+        let spec = PoolSpec {
+            padding: if kernel[0] == 1 { PaddingSpec::Valid } else { PaddingSpec::SameUpper },
+            ..pool(kernel, (i, o))
+        };
+        let conv = Conv { pool_spec: spec, kernel_fmt: KernelFormat::OIHW, group, q_params: None };
+        assert_eq!(check(&one(conv.clone(), &[&image, &shape, &[o]])), 1);
+        let mut model = TypedModel::default();
+        let x = model.add_source("x", f32::fact(&image)).unwrap();
+        let weights = Tensor::zero::<f32>(&shape).unwrap();
+        let w = model.add_const("w", weights).unwrap();
+        let b = model.add_const("b", Tensor::zero::<f32>(&[o]).unwrap()).unwrap();
+        let y = model.wire_node("conv", conv, &[x, w, b]).unwrap();
+        model.select_output_outlets(&y).unwrap();
+        assert_eq!(check(&model), 1);
+    }
+    let max = MaxPool { pool_spec: pool(&[3, 3], (4, 4)), with_index_outputs: None };
+    assert_eq!(check(&one(max, &[&[1, 4, 9, 9]])), 1);
+    let mean =
+        SumPool { pool_spec: pool(&[2, 2], (4, 4)), count_include_pad: true, normalize: true };
+    assert_eq!(check(&one(mean, &[&[1, 4, 9, 9]])), 1);
+    let deconv = Deconv {
+        pool_spec: pool(&[3, 3], (4, 6)),
+        kernel_format: KernelFormat::OIHW,
+        adjustments: tvec!(0, 0),
+        group: 1,
+    };
+    assert_eq!(check(&one(deconv, &[&[1, 4, 9, 9], &[6, 4, 3, 3], &[6]])), 1);
+}
+
+#[test]
+fn rows() {
+    for reducer in [
+        Reducer::Sum,
+        Reducer::Prod,
+        Reducer::Max,
+        Reducer::Min,
+        Reducer::MeanOfSquares,
+        Reducer::ArgMax(false),
+        Reducer::ArgMin(true),
+    ] {
+        for axes in [tvec!(1), tvec!(0, 2)] {
+            if matches!(reducer, Reducer::ArgMax(_) | Reducer::ArgMin(_)) && axes.len() > 1 {
+                continue;
+            }
+            assert_eq!(check(&one(Reduce { axes, reducer }, &[&[3, 200, 5]])), 1);
+        }
+    }
+    for kind in [SoftmaxKind::Softmax, SoftmaxKind::LogSoftmax] {
+        let softmax = Softmax { axes: tvec!(2), quant_output_dt: None, kind };
+        assert_eq!(check(&one(softmax, &[&[2, 3, 77]])), 1);
+    }
+}
+
+#[test]
+fn indices_and_order() {
+    use ops::array::*;
+    let (f, i) = (DatumType::F32, DatumType::I64);
+    let data: (DatumType, &[usize]) = (f, &[4, 6, 5]);
+    let gather = Gather { axis: 1, output_type: None };
+    assert_eq!(check(&typed(gather, &[data, (i, &[3])])), 1);
+    assert_eq!(check(&typed(GatherElements::new(1), &[data, (i, &[4, 2, 5])])), 1);
+    assert_eq!(check(&typed(GatherNd::new(0), &[data, (i, &[3, 2])])), 1);
+    for reduction in [ScatterReduction::None, ScatterReduction::Add, ScatterReduction::Max] {
+        let scatter = ScatterElements::new(1, reduction);
+        assert_eq!(check(&typed(scatter, &[data, (i, &[4, 2, 5]), (f, &[4, 2, 5])])), 2);
+        let scatter = ScatterNd::new(reduction);
+        assert_eq!(check(&typed(scatter, &[data, (i, &[3, 1]), (f, &[3, 6, 5])])), 2);
+    }
+    let cumsum = CumSum { axis: 1, exclusive: true, reverse: true };
+    assert_eq!(check(&typed(cumsum, &[data])), 1);
+}
+
+#[test]
+fn what_the_gpu_cannot_hold_is_refused_with_the_reason() {
+    let model = TypedModel::default();
+    let mut builder = Builder::new(&model, LIMITS, Default::default());
+    let reason = |e: Result<_, super::builder::Reason>| e.err().map(|r| r.0.into_owned());
+    let large = builder.value(DatumType::F32, &[1 << 26], Origin::Made);
+    assert!(reason(large).unwrap().contains("over the adapter's limit"));
+    let double = builder.value(DatumType::F64, &[2], Origin::Made);
+    assert!(reason(double).unwrap().contains("F64"));
+}

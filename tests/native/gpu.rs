@@ -1,0 +1,140 @@
+//! The shared models and the node tests on the GPU engine, where this machine has a Vulkan, Metal or DirectX 12 adapter
+//! (Mesa's lavapipe is one): elsewhere every test is skipped.
+//!
+//! In: `tests/cases/models.json`, the node tests of onnx 1.17 and `tests/cases/gpu.json`. Out: one test a case of a
+//! model, compared with ONNX Runtime's reference and never answered by the CPU alone unless the row says why; one
+//! test for each set of node tests: a case runs wholly on the GPU and is right, or the GPU refuses it.
+
+#![allow(clippy::expect_used)]
+
+mod compare;
+mod numbers;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use nearside::conformance::{Expected, judge_on, read};
+use nearside::npy::read_npz;
+use nearside::{Gpu, Session, SessionOptions};
+use serde::Deserialize;
+
+use compare::{Tolerance, compare};
+
+#[derive(Deserialize)]
+struct Models {
+    tolerances: BTreeMap<String, Tolerance>,
+    models: Vec<Model>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Model {
+    model: String,
+    cases: Vec<String>,
+    tolerance: String,
+}
+
+#[derive(Clone, Deserialize)]
+struct Cases {
+    /// Node tests that must run wholly on the GPU, at least.
+    whole: usize,
+    /// Models, or `model::case`, that the CPU runs alone, and why.
+    cpu: BTreeMap<String, String>,
+    /// Models that are not run here, and why.
+    skipped: BTreeMap<String, String>,
+}
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text =
+        |name: &str| std::fs::read_to_string(root.join("tests/cases").join(name)).expect(name);
+    let models: Models = serde_json::from_str(&text("models.json")).expect("models");
+    let cases: Cases = serde_json::from_str(&text("gpu.json")).expect("cases");
+    let known: Expected = serde_json::from_str(&text("conformance-1.17.json")).expect("rows");
+    let gpu = pollster::block_on(Gpu::open());
+    if let Err(error) = &gpu {
+        eprintln!("skipped: {error}");
+    }
+    let folder = |name: &str, place: &str| {
+        std::env::var_os(name).map_or_else(|| root.join("../shared").join(place), PathBuf::from)
+    };
+    let mut trials = vec![];
+    for row in models.models {
+        let dir = folder("NEARSIDE_MODELS", "models").join(&row.model);
+        for case in &row.cases {
+            let tolerance = models.tolerances[&row.tolerance].clone();
+            let name = format!("{}::{case}", row.model);
+            let absent = gpu.is_err() || !dir.exists() || cases.skipped.contains_key(&row.model);
+            let cpu = cases.cpu.contains_key(&row.model) || cases.cpu.contains_key(&name);
+            let (gpu, dir, case) = (gpu.as_ref().ok().cloned(), dir.clone(), case.clone());
+            let trial = Trial::test(name, move || model(gpu, &dir, &case, &tolerance, cpu));
+            trials.push(trial.with_ignored_flag(absent));
+        }
+    }
+    let archive = folder("NEARSIDE_CONFORMANCE", "conformance").join("onnx-node-tests-1.17.tar.gz");
+    let absent = gpu.is_err() || !archive.exists();
+    let gpu = gpu.ok();
+    let trial = Trial::test("nodes::1.17", move || nodes(gpu, &archive, &known, cases.whole));
+    trials.push(trial.with_ignored_flag(absent));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn model(
+    gpu: Option<Arc<Gpu>>,
+    dir: &Path,
+    case: &str,
+    tolerance: &Tolerance,
+    cpu: bool,
+) -> Result<(), Failed> {
+    let prefix = if case == "main" { String::new() } else { format!("{case}_") };
+    let npz = |name: &str| {
+        read_npz(&std::fs::read(dir.join(format!("{prefix}{name}.npz"))).map_err(text)?)
+            .map_err(text)
+    };
+    let bytes = std::fs::read(dir.join("model.onnx")).map_err(text)?;
+    let options = SessionOptions { gpu, ..SessionOptions::default() };
+    let session = Session::from_bytes(bytes, &options).map_err(text)?;
+    let result = session.run(npz("inputs")?, &[]).map_err(text)?;
+    for (name, wanted) in &npz("outputs")? {
+        let got = result.outputs.iter().find(|(n, _)| n == name).ok_or(format!("no `{name}`"))?;
+        compare(name, &got.1, wanted, tolerance)?;
+    }
+    if let Some(error) = result.gpu_error {
+        return Err(format!("the CPU ran it: {error}").into());
+    }
+    let used = result.placements.iter().flat_map(|p| &p.segments).any(|s| s.device == "gpu");
+    match (used, cpu) {
+        (true, true) => Err("the GPU runs a part now: remove it from `cpu`".into()),
+        (false, false) => Err("no part of it ran on the GPU".into()),
+        _ => Ok(()),
+    }
+}
+
+/// A case that the GPU refuses is no failure; a wrong answer is.
+fn nodes(
+    gpu: Option<Arc<Gpu>>,
+    archive: &Path,
+    known: &Expected,
+    whole: usize,
+) -> Result<(), Failed> {
+    let options = SessionOptions { gpu, strict_gpu: true, ..SessionOptions::default() };
+    let mut judged = judge_on(read(archive)?, Duration::from_secs(20), &options, |_| {});
+    judged.retain(|j| {
+        let refused = |f: &String| f.starts_with("UNSUPPORTED_OPERATOR: gpu.");
+        !j.failure.as_ref().is_some_and(refused)
+    });
+    let mut surprises = known.surprises(&judged);
+    let right = judged.iter().filter(|j| j.failure.is_none()).count();
+    if right < whole {
+        surprises.push(format!("only {right} cases run wholly on the GPU, not {whole}"));
+    }
+    eprintln!("{right} cases run wholly on the GPU");
+    if surprises.is_empty() { Ok(()) } else { Err(surprises.join("\n").into()) }
+}
