@@ -68,7 +68,7 @@ fn pool(cx: &mut Cx, spec: &PoolSpec, head: &str, count_pads: bool) -> Lowered<(
     // Where a window overhangs the padding (ceil mode), the overhang does not count.
     let after: Vec<usize> = match &spec.padding {
         PaddingSpec::ExplicitOnnxPool(_, after, true) => after.to_vec(),
-        _ => vec![usize::MAX >> 40; spec.rank()],
+        _ => vec![1 << 24; spec.rank()],
     };
     for axis in 0..3 {
         let after = (axis + spec.rank()).checked_sub(3).map_or(0, |at| after[at]);
