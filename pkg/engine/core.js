@@ -87,7 +87,9 @@ export class EngineCore {
   /** One for all models; it replaces a device that is lost by itself. */
   async #openGpu(strict) {
     try {
-      this.#gpu ??= await this.#awaited('opening the GPU', () => this.#binding.GpuHandle.open());
+      const { GpuHandle } = this.#binding;
+      if (!GpuHandle) throw new NearsideError('GPU_UNAVAILABLE', 'this build of the engine has no GPU part');
+      this.#gpu ??= await this.#awaited('opening the GPU', () => GpuHandle.open());
       return { handle: this.#gpu };
     } catch (error) {
       if (strict || error.details?.fatal) throw error;

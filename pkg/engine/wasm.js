@@ -6,7 +6,8 @@
  * engine's own `reinit`, not from importing the glue again: that also works in service workers and bundles.
  * @module
  */
-import init, { check, GpuHandle, initSync, inspect, instanceMemory, Model, ModelBytes, reinit, version } from '../wasm/nearside.js';
+import init, { check, initSync, inspect, instanceMemory, Model, ModelBytes, reinit, version } from '../wasm/nearside.js';
+import * as glue from '../wasm/nearside.js';
 import { NearsideError, asNearsideError } from '../errors.js';
 import { isTrimmed } from './trimmed.js';
 
@@ -28,7 +29,7 @@ export async function instantiate(source) {
     discarded = false;
     starting ??= start(source);
     await starting;
-    return { Model, ModelBytes, GpuHandle, check, inspect, version: version(), memory: instanceMemory(), trimmed: isTrimmed(current) };
+    return { Model, ModelBytes, GpuHandle: glue.GpuHandle, check, inspect, version: version(), memory: instanceMemory(), trimmed: isTrimmed(current) };
   } catch (error) {
     starting = undefined;
     throw asNearsideError(error, 'ENGINE_FAILED', 'the engine could not be started');

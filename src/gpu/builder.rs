@@ -318,6 +318,7 @@ impl Cx<'_, '_> {
             body: Body::Text(body, groups),
             params: vec![],
             reads: vec![],
+            wide: vec![],
             acc: output.carrier,
             chain: Chain::plain(&output.shape),
             output,

@@ -50,6 +50,8 @@ pub(crate) struct Kernel {
     pub(crate) body: Body,
     pub(crate) params: Vec<(String, Param)>,
     pub(crate) reads: Vec<View>,
+    /// Which of them the body reads four elements at a time, as an `array<vec4<…>>`; the rest one by one.
+    pub(crate) wide: Vec<bool>,
     /// What `store`'s argument is.
     pub(crate) acc: Carrier,
     pub(crate) chain: Chain,
@@ -183,6 +185,7 @@ impl Kernel {
             body: Body::Elements,
             params: vec![],
             reads: vec![],
+            wide: vec![],
             acc: output.carrier,
             chain,
             output,
@@ -205,9 +208,10 @@ impl Kernel {
     /// The whole text.
     pub(crate) fn shader(&self) -> Shader {
         let mut page = Page { bound: vec![], params: self.params.clone(), wide: false };
-        for view in &self.reads {
+        for (at, view) in self.reads.iter().enumerate() {
             // A body's inputs keep their numbers, also where two of them are one value.
-            page.bound.push((view.value, view.carrier, false));
+            let wide = self.wide.get(at).copied().unwrap_or(false);
+            page.bound.push((view.value, view.carrier, wide));
         }
         let out_strides = match self.output.reshaped(&self.chain.shape) {
             Some(view) => view.strides,

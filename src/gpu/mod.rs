@@ -17,7 +17,7 @@
 //! 2. An operator that is an expression of single elements needs no kernel: `cx.elementwise(text, …)`.
 //!    One that only moves elements is `cx.alias(…)` or a copy (`cx.run_elements(Chain::copy(view), …)`).
 //! 3. `kernels/<family>.wgsl`: the body, with `main`. It reads `in0`, `in1`, … (in the order of
-//!    `kernel.reads`), parameters as `p.name` (`kernel.params`), and hands element `i` of the dense
+//!    `kernel.reads`; four at a time where `kernel.wide` says so), parameters as `p.name` (`kernel.params`), and hands element `i` of the dense
 //!    output to `store(i, value)`: what follows in the graph is fused behind it. Sizes are parameters;
 //!    only what changes the text's structure is a constant that the host writes above the body.
 //!    Named accumulators, no indexed private arrays; workgroup memory is not zeroed.

@@ -127,7 +127,8 @@ fn buffers(
     let make = |size: u64| {
         gpu.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            size: size.max(16),
+            // Whole vectors, for kernels that read four elements at a time.
+            size: size.next_multiple_of(16).max(16),
             usage: STORAGE,
             mapped_at_creation: false,
         })

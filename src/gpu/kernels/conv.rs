@@ -149,10 +149,12 @@ fn direct(
     put("columns", columns as isize);
     let (body, rows, weights) = match konst {
         Some(konst) => {
-            let blocks = og.div_ceil(4);
+            let oc = if og >= 8 { 8 } else { 4 };
+            let blocks = og.div_ceil(oc);
             put("blocks", blocks as isize);
-            let packed = pack(&konst, op, weights, (ig, og), sliding.kernel)?;
-            (PACKED, blocks * op.group, cx.builder.constant(packed)?)
+            let packed = pack(&konst, op, weights, (ig, og, oc), sliding.kernel)?;
+            let text = format!("const OC = {oc}u;\n{}{PACKED}", rows_of(sliding, oc));
+            (text, blocks * op.group, cx.builder.constant(packed)?)
         }
         None => {
             put("w_o", weights.view.offset as isize);
@@ -162,41 +164,87 @@ fn direct(
             for axis in 0..3 {
                 put(&format!("w_{axis}"), weights.space[axis]);
             }
-            (GROUPED, og * op.group, weights.view.clone())
+            (GROUPED.to_owned(), og * op.group, weights.view.clone())
         }
     };
+    let packed = sliding.kernel[0] == 1 && body.len() != GROUPED.len();
     let groups = [spots.div_ceil(wide), rows.div_ceil(64 / wide), sliding.batch];
     if groups.iter().any(|g| *g > MAX_GROUPS as usize) {
         return because("a convolution beyond the grid");
     }
     let head = format!("const WX = {wide}u;\nconst WY = {}u;\n", 64 / wide);
-    let mut kernel = cx.kernel(head + body, groups.map(|g| g as u32), output);
+    let mut kernel = cx.kernel(head + &body, groups.map(|g| g as u32), output);
     kernel.params = params;
     kernel.reads = vec![x, weights];
+    kernel.wide = vec![false, packed];
     Ok(kernel)
 }
 
-/// The weights as `[group, block of four channels, input, ky, kx, 4]`, short blocks filled with zeros.
+/// Longest window that is unrolled.
+const UNROLLED: usize = 7;
+
+/// The accumulators of `oc` channels, and the text that adds one row of the window to them. Where the window
+/// steps by one pixel, a row's pixels are loaded once for all taps that see them.
+fn rows_of(sliding: &Sliding, oc: usize) -> String {
+    let fields: String = (0..oc).map(|c| format!("  c{c}: vec4<f32>,\n")).collect();
+    let tap = |at: &str| -> String {
+        let sets = (0..oc / 4).map(|set| {
+            let lanes = ["x", "y", "z", "w"].iter().enumerate();
+            let adds: String = lanes
+                .map(|(l, lane)| format!("  (*s).c{} += w.{lane} * x;\n", set * 4 + l))
+                .collect();
+            format!("  w = in1[weight + {at} * {}u + {set}u];\n{adds}", oc / 4)
+        });
+        sets.collect()
+    };
+    let kx = sliding.kernel[2];
+    let mut body = "  var w: vec4<f32>;\n  var x: vec4<f32>;\n".to_owned();
+    if kx <= UNROLLED && sliding.stride[2] == 1 && sliding.dilation[2] == 1 {
+        for at in 0..kx + 3 {
+            body += &format!("  let r{at} = pixel(row, ix + {at}u);\n");
+        }
+        for t in 0..kx {
+            let (b, c, d) = (t + 1, t + 2, t + 3);
+            body += &format!("  x = vec4<f32>(r{t}, r{b}, r{c}, r{d});\n{}", tap(&format!("{t}u")));
+        }
+    } else {
+        body += "  for (var t = 0u; t < p.k2; t++) {\n  let at = ix + t * p.d2;\n  \
+                 x = vec4<f32>(pixel(row, at), pixel(row, at + p.s2), pixel(row, at + 2u * p.s2), \
+                 pixel(row, at + 3u * p.s2));\n";
+        body += &tap("t");
+        body += "  }\n";
+    }
+    let puts: String = (0..oc)
+        .map(|c| format!("  put(channel + {c}u, at + {c}u * p.y_c, ox, (*s).c{c});\n"))
+        .collect();
+    format!(
+        "struct Sums {{\n{fields}}}\n\
+         fn add_row(s: ptr<function, Sums>, row: u32, ix: u32, weight: u32) {{\n{body}}}\n\
+         fn finish(s: ptr<function, Sums>, channel: u32, at: u32, ox: u32) {{\n{puts}}}\n"
+    )
+}
+
+/// The weights as `[group, block of channels, input, ky, kx, channel]`, short blocks filled with zeros.
 fn pack(
     konst: &Tensor,
     op: &Conv,
     weights: &Weights,
-    (ig, og): (usize, usize),
+    (ig, og, oc): (usize, usize, usize),
     kernel: [usize; 3],
 ) -> Lowered<Arc<Tensor>> {
     let bytes = konst.as_bytes();
-    let blocks = og.div_ceil(4);
+    let blocks = og.div_ceil(oc);
     let (ky, kx) = (kernel[1], kernel[2]);
-    let mut packed = vec![0f32; op.group * blocks * ig * ky * kx * 4];
+    let mut packed = vec![0f32; op.group * blocks * ig * ky * kx * oc];
     let mut at = 0;
     for g in 0..op.group {
         for block in 0..blocks {
             for i in 0..ig {
                 for y in 0..ky {
                     for x in 0..kx {
-                        for lane in 0..4.min(og - block * 4) {
+                        for lane in 0..oc.min(og - block * oc) {
                             let from = g as isize * weights.group
-                                + (block * 4 + lane) as isize * weights.out
+                                + (block * oc + lane) as isize * weights.out
                                 + i as isize * weights.input
                                 + y as isize * weights.space[1]
                                 + x as isize * weights.space[2];
@@ -206,7 +254,7 @@ fn pack(
                             let Some(word) = word else { return because("odd weights") };
                             packed[at + lane] = f32::from_le_bytes(word);
                         }
-                        at += 4;
+                        at += oc;
                     }
                 }
             }

@@ -11,6 +11,7 @@ use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
 use crate::gpu::value::{Carrier, View, collapse, dense_strides};
 
 const TILED: &str = include_str!("matmul.wgsl");
+const WIDE: &str = include_str!("wide.wgsl");
 const VECTOR: &str = include_str!("vector.wgsl");
 
 pub(crate) fn lower(cx: &mut Cx, op: &PrefixMatMul) -> Lowered<()> {
@@ -83,7 +84,27 @@ pub(crate) fn product(
     let small = m <= 32 || n <= 32 || m * n * count <= 64 * 64 * 16;
     let (tx, ty) = if small { (8, 8) } else { (16, 16) };
     let kind = carrier.wgsl();
-    let (body, groups) = if vector {
+    // Four neighbours at a time, where everything lies on multiples of four.
+    let fours = |values: &[isize]| values.iter().all(|v| v % 4 == 0);
+    let along = |view: usize| [step(view, 1) as isize, step(view, 2) as isize];
+    let a_wide = k % 4 == 0
+        && (a.strides[rank - 1] == 1 && fours(&[a.strides[rank - 2], a.offset as isize]))
+        && fours(&along(0));
+    let b_wide = fours(&along(1))
+        && b.offset % 4 == 0
+        && match (b.strides[rank - 2], b.strides[rank - 1]) {
+            (1, across) => across % 4 == 0,
+            (down, 1) => down % 4 == 0 && n % 4 == 0,
+            _ => false,
+        };
+    let wide = !vector && carrier == Carrier::F32 && a_wide && b_wide;
+    let (body, groups) = if wide {
+        let columns = n.div_ceil(4);
+        let wx = columns.next_power_of_two().clamp(1, 8);
+        let by_k = b.strides[rank - 2] == 1;
+        let head = format!("const WX = {wx}u;\nconst WY = {}u;\nconst B_BY_K = {by_k};\n", 64 / wx);
+        (head + WIDE, [columns.div_ceil(wx), m.div_ceil(4).div_ceil(64 / wx), count])
+    } else if vector {
         let head = format!("alias T = {kind};\nconst B_BY_K = {b_by_k};\n");
         (head + VECTOR, [n.div_ceil(16), 1, count])
     } else {
@@ -122,6 +143,7 @@ pub(crate) fn product(
     let mut kernel = cx.kernel(body, groups, output);
     kernel.params = params.iter().map(|(name, p)| ((*name).to_owned(), *p)).collect();
     kernel.reads = vec![a, b];
+    kernel.wide = vec![wide; 2];
     kernel.acc = if carrier == Carrier::F32 { Carrier::F32 } else { carrier };
     Ok(kernel)
 }
