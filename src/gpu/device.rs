@@ -165,7 +165,7 @@ impl Device {
 
     pub(crate) fn limits(&self) -> Limits {
         let limits = self.device.limits();
-        let bytes = u64::from(limits.max_storage_buffer_binding_size).min(limits.max_buffer_size);
+        let bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         Limits { max_value_bytes: bytes }
     }
 

@@ -245,10 +245,12 @@ impl Kernel {
         out: &[isize],
     ) -> (String, [u32; 3]) {
         let inner = dims.last().copied().unwrap_or(1);
-        page.wide = inner % 4 == 0 && {
+        page.wide = inner.is_multiple_of(4) && {
             let views = self.chain.loads.iter().zip(loads.iter().map(|s| &s[..]));
             views.chain([(&self.output, out)]).all(|(view, strides)| match strides.split_last() {
-                Some((1, outer)) => view.offset % 4 == 0 && outer.iter().all(|s| s % 4 == 0),
+                Some((1, outer)) => {
+                    view.offset.is_multiple_of(4) && outer.iter().all(|s| s % 4 == 0)
+                }
                 Some((0, _)) => !std::ptr::eq(view, &self.output),
                 _ => false,
             })

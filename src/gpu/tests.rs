@@ -32,18 +32,15 @@ fn check(model: &TypedModel) -> usize {
     }
     let shaders: Vec<_> = builder.kernels.iter().flatten().map(|k| k.shader()).collect();
     for shader in &shaders {
-        let module = wgpu::naga::front::wgsl::parse_str(&shader.source);
-        let module = module.unwrap_or_else(|e| {
-            let told = e.emit_to_string(&shader.source);
-            std::panic::panic_any(format!("{}: {told}\n{}", shader.label, shader.source))
-        });
+        let source = &shader.source;
+        let module = wgpu::naga::front::wgsl::parse_str(source);
+        let module =
+            module.map_err(|e| eprintln!("{}\n{source}", e.emit_to_string(source))).unwrap();
         let mut validator = wgpu::naga::valid::Validator::new(
             wgpu::naga::valid::ValidationFlags::all(),
             wgpu::naga::valid::Capabilities::empty(),
         );
-        if let Err(e) = validator.validate(&module) {
-            std::panic::panic_any(format!("{}: {e:?}\n{}", shader.label, shader.source));
-        }
+        validator.validate(&module).map_err(|e| eprintln!("{e:?}\n{source}")).unwrap();
         assert!(shader.reads.len() + shader.writes.len() <= 8, "{}", shader.label);
     }
     shaders.len()

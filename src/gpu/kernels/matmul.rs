@@ -87,14 +87,14 @@ pub(crate) fn product(
     // Four neighbours at a time, where everything lies on multiples of four.
     let fours = |values: &[isize]| values.iter().all(|v| v % 4 == 0);
     let along = |view: usize| [step(view, 1) as isize, step(view, 2) as isize];
-    let a_wide = k % 4 == 0
+    let a_wide = k.is_multiple_of(4)
         && (a.strides[rank - 1] == 1 && fours(&[a.strides[rank - 2], a.offset as isize]))
         && fours(&along(0));
     let b_wide = fours(&along(1))
-        && b.offset % 4 == 0
+        && b.offset.is_multiple_of(4)
         && match (b.strides[rank - 2], b.strides[rank - 1]) {
             (1, across) => across % 4 == 0,
-            (down, 1) => down % 4 == 0 && n % 4 == 0,
+            (down, 1) => down.is_multiple_of(4) && n.is_multiple_of(4),
             _ => false,
         };
     let wide = !vector && carrier == Carrier::F32 && a_wide && b_wide;
