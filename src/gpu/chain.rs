@@ -203,7 +203,5 @@ pub(crate) const FUNCTIONS: &[(&str, &str)] = &[
 }
 ",
     ),
-    // Compilers may take it that there is no NaN, so the bits are asked.
-    ("is_nan_(", "fn is_nan_(x: F) -> B {\n  return (x != x) | ((bitcast<U>(x) & U(0x7fffffffu)) > U(0x7f800000u));\n}\n"),
     ("is_inf_(", "fn is_inf_(x: F, sign: u32) -> B {\n  return bitcast<U>(x) == U(0x7f800000u | sign);\n}\n"),
 ];

@@ -74,7 +74,7 @@ impl Segment {
                 }
                 // Other constants in a plan help against a graph's defects, not against the GPU's.
                 Err(e) if !matches!(e.kind(), ErrorKind::CannotPlan | ErrorKind::InvalidInput) => {
-                    return Err(first.unwrap_or(e));
+                    return Err(e);
                 }
                 Err(error) => {
                     first.get_or_insert(error);

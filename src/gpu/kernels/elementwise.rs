@@ -10,8 +10,9 @@ use tract_onnx::tract_core::ops::logic::{self, Iff};
 use tract_onnx::tract_core::ops::{math, nn};
 
 use crate::gpu::builder::{Cx, In, Lowered, because};
+use crate::gpu::chain::Chain;
 use crate::gpu::kernel::Param;
-use crate::gpu::value::Carrier;
+use crate::gpu::value::{Carrier, View};
 
 type Unary = (fn(&dyn ElementWiseMiniOp) -> bool, &'static str, &'static str);
 
@@ -53,7 +54,6 @@ const UNARY: &[Unary] = &[
     unary!(math::Asinh, "asinh_($0)"),
     unary!(math::Atanh, "atanh_($0)"),
     unary!(math::Erf, "erf_($0)"),
-    unary!(math::IsNan, "U(is_nan_($0))"),
     unary!(nn::Sigmoid, "F(1.0) / (F(1.0) + exp(-$0))"),
     unary!(nn::Silu, "$0 / (F(1.0) + exp(-$0))"),
     unary!(nn::HardSwish, "$0 * clamp($0 * F(0.16666667) + F(0.5), F(0.0), F(1.0))"),
@@ -92,12 +92,26 @@ pub(crate) fn unary(cx: &mut Cx, op: &ElementWiseOp) -> Lowered<()> {
         };
         return cx.elementwise(text, &[In::Node(0)]);
     }
+    if float && op.0.is::<math::IsNan>() {
+        return is_nan(cx);
+    }
     let row = UNARY.iter().find(|row| row.0(&*op.0));
     let text = row.map_or("", |row| if float { row.1 } else { row.2 });
     if text.is_empty() || (text == "~$0" && datum == DatumType::Bool) {
         return because(format!("no kernel for {} of {datum:?}", op.0.name()));
     }
     cx.elementwise(text, &[In::Node(0)])
+}
+
+/// Compilers take it that a float is no NaN, also where its bits are asked; so the memory is read as integers.
+fn is_nan(cx: &mut Cx) -> Lowered<()> {
+    let view = View { carrier: Carrier::U32, ..cx.input(0)? };
+    let output = cx.output(0)?;
+    let mut chain = Chain::copy(view);
+    let bits = chain.result;
+    chain.push("U(($0 & U(0x7fffffffu)) > U(0x7f800000u))", vec![bits], Carrier::U32);
+    cx.run_elements(chain, output);
+    Ok(())
 }
 
 /// (operator by its engine name, on floats, on integers, on bools)
