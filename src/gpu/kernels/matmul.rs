@@ -94,7 +94,7 @@ pub(crate) fn product(
         && b.offset.is_multiple_of(4)
         && match (b.strides[rank - 2], b.strides[rank - 1]) {
             (1, across) => across % 4 == 0,
-            (down, 1) => down.is_multiple_of(4) && n.is_multiple_of(4),
+            (down, 1) => down % 4 == 0 && n.is_multiple_of(4),
             _ => false,
         };
     let wide = !vector && carrier == Carrier::F32 && a_wide && b_wide;
