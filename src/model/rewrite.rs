@@ -11,7 +11,10 @@ use super::{expand, maps, ops};
 /// (operator, first and last operator set, rewrite)
 type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
 
-const ROWS: &[Row] = &[("Resize", 10, 10, resize_10_rounds_down)];
+const ROWS: &[Row] = &[
+    ("ConstantOfShape", 9, i64::MAX, constant_of_shape_is_float),
+    ("Resize", 10, 10, resize_10_rounds_down),
+];
 
 /// Applies every row to every node, subgraphs included.
 pub(crate) fn rewrite(model: &mut pb::ModelProto) {
@@ -45,6 +48,23 @@ fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
                 rewrite_graph(graph, opset);
             }
         }
+    }
+}
+
+/// The importer fills with a float64 where the file does not say with what.
+fn constant_of_shape_is_float(node: &mut pb::NodeProto) {
+    if node.attribute.iter().all(|a| a.name != "value") {
+        node.attribute.push(AttributeProto {
+            name: "value".to_owned(),
+            r#type: AttributeType::Tensor as i32,
+            t: Some(pb::TensorProto {
+                dims: vec![1],
+                data_type: pb::tensor_proto::DataType::Float as i32,
+                float_data: vec![0.],
+                ..pb::TensorProto::default()
+            }),
+            ..AttributeProto::default()
+        });
     }
 }
 

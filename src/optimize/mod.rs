@@ -7,9 +7,11 @@ mod bounds;
 mod division;
 mod engine;
 mod extremes;
+mod order;
 mod precision;
 mod products;
 mod round_trips;
+mod stride;
 mod windows;
 
 #[cfg(feature = "gpu")]
@@ -43,6 +45,8 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
+    ("keep_strides", stride::keep_strides, None),
+    ("keep_order", order::keep_order, None),
 ];
 
 /// The value of a wire, also where it takes some shaping to get at it.

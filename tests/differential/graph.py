@@ -180,7 +180,7 @@ class Graph:
             seen.update({v.name: v.array for v in self.values if v.name in read - made})
         results = self.run(node, seen, [n for n in names if n])
         for array in results.values():
-            if array.size > MOST_ELEMENTS or array.dtype.kind == "f" and array.size and not (np.abs(array).max() < LARGEST):
+            if not 0 < array.size <= MOST_ELEMENTS or array.dtype.kind == "f" and array.size and not (np.abs(array).max() < LARGEST):
                 raise Skip
         self.nodes.append(node)
         made = [Value(n, results[n]) if n else None for n in names]

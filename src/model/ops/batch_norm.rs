@@ -1,4 +1,4 @@
-//! `BatchNormalization` in training mode.
+//! `BatchNormalization` in training mode; other forms are handed on.
 //!
 //! In: a batch, scale, bias, and the running mean and variance. Out: the batch normalised by its own mean
 //! and variance, and the running ones moved towards them.
@@ -17,7 +17,10 @@ struct Training {
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if node.get_attr_opt("training_mode")?.unwrap_or(0i64) == 0 {
-        return super::theirs(ctx, node);
+        let held = |name: &String| super::held(ctx, name).is_some();
+        // The engine's own takes constants only.
+        let constant = node.input.len() == 5 && node.input[1..].iter().all(held);
+        return if constant { super::theirs(ctx, node) } else { super::small::batch_norm(node) };
     }
     let epsilon = f64::from(node.get_attr_opt("epsilon")?.unwrap_or(1e-5f32));
     let momentum = f64::from(node.get_attr_opt("momentum")?.unwrap_or(0.9f32));

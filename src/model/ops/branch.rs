@@ -149,7 +149,7 @@ impl InferenceOp for If {
             else_input_mapping: self.else_branch.inputs.clone(),
         };
         let inputs: TVec<_> = node.inputs.iter().map(|o| mapping[o]).collect();
-        target.wire_node(&node.name, op, &inputs)
+        target.wire_node(&node.name, Choice(op), &inputs)
     }
 
     as_op!();
@@ -177,6 +177,42 @@ impl If {
             }
         }
     }
+}
+
+/// tract's choice at run time, which takes a constant of the first branch for the result of both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Choice(IfThenElse);
+
+impl Op for Choice {
+    fn name(&self) -> StaticName {
+        "If".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Choice {
+    op_out_of_plan!();
+
+    fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.0.eval(ctx, inputs)
+    }
+}
+
+impl TypedOp for Choice {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(self.0.output_facts(inputs)?.iter().map(TypedFact::without_value).collect())
+    }
+
+    fn declutter(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        self.0.declutter(model, node)
+    }
+
+    as_op!();
 }
 
 /// Copies the branch's nodes into `target`.

@@ -29,6 +29,11 @@ impl Inputs {
         self.0.get(at).copied().flatten()
     }
 
+    /// Those that are not left out, in order.
+    pub(super) fn present(&self) -> TVec<OutletId> {
+        self.0.iter().copied().flatten().collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -60,8 +60,10 @@ mod reverse_sequence;
 mod roi_align;
 mod rotary;
 mod round_to;
+mod shape;
 mod skip_norm;
 mod slice_1;
+mod small;
 mod space_to_depth;
 mod tensor_scatter;
 mod text;
@@ -78,7 +80,7 @@ use std::sync::OnceLock;
 
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
-use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::{NodeProto, TensorProto};
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_hir::infer::InferenceOp;
 use tract_onnx::tract_hir::internal::format_err;
@@ -110,6 +112,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Einsum", einsum::build),
     (DEFAULT_DOMAIN, "Equal", equal::build),
     (DEFAULT_DOMAIN, "GRU", recurrent::build),
+    (DEFAULT_DOMAIN, "Gemm", small::gemm),
     (DEFAULT_DOMAIN, "GlobalLpPool", global_lp_pool::build),
     (DEFAULT_DOMAIN, "If", branch::build),
     (DEFAULT_DOMAIN, "IsInf", float_class::is_inf),
@@ -120,6 +123,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "MatMul", matmul::build),
     (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
+    (DEFAULT_DOMAIN, "Mean", small::mean),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
     (DEFAULT_DOMAIN, "OneHot", one_hot::build),
     (DEFAULT_DOMAIN, "Pad", pad::build),
@@ -135,9 +139,12 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "RegexFullMatch", regex::full_match),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
+    (DEFAULT_DOMAIN, "STFT", small::stft),
+    (DEFAULT_DOMAIN, "Shape", shape::build),
     (DEFAULT_DOMAIN, "Slice", slice_1::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
     (DEFAULT_DOMAIN, "SpaceToDepth", space_to_depth::build),
+    (DEFAULT_DOMAIN, "Squeeze", small::squeeze),
     (DEFAULT_DOMAIN, "StringConcat", text::concat),
     (DEFAULT_DOMAIN, "StringNormalizer", text::normalize),
     (DEFAULT_DOMAIN, "StringSplit", text::split),
@@ -145,6 +152,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Swish", activation::swish),
     (DEFAULT_DOMAIN, "TensorScatter", tensor_scatter::build),
     (DEFAULT_DOMAIN, "TfIdfVectorizer", tfidf::build),
+    (DEFAULT_DOMAIN, "TopK", small::top_k),
     (DEFAULT_DOMAIN, "Unique", unique::build),
     (DEFAULT_DOMAIN, "Upsample", upsample::build),
     (ML, "ArrayFeatureExtractor", ml::array_feature_extractor::build),
@@ -254,6 +262,15 @@ fn theirs(
     let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
     let build = THEIRS.get_or_init(tract_onnx::onnx).op_register.0.get(op_type);
     build.ok_or_else(|| format_err!("the engine has no {}", node.op_type))?(ctx, node)
+}
+
+/// The tensor that the file holds under a name, as an initializer or a `Constant`.
+fn held<'a>(ctx: &'a ParsingContext, name: &str) -> Option<&'a TensorProto> {
+    let graphs = || ctx.parent_graphs.iter();
+    let initializer = graphs().flat_map(|g| &g.initializer).find(|t| t.name == name);
+    let constants = graphs().flat_map(|g| &g.node).filter(|n| n.op_type == "Constant");
+    let mut constant = constants.filter(|n| n.output.iter().any(|o| o == name));
+    initializer.or_else(|| constant.next()?.attribute.iter().find_map(|a| a.t.as_ref()))
 }
 
 /// The importer with every operator that the engine has.

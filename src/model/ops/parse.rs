@@ -16,7 +16,7 @@ pub(super) fn cast(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if !to.is_integer() {
         return super::theirs(ctx, node);
     }
-    as_theirs(super::theirs(ctx, node)?, host(node, Parse(to))?, |inputs| {
+    as_theirs(super::small::to_integer(ctx, node)?, host(node, Parse(to))?, |inputs| {
         inputs[0].datum_type != String::datum_type()
     })
 }

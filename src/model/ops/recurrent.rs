@@ -69,7 +69,10 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         Some(names) => names,
         None => usual.clone(),
     };
-    if plain && names == usual {
+    // The engine's GRU cannot read its own product with inputs of one element.
+    let width = |name: &String| super::held(ctx, name)?.dims.get(2).copied();
+    let narrow = kind == Kind::Gru && node.input.get(1).and_then(width) == Some(1);
+    if plain && names == usual && !narrow {
         return match kind {
             Kind::Lstm => lstm_state::build(ctx, node),
             _ => super::theirs(ctx, node),

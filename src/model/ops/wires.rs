@@ -66,8 +66,7 @@ impl<'a> Wires<'a> {
     }
 
     pub(super) fn part(&mut self, part: &Part, inputs: &[OutletId]) -> TractResult<OutletId> {
-        let name = self.name();
-        Ok(part.expansion()?.wire(&name, self.model, inputs)?[0])
+        Ok(self.parts(part, inputs)?[0])
     }
 
     /// All outputs of an operator as part of one of ours.
