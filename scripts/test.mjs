@@ -23,6 +23,7 @@ const suites = ({ optimise }) => [
   { name: 'types', needs: ['pkg'], run: nodeTests('types') },
   { name: 'node', needs: ['pkg'], run: nodeTests('node') },
   { name: 'cli', needs: ['native'], run: nodeTests('cli') },
+  { name: 'differential', needs: ['native'], run: nodeTests('differential') },
   { name: 'cloud', needs: ['native'], run: nodeTests('cloud') },
   { name: 'edge', needs: ['edge', 'native'], run: nodeTests('edge') },
   { name: 'browser', needs: ['pkg', 'edge', 'native'], run: nodeTests('browser') },

@@ -80,6 +80,9 @@ def difference(name, got, wanted, near, half=False):
         right = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.isfinite(a) & np.isfinite(b) & (np.abs(a - b) <= allowed))
     if right.all():
         return None
+    # A value that lies on the edge of a step falls to either side: comparisons, roundings.
+    if wanted.dtype.kind in "biu" and near and (~right).mean() <= 0.01:
+        return None
     at = tuple(int(i) for i in np.argwhere(~right)[0]) if b.ndim else ()
     return f"{name}{list(at)} is {a[at]:.9g} instead of {b[at]:.9g}; {int((~right).sum())} of {b.size} are wrong"
 
