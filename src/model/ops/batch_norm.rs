@@ -17,10 +17,9 @@ struct Training {
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if node.get_attr_opt("training_mode")?.unwrap_or(0i64) == 0 {
-        let held = |name: &String| super::held(ctx, name).is_some();
         // The engine's own takes constants only.
-        let constant = node.input.len() == 5 && node.input[1..].iter().all(held);
-        return if constant { super::theirs(ctx, node) } else { super::small::batch_norm(node) };
+        let constant = |inputs: &[&TypedFact]| inputs[1..].iter().all(|f| f.konst.is_some());
+        return as_theirs(super::theirs(ctx, node)?, super::small::batch_norm(node)?, constant);
     }
     let epsilon = f64::from(node.get_attr_opt("epsilon")?.unwrap_or(1e-5f32));
     let momentum = f64::from(node.get_attr_opt("momentum")?.unwrap_or(0.9f32));

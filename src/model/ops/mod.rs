@@ -80,7 +80,7 @@ use std::sync::OnceLock;
 
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
-use tract_onnx::pb::{NodeProto, TensorProto};
+use tract_onnx::pb::NodeProto;
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tract_hir::infer::InferenceOp;
 use tract_onnx::tract_hir::internal::format_err;
@@ -262,15 +262,6 @@ fn theirs(
     let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
     let build = THEIRS.get_or_init(tract_onnx::onnx).op_register.0.get(op_type);
     build.ok_or_else(|| format_err!("the engine has no {}", node.op_type))?(ctx, node)
-}
-
-/// The tensor that the file holds under a name, as an initializer or a `Constant`.
-fn held<'a>(ctx: &'a ParsingContext, name: &str) -> Option<&'a TensorProto> {
-    let graphs = || ctx.parent_graphs.iter();
-    let initializer = graphs().flat_map(|g| &g.initializer).find(|t| t.name == name);
-    let constants = graphs().flat_map(|g| &g.node).filter(|n| n.op_type == "Constant");
-    let mut constant = constants.filter(|n| n.output.iter().any(|o| o == name));
-    initializer.or_else(|| constant.next()?.attribute.iter().find_map(|a| a.t.as_ref()))
 }
 
 /// The importer with every operator that the engine has.

@@ -69,14 +69,9 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         Some(names) => names,
         None => usual.clone(),
     };
-    // The engine's GRU cannot read its own product with inputs of one element.
-    let width = |name: &String| super::held(ctx, name)?.dims.get(2).copied();
-    let narrow = kind == Kind::Gru && node.input.get(1).and_then(width) == Some(1);
-    if plain && names == usual && !narrow {
-        return match kind {
-            Kind::Lstm => lstm_state::build(ctx, node),
-            _ => super::theirs(ctx, node),
-        };
+    let plain = plain && names == usual;
+    if plain && kind == Kind::Lstm {
+        return lstm_state::build(ctx, node);
     }
     ensure!(names.len() == default.len() * backwards.len(), "wrong number of activations");
     let mut alphas =
@@ -97,7 +92,15 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         coupled,
         late_reset: node.get_attr_opt("linear_before_reset")?.unwrap_or(0i64) != 0,
     };
-    host(node, op)
+    let ours = host(node, op)?;
+    if !plain {
+        return Ok(ours);
+    }
+    // The engine's GRU cannot read its own product with inputs of one element.
+    let wide = move |inputs: &[&TypedFact]| {
+        kind != Kind::Gru || inputs[0].shape.last().is_none_or(|width| !width.is_one())
+    };
+    as_theirs(super::theirs(ctx, node)?, ours, wide)
 }
 
 #[derive(Debug, Clone, Copy)]
