@@ -33,20 +33,23 @@ unsafe fn tile<const R: usize, const P: usize>(
     k: usize,
 ) -> [[[F4; 2]; P]; R] {
     let mut sums = [[[F4::splat(0.); 2]; P]; R];
-    let mut column = panel;
-    for i in 0..k {
-        unsafe {
-            for p in 0..P {
-                let at = column.add(p * COLUMNS * k);
-                let (low, high) = (F4::load(at), F4::load(at.add(4)));
-                for r in 0..R {
-                    let left = F4::load_splat(rows[r].add(i));
-                    sums[r][p][0] = sums[r][p][0].add_product(left, low);
-                    sums[r][p][1] = sums[r][p][1].add_product(left, high);
-                }
+    let mut take = |i: usize| unsafe {
+        for p in 0..P {
+            let at = panel.add((p * k + i) * COLUMNS);
+            let (low, high) = (F4::load(at), F4::load(at.add(4)));
+            for r in 0..R {
+                let left = F4::load_splat(rows[r].add(i));
+                sums[r][p][0] = sums[r][p][0].add_product(left, low);
+                sums[r][p][1] = sums[r][p][1].add_product(left, high);
             }
-            column = column.add(COLUMNS);
         }
+    };
+    for i in 0..k / 2 {
+        take(2 * i);
+        take(2 * i + 1);
+    }
+    if k % 2 == 1 {
+        take(k - 1);
     }
     sums
 }

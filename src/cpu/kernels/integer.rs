@@ -10,30 +10,32 @@ use crate::tile::{COLUMNS, ROWS};
 use crate::v8::{I4, S8};
 use crate::{Result, fits};
 
-/// `R` rows by eight columns: a step takes two int16 of each row, `stride` apart, and sixteen of `columns`.
+/// `R` rows by eight columns: a step takes two int16 of each row, which `row(r, step)` points to, and sixteen of
+/// `columns`.
 ///
 /// # Safety
-/// Each row must have `stride * (steps - 1) + 2` readable int16, `columns` `16 * steps`.
+/// `row` must point to two readable int16 for all rows and steps, `columns` to `16 * steps`.
 #[inline(always)]
 unsafe fn tile<const R: usize>(
-    rows: [*const i16; R],
-    stride: usize,
-    mut columns: *const i16,
+    row: impl Fn(usize, usize) -> *const i16,
+    columns: *const i16,
     steps: usize,
 ) -> [[I4; 2]; R] {
     let mut sums = [[I4::splat(0); 2]; R];
-    let mut at = 0;
-    for _ in 0..steps {
-        unsafe {
-            let (low, high) = (S8::load(columns), S8::load(columns.add(8)));
-            for r in 0..R {
-                let pair = S8::load_pair(rows[r].add(at));
-                sums[r][0] = sums[r][0].plus(pair.dot(low));
-                sums[r][1] = sums[r][1].plus(pair.dot(high));
-            }
-            columns = columns.add(16);
+    let mut take = |i: usize| unsafe {
+        let (low, high) = (S8::load(columns.add(16 * i)), S8::load(columns.add(16 * i + 8)));
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let pair = S8::load_pair(row(r, i));
+            sums[0] = sums[0].plus(pair.dot(low));
+            sums[1] = sums[1].plus(pair.dot(high));
         }
-        at += stride;
+    };
+    for i in 0..steps / 2 {
+        take(2 * i);
+        take(2 * i + 1);
+    }
+    if steps % 2 == 1 {
+        take(steps - 1);
     }
     sums
 }
@@ -93,10 +95,12 @@ pub fn dense([m, k, n]: [usize; 3], x: &[i16], packed: &[i16], out: &mut [i32]) 
             let taken = unsafe {
                 if row + ROWS <= m {
                     let rows = [at(0).as_ptr(), at(1).as_ptr(), at(2).as_ptr(), at(3).as_ptr()];
-                    store(&tile::<ROWS>(rows, 2, columns.as_ptr(), steps), &mut sums);
+                    let row = |r: usize, i: usize| rows[r].add(2 * i);
+                    store(&tile::<ROWS>(row, columns.as_ptr(), steps), &mut sums);
                     ROWS
                 } else {
-                    store(&tile::<1>([at(0).as_ptr()], 2, columns.as_ptr(), steps), &mut sums);
+                    let row = |_: usize, i: usize| at(0).as_ptr().add(2 * i);
+                    store(&tile::<1>(row, columns.as_ptr(), steps), &mut sums);
                     1
                 }
             };
@@ -180,6 +184,7 @@ pub fn conv(
     let mut taps = g.taps([height, width]);
     // The second tap of an odd pair has weights of zero.
     taps.extend((g.depth() % 2 == 1).then_some(0));
+    let furthest = taps.iter().fold(0, |most, tap| if *tap > most { *tap } else { most });
     let origin = Origin { out_width: g.output[1], width, stride: g.stride };
     let mut padded = Vec::with_capacity(g.group_in() * height * width);
     let mut panels = vec![0; PANELS * COLUMNS * 2 * steps];
@@ -194,7 +199,14 @@ pub fn conv(
             for (at, panel) in
                 (0..count).step_by(COLUMNS).zip(panels.chunks_exact_mut(COLUMNS * 2 * steps))
             {
-                gather(&padded, &origin, first + at, COLUMNS.min(count - at), &taps, panel);
+                gather(
+                    &padded,
+                    &origin,
+                    first + at,
+                    COLUMNS.min(count - at),
+                    (&taps, furthest),
+                    panel,
+                );
             }
             for row in (0..m).step_by(ROWS) {
                 let tile_at = weights[row * 2 * steps..].as_ptr();
@@ -204,8 +216,8 @@ pub fn conv(
                 {
                     // SAFETY: a tile of weights has eight values a step, the panel sixteen, a row of sums all columns.
                     unsafe {
-                        let rows = [tile_at, tile_at.add(2), tile_at.add(4), tile_at.add(6)];
-                        let tile = tile::<ROWS>(rows, 2 * ROWS, panel.as_ptr(), steps);
+                        let row = |r: usize, i: usize| tile_at.add(2 * ROWS * i + 2 * r);
+                        let tile = tile::<ROWS>(row, panel.as_ptr(), steps);
                         for ([low, high], sums) in tile.iter().zip(&mut sums) {
                             low.store(sums.as_mut_ptr().add(at));
                             high.store(sums.as_mut_ptr().add(at + 4));
@@ -233,12 +245,11 @@ fn gather(
     origin: &Origin,
     position: usize,
     count: usize,
-    taps: &[usize],
+    (taps, furthest): (&[usize], usize),
     panel: &mut [i16],
 ) {
     let start = |i: usize| origin.of(position + i.min(count - 1));
     let starts = [start(0), start(1), start(2), start(3), start(4), start(5), start(6), start(7)];
-    let furthest = taps.iter().max().copied().unwrap_or(0);
     let run = starts.iter().zip(starts[0]..).all(|(s, e)| *s == e)
         && starts[0] + furthest + 8 <= image.len();
     for (pair, to) in taps.chunks_exact(2).zip(panel.chunks_exact_mut(2 * COLUMNS)) {
