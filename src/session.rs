@@ -68,6 +68,14 @@ impl<T> Default for RunResult<T> {
 }
 
 impl<T> RunResult<T> {
+    /// Whether a part of it ran on a GPU.
+    pub fn on_gpu(&self) -> bool {
+        #[cfg(feature = "gpu")]
+        return self.placements.iter().flat_map(|p| &p.segments).any(|s| s.device == "gpu");
+        #[cfg(not(feature = "gpu"))]
+        false
+    }
+
     fn new(outputs: Vec<(String, T)>, times: Times) -> Self {
         Self {
             outputs,

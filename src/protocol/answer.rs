@@ -108,7 +108,7 @@ fn infer_once<H: Host>(opened: &Opened, head_length: Option<&str>, body: &[u8]) 
         name: &opened.name,
         version: opened.version,
         source: H::SOURCE,
-        backend: H::BACKEND,
+        backend: if result.on_gpu() { "native-gpu" } else { H::BACKEND },
     };
     infer::write(by, &request, &result)
 }

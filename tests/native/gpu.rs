@@ -109,8 +109,7 @@ fn model(
     if let Some(error) = result.gpu_error {
         return Err(format!("the CPU ran it: {error}").into());
     }
-    let used = result.placements.iter().flat_map(|p| &p.segments).any(|s| s.device == "gpu");
-    match (used, cpu) {
+    match (result.on_gpu(), cpu) {
         (true, true) => Err("the GPU runs a part now: remove it from `cpu`".into()),
         (false, false) => Err("no part of it ran on the GPU".into()),
         _ => Ok(()),
