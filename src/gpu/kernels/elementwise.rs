@@ -147,6 +147,10 @@ pub(crate) fn binary(cx: &mut Cx, op: &TypedBinOp) -> Lowered<()> {
         return because("operands of two element types");
     }
     let name = op.0.name();
+    // What differs from itself is no number.
+    if name == "NE" && cx.node.inputs[0] == cx.node.inputs[1] && a == DatumType::F32 {
+        return is_nan(cx);
+    }
     let row = BINARY.iter().find(|row| row.0.eq_ignore_ascii_case(name));
     let text = row.map_or("", |row| match (a, Carrier::of(a)) {
         (DatumType::Bool, _) => row.3,
