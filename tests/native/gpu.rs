@@ -74,6 +74,10 @@ fn main() {
             trials.push(trial.with_ignored_flag(absent));
         }
     }
+    let dir = folder("NEARSIDE_MODELS", "models").join("mnist-8");
+    let absent = gpu.is_err() || !dir.exists();
+    let trial = Trial::test("lost::mnist-8", move || lost(&dir));
+    trials.push(trial.with_ignored_flag(absent));
     let archive = folder("NEARSIDE_CONFORMANCE", "conformance").join("onnx-node-tests-1.17.tar.gz");
     let absent = gpu.is_err() || !archive.exists();
     let gpu = gpu.ok();
@@ -114,6 +118,27 @@ fn model(
         (false, false) => Err("no part of it ran on the GPU".into()),
         _ => Ok(()),
     }
+}
+
+/// A device of its own, which is destroyed between runs: each run is answered, and by a GPU.
+fn lost(dir: &Path) -> Result<(), Failed> {
+    let npz = |name: &str| read_npz(&std::fs::read(dir.join(name)).map_err(text)?).map_err(text);
+    let bytes = std::fs::read(dir.join("model.onnx")).map_err(text)?;
+    let gpu = pollster::block_on(Gpu::open()).map_err(text)?;
+    let options = SessionOptions { gpu: Some(Arc::clone(&gpu)), ..SessionOptions::default() };
+    let session = Session::from_bytes(bytes, &options).map_err(text)?;
+    let wanted = session.run(npz("inputs.npz")?, &[]).map_err(text)?;
+    for turn in 0..20 {
+        gpu.destroy();
+        let result = session.run(npz("inputs.npz")?, &[]).map_err(text)?;
+        if !result.on_gpu() {
+            return Err(format!("run {turn} was not the GPU's: {:?}", result.gpu_error).into());
+        }
+        if result.outputs[0].1.bytes() != wanted.outputs[0].1.bytes() {
+            return Err(format!("run {turn} gives something else").into());
+        }
+    }
+    Ok(())
 }
 
 /// A case that the GPU refuses is no failure; a wrong answer is.
