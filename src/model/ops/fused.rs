@@ -10,6 +10,7 @@ use tract_onnx::tract_core::ops::nn::{leaky_relu, sigmoid};
 use tract_onnx::tract_hir::internal::*;
 
 use super::lower::{Built, lowered, part};
+use super::small::Gemm;
 use super::wires::Wires;
 
 /// A named activation with its parameters.
@@ -76,7 +77,7 @@ pub(super) fn conv(ctx: &ParsingContext, node: &NodeProto) -> Built {
     })
 }
 
-pub(super) fn gemm(ctx: &ParsingContext, node: &NodeProto) -> Built {
+pub(super) fn gemm(_: &ParsingContext, node: &NodeProto) -> Built {
     let mut parameters = vec![];
     for name in ["activation_alpha", "activation_beta"] {
         match node.get_attr_opt(name)? {
@@ -85,14 +86,9 @@ pub(super) fn gemm(ctx: &ParsingContext, node: &NodeProto) -> Built {
         }
     }
     let activation = Activation::named(node.get_attr_opt("activation")?, &parameters)?;
-    let plain = part(ctx, node, "Gemm", 2)?;
-    let biased = part(ctx, node, "Gemm", 3)?;
+    let gemm = Gemm::of(node)?;
     lowered(node, move |g, inputs| {
-        let (a, b) = (inputs.need(0)?, inputs.need(1)?);
-        let y = match inputs.get(2) {
-            Some(c) => g.part(&biased, &[a, b, c])?,
-            None => g.part(&plain, &[a, b])?,
-        };
+        let y = gemm.wire(g, inputs)?;
         Ok(tvec!(activation.apply(g, y)?))
     })
 }

@@ -7,7 +7,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, lowered, their_whole};
+use super::lower::{Built, Inputs, lowered, their_whole};
 use super::wires::Wires;
 
 /// `Cast` to int64: the engine's makes symbolic dimensions of all integers, on which few operators compute.
@@ -56,23 +56,41 @@ impl Expansion for ToInteger {
     }
 }
 
-/// `Gemm` of any type: the engine's factors are float32.
-pub(super) fn gemm(_: &ParsingContext, node: &NodeProto) -> Built {
-    let factor = |name: &str| Ok(node.get_attr_opt(name)?.unwrap_or(1f32)) as TractResult<f32>;
-    let flag = |name: &str| Ok(node.get_attr_opt(name)?.unwrap_or(false)) as TractResult<bool>;
-    let (alpha, beta) = (factor("alpha")?, factor("beta")?);
-    let (flip_a, flip_b) = (flag("transA")?, flag("transB")?);
-    lowered(node, move |g, inputs| {
+/// The attributes of a `Gemm`. Of any type: the engine's own factors are float32.
+pub(super) struct Gemm {
+    alpha: f32,
+    beta: f32,
+    transposed: [bool; 2],
+}
+
+impl Gemm {
+    pub(super) fn of(node: &NodeProto) -> TractResult<Self> {
+        let factor = |name: &str| Ok(node.get_attr_opt(name)?.unwrap_or(1f32)) as TractResult<f32>;
+        let flag = |name: &str| Ok(node.get_attr_opt(name)?.unwrap_or(false)) as TractResult<bool>;
+        Ok(Self {
+            alpha: factor("alpha")?,
+            beta: factor("beta")?,
+            transposed: [flag("transA")?, flag("transB")?],
+        })
+    }
+
+    pub(super) fn wire(&self, g: &mut Wires<'_>, inputs: &Inputs) -> TractResult<OutletId> {
+        let [flip_a, flip_b] = self.transposed;
         let y = g.matmul(inputs.need(0)?, inputs.need(1)?, flip_a, flip_b)?;
-        let y = g.scaled(y, alpha)?;
-        Ok(tvec!(match inputs.get(2).filter(|_| beta != 0.) {
+        let y = g.scaled(y, self.alpha)?;
+        match inputs.get(2).filter(|_| self.beta != 0.) {
             Some(c) => {
-                let c = g.scaled(c, beta)?;
-                g.add(y, c)?
+                let c = g.scaled(c, self.beta)?;
+                g.add(y, c)
             }
-            None => y,
-        }))
-    })
+            None => Ok(y),
+        }
+    }
+}
+
+pub(super) fn gemm(_: &ParsingContext, node: &NodeProto) -> Built {
+    let gemm = Gemm::of(node)?;
+    lowered(node, move |g, inputs| Ok(tvec!(gemm.wire(g, inputs)?)))
 }
 
 /// `Mean` of tensors whose ranks differ.
