@@ -28,7 +28,7 @@ export class Profile {
     this.#watch(glue.initSync({ module: new WebAssembly.Module(bytes) }));
     // What every host calls, and what it needs to get rid of an instance.
     glue.instanceMemory();
-    const unused = bytesOf(glue, new Uint8Array(8));
+    const unused = appended(glue, new Uint8Array(8), 0);
     if (unused.length !== 8) throw new RangeError('the engine lost bytes');
     unused.free();
     this.#renew();
@@ -117,12 +117,18 @@ function wire(name, feed) {
   return Array.isArray(feed) ? { name, sequence: feed } : { name, ...feed };
 }
 
-/** In two parts, for a size that is known and for one that is not. */
+/** A model file, whole. */
 export function bytesOf(engine, model, sizeHint = 0) {
+  const bytes = appended(engine, model, sizeHint);
+  bytes.external();
+  return bytes;
+}
+
+/** In two parts, for a size that is known and for one that is not. */
+function appended(engine, model, sizeHint) {
   const bytes = new engine.ModelBytes(sizeHint);
   const half = model.length >> 1;
   bytes.append(model.subarray(0, half));
   bytes.append(model.subarray(half));
-  bytes.external();
   return bytes;
 }

@@ -12,6 +12,19 @@ use tract_onnx::tract_core::ops::array::{
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
+/// A value that no plan can compute with, so that none but the first is tried: another one might take
+/// the input for a constant, and compute with it unchecked while it plans.
+#[derive(Debug)]
+pub(crate) struct BadValue(String);
+
+impl std::fmt::Display for BadValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadValue {}
+
 /// Passes indices on if each is in `-n..n`, those from the end counted from the front, which not every
 /// operator does itself; with several lengths, the innermost axis counts them off.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,11 +49,12 @@ impl EvalOp for CheckIndices {
         let view = indices.try_as_plain_ram()?;
         for (value, length) in view.as_slice::<i64>()?.iter().zip(self.lengths.iter().cycle()) {
             let length = *length as i64;
-            ensure!(
-                (-length..length).contains(value),
-                "`{}` is given the index {value}, which is not in -{length}..{length}",
-                self.user
-            );
+            if !(-length..length).contains(value) {
+                bail!(BadValue(format!(
+                    "`{}` is given the index {value}, which is not in -{length}..{length}",
+                    self.user
+                )));
+            }
         }
         if view.as_slice::<i64>()?.iter().all(|value| *value >= 0) {
             return Ok(inputs);
@@ -121,7 +135,9 @@ impl EvalOp for CheckDivisors {
         let size = divisors.datum_type().size_of();
         let zero = |bytes: &[u8]| bytes.iter().all(|b| *b == 0);
         let some = divisors.len() > 0 && divisors.as_bytes().chunks_exact(size).any(zero);
-        ensure!(!some, "`{}` divides an integer by zero", self.user);
+        if some {
+            bail!(BadValue(format!("`{}` divides an integer by zero", self.user)));
+        }
         Ok(inputs)
     }
 }

@@ -14,9 +14,11 @@ mod round_trips;
 mod stride;
 mod windows;
 
+pub(crate) use bounds::BadValue;
 #[cfg(feature = "gpu")]
 pub(crate) use bounds::CheckIndices;
 pub(crate) use engine::{declutter, lower};
+
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;

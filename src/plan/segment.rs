@@ -10,6 +10,7 @@ use super::{Binding, Plan, PlanCache, PlanKey, Step};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Graph;
+use crate::optimize::BadValue;
 use crate::tensor::Tensor;
 
 /// A sample rate has two or three values, a position any: after so many, branches are chosen while running.
@@ -27,6 +28,18 @@ pub(crate) struct Segment {
     narrowed: AtomicU8,
     /// What a graph without inputs and operators gives, once.
     constants: OnceLock<Vec<Tensor>>,
+}
+
+/// Whether no other plan would do better.
+fn is_final(error: &Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<BadValue>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    *error.kind() == ErrorKind::OutOfMemory
 }
 
 /// How long the parts of a run took, in milliseconds.
@@ -101,7 +114,7 @@ impl Segment {
                     }
                     return Ok(outputs);
                 }
-                Err(error) if *error.kind() == ErrorKind::OutOfMemory => return Err(error),
+                Err(error) if is_final(&error) => return Err(error),
                 Err(error) => {
                     first.get_or_insert(error);
                 }
