@@ -103,8 +103,17 @@ fn encoded(byte: u8) -> String {
     }
 }
 
+/// What the bucket has of one version of a model.
+#[derive(Default)]
+struct Folder {
+    /// The model file: its place in [`FILES`], and its bytes.
+    model: Option<(usize, u64)>,
+    /// The tags of all files: weights may lie beside the model, and when they change, so does the tag.
+    tag: String,
+}
+
 async fn in_bucket(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, u64, Item)>> {
-    let mut folders: BTreeMap<(String, u64), (Option<(usize, u64)>, String)> = BTreeMap::new();
+    let mut folders: BTreeMap<(String, u64), Folder> = BTreeMap::new();
     let mut cursor: Option<String> = None;
     for _ in 0..MAX_PAGES {
         let mut list = bucket.list();
@@ -128,22 +137,25 @@ async fn in_bucket(bucket: &Bucket, prefix: &str) -> Result<Vec<(String, u64, It
             }
             let folder = folders.entry((name.to_owned(), version)).or_default();
             if let Some(rank) = FILES.iter().position(|f| *f == file)
-                && folder.0.is_none_or(|(known, _)| rank < known)
+                && folder.model.is_none_or(|(known, _)| rank < known)
             {
-                folder.0 = Some((rank, object.size()));
+                folder.model = Some((rank, object.size()));
             }
-            // Weights may lie beside the model: when they change, so does the tag.
-            folder.1.push_str(&object.etag());
+            folder.tag.push_str(&object.etag());
         }
         if !page.truncated() {
             break;
         }
         cursor = page.cursor();
     }
-    let models = folders.into_iter().filter_map(|((name, version), (file, tag))| {
-        let (rank, bytes) = file?;
+    let models = folders.into_iter().filter_map(|((name, version), folder)| {
+        let (rank, bytes) = folder.model?;
         let file = *FILES.get(rank)?;
-        Some((name, version, Item { place: Place::Bucket, file, bytes: Some(bytes), tag }))
+        Some((
+            name,
+            version,
+            Item { place: Place::Bucket, file, bytes: Some(bytes), tag: folder.tag },
+        ))
     });
     Ok(models.collect())
 }
