@@ -100,7 +100,7 @@ export const lacking = () => {
       { op: 'If', inputs: ['c'], outputs: ['b'], attributes: { then_branch: branch('Frobnicate'), else_branch: branch('Frobnicate2') } },
       { op: 'Frobnicate', domain: 'test.invalid', inputs: ['b', 'w'], outputs: ['y'] },
     ],
-    constants: [{ name: 'w', type: 20, dims: [1], data: [0] }],
+    constants: [{ name: 'w', type: 14, dims: [1], data: [0] }],
     inputs: [{ name: 'x', type: 'float32', shape: [1] }, { name: 'c', type: 'bool', shape: [] }],
     outputs: [y],
     domains: ['test.invalid'],
