@@ -16,7 +16,7 @@ const isTensor = (value) => value !== null && typeof value === 'object' && 'type
 
 /**
  * @param {Record<string, any>} feeds
- * @param {{ name: string, type: string, shape: (number | string)[] }[]} inputs of the signature
+ * @param {{ name: string, type: string, shape: (number | string)[], kind?: string }[]} inputs of the signature
  */
 export function readFeeds(feeds, inputs) {
   if (typeof feeds !== 'object' || feeds === null || Array.isArray(feeds) || isTensor(feeds)) {

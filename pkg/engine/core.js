@@ -9,7 +9,7 @@
  * error says `incomplete`, and the caller asks for the whole engine.
  * @module
  */
-import { NearsideError, CODES } from '../errors.js';
+import { asNearsideError, CODES, NearsideError } from '../errors.js';
 import { download } from '../download.js';
 
 /** Part of its present size by which the memory must still be able to grow for a trap not to be a lack of memory. */
@@ -146,7 +146,7 @@ export class EngineCore {
     try {
       return work();
     } catch (error) {
-      if (error && Object.hasOwn(CODES, error.code)) throw error;
+      if (error && Object.hasOwn(CODES, error.code)) throw asNearsideError(error, 'INTERNAL');
       this.#crash = this.#crashError(doing, error);
       throw this.#crash;
     }

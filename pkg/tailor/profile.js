@@ -89,12 +89,13 @@ export class Profile {
  * @param {Glue} engine
  * @param {Uint8Array} model
  * @param {import('./feeds.js').Feed[][]} runs
+ * @param {Record<string, Uint8Array>} [files] those beside the model, by location
  * @returns the outputs of each run
  */
-export function exercise(engine, model, runs) {
-  engine.inspect(bytesOf(engine, model));
-  engine.check(bytesOf(engine, model));
-  const loaded = engine.Model.load(bytesOf(engine, model, model.length));
+export function exercise(engine, model, runs, files) {
+  engine.inspect(bytesOf(engine, model, 0, files));
+  engine.check(bytesOf(engine, model, 0, files));
+  const loaded = engine.Model.load(bytesOf(engine, model, model.length, files));
   try {
     const { inputs } = loaded.signature();
     loaded.inspect();
@@ -115,10 +116,14 @@ function wire(name, feed) {
   return Array.isArray(feed) ? { name, sequence: feed } : { name, ...feed };
 }
 
-/** A model file, whole. */
-export function bytesOf(engine, model, sizeHint = 0) {
+/** A model file, whole, with those beside it that are at hand. */
+export function bytesOf(engine, model, sizeHint = 0, files = {}) {
   const bytes = appended(engine, model, sizeHint);
-  bytes.external();
+  for (const location of bytes.external()) {
+    if (!files[location]) continue;
+    bytes.begin(location);
+    bytes.append(files[location]);
+  }
   return bytes;
 }
 

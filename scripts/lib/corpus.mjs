@@ -1,17 +1,24 @@
 // The work by which the package's engine is trimmed: everything that the tests run, and what goes wrong.
 // In: the folder of the generated glue, the engine. Out: a JSON file with the numbers of the functions that ran.
 // The one decision: a process of its own, because its memory grows by every model that it loads.
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { bytesOf, exercise, Profile } from '../../pkg/tailor/profile.js';
+import { digits as digitCases, digitsPath } from '../../tests/lib/digits.mjs';
 import { elements } from '../../tests/lib/elements.mjs';
+import { lite } from '../../tests/lib/lite.mjs';
+import { functions, lacking, outside, recursive, WEIGHTS } from '../../tests/lib/onnx.mjs';
+import { withMemoryLimit } from '../../tests/lib/small-memory.mjs';
 import { readCases, sets } from '../../tests/lib/conformance.mjs';
 import { readNpz } from '../../tests/lib/npz.mjs';
 import { modelFiles } from '../../www/precache.mjs';
 import { madeUp } from '../../pkg/tailor/feeds.js';
 import { root } from './paths.mjs';
 
+/** Bytes of memory in which little fits. */
+const MEMORY = 96 * 2 ** 20;
 const shared = resolve(process.env.NEARSIDE_MODELS ?? join(root, '..', 'shared', 'models'));
 
 /** Single operators: the cases of tests/cases/operators. */
@@ -60,6 +67,25 @@ function* demo(profile) {
   }
 }
 
+/** What a file may hold beside a plain graph: functions, weights in other files, TensorFlow Lite. */
+function* files(profile) {
+  for (const model of [functions(), recursive(), lacking(), lite()]) yield { model, runs: madeUpFor(profile, model) };
+  const checksums = [createHash('sha1').update(WEIGHTS).digest('hex'), '00'.repeat(20)];
+  const externals = [outside(), ...checksums.map((checksum) => outside('weights.bin', { checksum })), outside('weights.bin', { offset: 20 }), outside('../up.bin'), outside('gone.bin')];
+  const x = { name: 'x', type: 'float32', dims: [2], data: new Float32Array(2) };
+  for (const model of externals) yield { model, runs: [[x]], files: { 'weights.bin': WEIGHTS } };
+}
+
+/** Running out of memory, in an engine that has little. */
+function exhaust(profile) {
+  const digits = readFileSync(digitsPath);
+  const [, ...shape] = digitCases.shape;
+  const many = { name: 'image', type: 'float32', dims: [60_000, ...shape], data: new Float32Array(60_000 * 64) };
+  profile.run((one) => exercise(one, digits, [[many]]));
+  profile.run((one) => bytesOf(one, new Uint8Array(MEMORY)));
+  profile.run((one) => bytesOf(one, new Uint8Array(MEMORY), MEMORY));
+}
+
 /** What callers do wrong; each must end in a typed error without the whole engine. */
 function mistakes(profile) {
   const digits = readFileSync(modelFiles()[0].path);
@@ -80,14 +106,16 @@ const [folder, engine, out] = process.argv.slice(2);
 const glue = await import(pathToFileURL(join(folder, 'nearside.js')));
 const profile = new Profile(glue, readFileSync(engine));
 let count = 0;
-for (const family of [operators, conformance, models, demo]) {
-  for (const { model, runs } of family(profile)) {
+for (const family of [operators, conformance, models, demo, files]) {
+  for (const { model, runs, files: beside } of family(profile)) {
     // One at a time: a run that fails must not keep the next from being tried.
-    for (const run of runs) profile.run((one) => exercise(one, model, [run]));
+    for (const run of runs) profile.run((one) => exercise(one, model, [run], beside));
     count += 1;
     if (count % 100 === 0) console.log(`${count} models`);
   }
 }
 mistakes(profile);
-writeFileSync(out, JSON.stringify([...profile.ran()]));
+const limited = new Profile(await import(`${pathToFileURL(join(folder, 'nearside.js'))}?limited`), withMemoryLimit(readFileSync(engine), MEMORY));
+exhaust(limited);
+writeFileSync(out, JSON.stringify([...new Set([...profile.ran(), ...limited.ran()])]));
 console.log(`${count} models`);
