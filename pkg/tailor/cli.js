@@ -60,7 +60,7 @@ function write(folder, bytes, facts) {
   rmSync(part, { recursive: true, force: true });
   const { files } = JSON.parse(read(join(home, 'package.json')).toString());
   const plain = files.filter((pattern) => !pattern.includes('tailor')).map((pattern) => pattern.replace(/^\//, '').split('/')[0]);
-  const taken = (path) => !plain.length || plain.some((pattern) => pattern === path || (pattern.startsWith('*') && path.endsWith(pattern.slice(1))));
+  const taken = (path) => plain.some((pattern) => pattern === path || (pattern.startsWith('*') && path.endsWith(pattern.slice(1))));
   try {
     mkdirSync(part, { recursive: true });
     cpSync(home, part, {

@@ -3,7 +3,7 @@
 // The one decision: a process of its own, because its memory grows by every model that it loads.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { bytesOf, exercise, Profile } from '../../pkg/tailor/profile.js';
 import { digits as digitCases, digitsPath } from '../../tests/lib/digits.mjs';
@@ -15,11 +15,10 @@ import { readCases, sets } from '../../tests/lib/conformance.mjs';
 import { readNpz } from '../../tests/lib/npz.mjs';
 import { modelFiles } from '../../www/precache.mjs';
 import { madeUp } from '../../pkg/tailor/feeds.js';
-import { root } from './paths.mjs';
+import { root, sharedModels } from './paths.mjs';
 
 /** Bytes of memory in which little fits. */
 const MEMORY = 96 * 2 ** 20;
-const shared = resolve(process.env.NEARSIDE_MODELS ?? join(root, '..', 'shared', 'models'));
 
 /** Single operators: the cases of tests/cases/operators. */
 function* operators() {
@@ -47,9 +46,9 @@ function madeUpFor(profile, model) {
 
 /** Real models, where they are at hand, on their recorded inputs and on others. */
 function* models(profile) {
-  if (!existsSync(shared)) return;
-  for (const name of readdirSync(shared).sort()) {
-    const folder = join(shared, name);
+  if (!existsSync(sharedModels)) return;
+  for (const name of readdirSync(sharedModels).sort()) {
+    const folder = join(sharedModels, name);
     const model = join(folder, 'model.onnx');
     if (!existsSync(model)) continue;
     const inputs = readdirSync(folder).filter((file) => file.endsWith('inputs.npz')).sort();

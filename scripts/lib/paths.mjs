@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 export const cache = resolve(process.env.NEARSIDE_CACHE || join(homedir(), '.cache', 'nearside'));
+/** Real models to test with; absent outside the project's own machines. */
+export const sharedModels = resolve(process.env.NEARSIDE_MODELS ?? join(root, '..', 'shared', 'models'));
 export const tools = join(cache, 'tools');
 export const target = resolve(process.env.CARGO_TARGET_DIR || join(cache, 'target'));
 export const python = join(cache, 'python');

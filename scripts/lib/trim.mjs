@@ -6,17 +6,14 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { drop, mark } from '../../pkg/tailor/module.js';
 import { sets } from '../../tests/lib/conformance.mjs';
-import { cache, root } from './paths.mjs';
+import { cache, root, sharedModels } from './paths.mjs';
 import { run } from './run.mjs';
 import { wasmOpt } from './wasm.mjs';
 
 export const WHOLE = 'nearside_full_bg.wasm';
-
-/** Named here again, because the tests' own module of it imports packages, and this one is read before set-up. */
-const modelsFolder = resolve(process.env.NEARSIDE_MODELS ?? join(root, '..', 'shared', 'models'));
 
 /** Everything that decides what is run; large files by their size. */
 export function corpusKey() {
@@ -28,7 +25,7 @@ export function corpusKey() {
   ];
   for (const file of files) hash.update(readFileSync(file));
   for (const { archive, present } of sets) if (present) hash.update(`${archive.split(/[\\/]/).at(-1)} ${statSync(archive).size}`);
-  if (existsSync(modelsFolder)) for (const name of readdirSync(modelsFolder).sort()) hash.update(name);
+  if (existsSync(sharedModels)) for (const name of readdirSync(sharedModels).sort()) hash.update(name);
   return hash.digest('hex');
 }
 

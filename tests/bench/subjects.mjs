@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { root } from '../../scripts/lib/paths.mjs';
 import { InferenceSession } from '../../pkg/index.node.js';
 import { digits, pixels } from '../lib/digits.mjs';
-import { modelFile, modelsFolder } from '../lib/model-cases.mjs';
+import { sharedModels } from '../../scripts/lib/paths.mjs';
+import { modelFile } from '../lib/model-cases.mjs';
 import { readNpz } from '../lib/npz.mjs';
 
 const { models, tolerances } = JSON.parse(readFileSync(join(root, 'tests', 'cases', 'models.json'), 'utf8'));
@@ -17,7 +18,7 @@ const MAPS = { 'logreg-mnist-zipmap': ['output_probability'] };
 function shared(row) {
   const file = modelFile(row);
   if (!existsSync(file)) return { name: row.model, absent: true };
-  const read = (what) => readNpz(join(modelsFolder, row.model, `${what}.npz`));
+  const read = (what) => readNpz(join(sharedModels, row.model, `${what}.npz`));
   return { name: row.model, file, tolerance: tolerances[row.tolerance], load: () => ({ feeds: read('inputs'), expected: read('outputs') }) };
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { digitsPath } from '../lib/digits.mjs';
-import { modelsFolder } from '../lib/model-cases.mjs';
+import { sharedModels } from '../../scripts/lib/paths.mjs';
 import { makeFiles } from './files.mjs';
 import { nearside } from './nearside.mjs';
 
@@ -14,12 +14,12 @@ const files = mkdtempSync(join(tmpdir(), 'nearside-cli-'));
 makeFiles(files);
 after(() => rmSync(files, { recursive: true, force: true }));
 
-const places = { $digits: digitsPath, $models: modelsFolder, $files: files };
+const places = { $digits: digitsPath, $models: sharedModels, $files: files };
 const place = (text) => text.replace(/\$(digits|models|files)/g, (word) => places[word]);
 
 for (const { name, args, stdin, exit, stdout, stderr, needs } of cases) {
-  const absent = needs && !existsSync(join(modelsFolder, needs));
-  test(name, { skip: absent && `no ${needs} in ${modelsFolder}` }, () => {
+  const absent = needs && !existsSync(join(sharedModels, needs));
+  test(name, { skip: absent && `no ${needs} in ${sharedModels}` }, () => {
     const result = nearside(args.map(place), { stdin: stdin && readFileSync(place(stdin)) });
     const all = `${result.stdout}\n${result.stderr}`;
     assert.equal(result.code, exit, all);

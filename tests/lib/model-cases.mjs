@@ -4,17 +4,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { root, sharedModels } from '../../scripts/lib/paths.mjs';
 import { check } from './tolerance.mjs';
 import { readNpz } from './npz.mjs';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
-export const modelsFolder = resolve(process.env.NEARSIDE_MODELS ?? join(root, '..', 'shared', 'models'));
 const { tolerances, models } = JSON.parse(readFileSync(join(root, 'tests', 'cases', 'models.json'), 'utf8'));
 
-export const modelFile = ({ model }) => join(modelsFolder, model, 'model.onnx');
+export const modelFile = ({ model }) => join(sharedModels, model, 'model.onnx');
 const present = (row) => existsSync(modelFile(row));
 
 /** The models laid out as `<name>/1/model.onnx`, which serve, the edge and the stack take. */
@@ -29,7 +27,7 @@ export function servableModels() {
 
 async function runCase(engine, row, name) {
   const prefix = name === 'main' ? '' : `${name}_`;
-  const read = (what) => readNpz(join(modelsFolder, row.model, `${prefix}${what}.npz`));
+  const read = (what) => readNpz(join(sharedModels, row.model, `${prefix}${what}.npz`));
   const expected = read('outputs');
   const outputs = await engine.run(read('inputs'));
   for (const [output, tensor] of Object.entries(expected)) check(output, outputs[output], tensor, tolerances[row.tolerance]);
@@ -44,8 +42,8 @@ function frame({ type, dims, data }, step, shape = dims.slice(1)) {
 /** A stateful model over its recorded frames: outputs become the next frame's state. */
 async function runSequence(engine, row) {
   const { frames, state, constants, outputs } = row.sequence;
-  const inputs = readNpz(join(modelsFolder, row.model, 'sequence_inputs.npz'));
-  const expected = readNpz(join(modelsFolder, row.model, 'sequence_outputs.npz'));
+  const inputs = readNpz(join(sharedModels, row.model, 'sequence_inputs.npz'));
+  const expected = readNpz(join(sharedModels, row.model, 'sequence_outputs.npz'));
   const current = {};
   for (const [input, { zeros }] of Object.entries(state)) {
     current[input] = { type: 'float32', dims: zeros, data: new Float32Array(zeros.reduce((a, b) => a * b, 1)) };
