@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use nearside_kernels::conv::{self, Geometry};
-use nearside_kernels::{Activation, Epilogue, depthwise, winograd};
+use nearside_kernels::{Activation, Epilogue, direct, winograd};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -24,8 +24,8 @@ enum Method {
     Product,
     /// By transformed tiles.
     Winograd,
-    /// Each channel by itself.
-    Depthwise,
+    /// Pixels where they lie: each channel by itself, or few outputs.
+    Direct,
 }
 
 /// Where a second input is added.
@@ -169,8 +169,8 @@ impl Convolution {
 
     fn packed(&self) -> TractResult<Self> {
         let (g, weights) = (&self.geometry, floats(&self.weights)?);
-        let (method, weights) = if depthwise::suits(g) {
-            (Method::Depthwise, weights.to_vec())
+        let (method, weights) = if direct::suits(g) {
+            (Method::Direct, direct::pack(g, weights)?)
         } else if winograd::suits(g) {
             (Method::Winograd, winograd::pack(g, weights)?)
         } else {
@@ -203,7 +203,7 @@ impl EvalOp for Convolution {
         let kernel = match method {
             Method::Product => conv::conv,
             Method::Winograd => winograd::conv,
-            Method::Depthwise => depthwise::conv,
+            Method::Direct => direct::conv,
         };
         let epilogue = Epilogue {
             bias: Some(floats(&self.bias)?),

@@ -4,126 +4,19 @@
 //! held: a panel of [`COLUMNS`] output positions is gathered, multiplied with all weights, and forgotten. Padding
 //! is laid around a copy of the image, so that no inner loop asks where the border is.
 
+use crate::geometry::pad_into;
 use crate::tile::{COLUMNS, ROWS, column, pack_rows, packed_len, tile};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
 
-/// Panels that share one pass over the weights.
+pub use crate::geometry::Geometry;
+
+/// Panels that share one pass over the weights, at least.
 pub(crate) const PANELS: usize = 4;
-
-/// A two-dimensional convolution; one dimension is a height of 1.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Geometry {
-    /// Images.
-    pub batch: usize,
-    /// Groups of channels that do not see each other.
-    pub groups: usize,
-    /// Channels in, all groups together.
-    pub channels_in: usize,
-    /// Channels out, all groups together.
-    pub channels_out: usize,
-    /// Height and width in.
-    pub input: [usize; 2],
-    /// Height and width out.
-    pub output: [usize; 2],
-    /// Height and width of the weights.
-    pub kernel: [usize; 2],
-    /// Steps between outputs.
-    pub stride: [usize; 2],
-    /// Steps between taps.
-    pub dilation: [usize; 2],
-    /// Zeros before the first row and column.
-    pub pad: [usize; 2],
-}
-
-impl Geometry {
-    /// Channels in of one group.
-    pub fn group_in(&self) -> usize {
-        self.channels_in / self.groups.max(1)
-    }
-
-    /// Channels out of one group.
-    pub fn group_out(&self) -> usize {
-        self.channels_out / self.groups.max(1)
-    }
-
-    /// Products in one sum.
-    pub fn depth(&self) -> usize {
-        self.group_in() * self.kernel[0] * self.kernel[1]
-    }
-
-    pub(crate) fn image(&self) -> usize {
-        self.input[0] * self.input[1]
-    }
-
-    pub(crate) fn plane(&self) -> usize {
-        self.output[0] * self.output[1]
-    }
-
-    /// Height and width of the image with the zeros that its kernel reaches.
-    pub(crate) fn padded(&self) -> [usize; 2] {
-        [0, 1].map(|i| {
-            let reach = (self.output[i].max(1) - 1) * self.stride[i]
-                + (self.kernel[i].max(1) - 1) * self.dilation[i]
-                + 1;
-            reach.max(self.input[i] + self.pad[i])
-        })
-    }
-
-    pub(crate) fn check(&self, x: &[f32], out: &[f32], epilogue: &Epilogue<'_>) -> Result<()> {
-        let out_len = self.batch * self.channels_out * self.plane();
-        fits(self.is_whole())?;
-        fits(x.len() == self.batch * self.channels_in * self.image() && out.len() == out_len)?;
-        fits(epilogue.residual.is_none_or(|r| r.len() == out_len))
-    }
-
-    /// Whether the groups share the channels evenly.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.groups > 0
-            && self.channels_in.is_multiple_of(self.groups)
-            && self.channels_out.is_multiple_of(self.groups)
-    }
-
-    /// Where the taps lie from the first on, in images of this height and width.
-    pub(crate) fn taps(&self, [height, width]: [usize; 2]) -> Vec<usize> {
-        let mut taps = Vec::with_capacity(self.depth() + 1);
-        for c in 0..self.group_in() {
-            for y in 0..self.kernel[0] {
-                let line = (c * height + y * self.dilation[0]) * width;
-                taps.extend((0..self.kernel[1]).map(|x| line + x * self.dilation[1]));
-            }
-        }
-        taps
-    }
-
-    /// Whether every tap of every output is one pixel, in order.
-    fn is_pointwise(&self) -> bool {
-        self.kernel == [1, 1]
-            && self.stride == [1, 1]
-            && self.pad == [0, 0]
-            && self.input == self.output
-    }
-}
-
-/// Appends each plane of `x` with `fill` around it.
-pub(crate) fn pad_into<T: Copy>(
-    padded: &mut Vec<T>,
-    x: &[T],
-    g: &Geometry,
-    [height, width]: [usize; 2],
-    fill: T,
-) {
-    let [top, left] = g.pad;
-    for plane in x.chunks_exact(g.image().max(1)) {
-        let end = padded.len() + height * width;
-        padded.resize(padded.len() + top * width, fill);
-        for (y, row) in plane.chunks_exact(g.input[1].max(1)).enumerate() {
-            padded.resize(end - (height - top - y) * width + left, fill);
-            padded.extend_from_slice(row);
-        }
-        padded.resize(end, fill);
-    }
-}
+/// Panels that share one pass over the weights, at most: the outputs of a pass stay in the nearest cache.
+const MOST_PANELS: usize = 32;
+/// Floats of panels that stay in the nearest cache.
+const NEAREST: usize = 4096;
 
 /// Weights in the order of [`conv`], from OIHW with the groups' outputs one after the other. Never inlined, as
 /// [`crate::winograd::pack`].
@@ -156,19 +49,28 @@ pub fn conv(
     let image = g.group_in() * g.image();
     let flat = g.is_pointwise();
     let [height, width] = if flat { [1, g.image()] } else { g.padded() };
-    let pads = !flat && [height, width] != g.input;
-    let mut padded = Vec::with_capacity(if pads { g.group_in() * height * width } else { 0 });
+    // With stride 2 whole vectors are read, of which the last float is beyond what the taps reach.
+    let spare = usize::from(!flat && g.stride[1] == 2);
+    let pads = !flat && ([height, width] != g.input || spare > 0);
+    let mut padded =
+        Vec::with_capacity(if pads { g.group_in() * height * width + spare } else { 0 });
     let steps = g.taps([height, width]);
-    let mut panels = vec![0.; PANELS * COLUMNS * k];
+    let count = (NEAREST / (COLUMNS * k.max(1))).clamp(PANELS, MOST_PANELS);
+    let mut panels = vec![0.; count.min(g.plane().div_ceil(COLUMNS)) * COLUMNS * k];
+    let mut bias = vec![0.; m.div_ceil(ROWS) * ROWS];
     for (at, image) in x.chunks_exact(image).enumerate() {
         let group = at % g.groups;
         let image = if pads {
             padded.clear();
             pad_into(&mut padded, image, g, [height, width], 0.);
+            padded.resize(padded.len() + spare, 0.);
             &padded[..]
         } else {
             image
         };
+        for (r, bias) in bias.iter_mut().enumerate().take(m) {
+            *bias = epilogue.bias_of(group * m + r);
+        }
         let product = Product {
             g,
             k,
@@ -178,9 +80,11 @@ pub fn conv(
                 stride: g.stride,
             },
             steps: &steps,
+            has_spare: spare > 0,
             weights: &packed[group * group_len..][..group_len],
+            bias: &bias,
+            panels: count,
             first: at * m * g.plane(),
-            channel: group * m,
             epilogue,
         };
         // SAFETY: `padded()` makes room for every tap of every position; all lengths were checked above.
@@ -209,18 +113,23 @@ struct Product<'a> {
     k: usize,
     origin: Origin,
     steps: &'a [usize],
+    /// Whether a float may be read beyond the image.
+    has_spare: bool,
     weights: &'a [f32],
-    /// Where this group's outputs begin, and its first channel.
+    /// The bias of each of this group's channels, in whole tiles.
+    bias: &'a [f32],
+    /// Panels that share one pass over the weights.
+    panels: usize,
+    /// Where this group's outputs begin.
     first: usize,
-    channel: usize,
     epilogue: &'a Epilogue<'a>,
 }
 
 impl Product<'_> {
     unsafe fn run(&self, image: &[f32], panels: &mut [f32], out: &mut [f32]) {
         let plane = self.g.plane();
-        for chunk in (0..plane).step_by(PANELS * COLUMNS) {
-            let end = plane.min(chunk + PANELS * COLUMNS);
+        for chunk in (0..plane).step_by(self.panels * COLUMNS) {
+            let end = plane.min(chunk + self.panels * COLUMNS);
             let starts = || (chunk..end).step_by(COLUMNS).zip(0..);
             for (position, i) in starts() {
                 let panel = &mut panels[i * COLUMNS * self.k..];
@@ -259,19 +168,30 @@ impl Product<'_> {
         let starts: [usize; W] = std::array::from_fn(|i| self.origin.of((position + i).min(last)));
         let image = image.as_ptr();
         let mut to = panel.as_mut_ptr();
-        let runs =
-            |from: usize| starts[from..].iter().zip(starts[from]..).take(4).all(|(s, e)| *s == e);
+        let runs = |from: usize, step: usize| {
+            starts[from..].iter().zip((starts[from]..).step_by(step)).take(4).all(|(s, e)| *s == e)
+        };
         if W == 1 {
             for (to, step) in panel.iter_mut().zip(self.steps) {
                 *to = unsafe { *image.add(starts[0] + step) };
             }
-        } else if runs(0) && (W == 4 || (starts[W / 2] == starts[0] + 4 && runs(W / 2))) {
+        } else if runs(0, 1) && (W == 4 || (starts[W / 2] == starts[0] + 4 && runs(W / 2, 1))) {
             let image = unsafe { image.add(starts[0]) };
             for step in self.steps {
                 for v in (0..W).step_by(4) {
                     unsafe { F4::load(image.add(step + v)).store(to.add(v)) };
                 }
                 to = unsafe { to.add(W) };
+            }
+        } else if W == 8 && runs(0, 2) && runs(4, 2) && self.has_spare {
+            let (low, high) = unsafe { (image.add(starts[0]), image.add(starts[W / 2])) };
+            for step in self.steps {
+                unsafe {
+                    let even = |at: *const f32| F4::load(at).even(F4::load(at.add(4)));
+                    even(low.add(*step)).store(to);
+                    even(high.add(*step)).store(to.add(4));
+                    to = to.add(W);
+                }
             }
         } else {
             for step in self.steps {
@@ -292,7 +212,7 @@ impl Product<'_> {
         panel: &[f32],
         out: &mut [f32],
     ) {
-        let bias = |r: usize| F4::splat(self.epilogue.bias_of(self.channel + row + r));
+        let bias = |r: usize| unsafe { F4::load_splat(self.bias.as_ptr().add(row + r)) };
         let start = [bias(0), bias(1), bias(2), bias(3)];
         let sums = unsafe {
             tile::<NV>(self.weights.as_ptr().add(row * self.k), panel.as_ptr(), self.k, start)
@@ -331,8 +251,7 @@ impl Product<'_> {
             sums
         };
         for (i, sum) in sums.iter().flat_map(|s| s.to_array()).enumerate().take(rows - row) {
-            out[self.first + (row + i) * plane + position] =
-                sum + self.epilogue.bias_of(self.channel + row + i);
+            out[self.first + (row + i) * plane + position] = sum + self.bias[row + i];
         }
     }
 }

@@ -4,7 +4,8 @@
 //! what they round to. Two products a lane and step: with the zero points gone beforehand there is nothing to
 //! correct afterwards, and padding is zero.
 
-use crate::conv::{Geometry, Origin, PANELS, pad_into};
+use crate::conv::{Origin, PANELS};
+use crate::geometry::{Geometry, pad_into};
 use crate::quantize::{self, Quanta};
 use crate::tile::{COLUMNS, ROWS};
 use crate::v8::{I4, S8};
@@ -30,12 +31,8 @@ unsafe fn tile<const R: usize>(
             sums[1] = sums[1].plus(pair.dot(high));
         }
     };
-    for i in 0..steps / 2 {
-        take(2 * i);
-        take(2 * i + 1);
-    }
-    if steps % 2 == 1 {
-        take(steps - 1);
+    for i in 0..steps {
+        take(i);
     }
     sums
 }

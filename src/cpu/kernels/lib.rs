@@ -7,8 +7,9 @@
 
 pub mod conv;
 pub mod dense;
-pub mod depthwise;
+pub mod direct;
 pub mod epilogue;
+pub mod geometry;
 pub mod integer;
 pub mod pool;
 pub mod quantize;

@@ -3,7 +3,7 @@
 //! In: an image in NCHW and a [`Geometry`] with one group a channel. Out: NCHW. First down, then across: a window of
 //! `h` by `w` costs `h + w` comparisons instead of `h * w`.
 
-use crate::conv::{Geometry, pad_into};
+use crate::geometry::{Geometry, pad_into};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
 

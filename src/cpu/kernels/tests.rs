@@ -1,7 +1,7 @@
 //! Every kernel against the definition, over many geometries.
 
 use crate::conv::{self, Geometry};
-use crate::{Activation, Epilogue, dense, depthwise, integer, pool, quantize, winograd};
+use crate::{Activation, Epilogue, dense, direct, integer, pool, quantize, winograd};
 
 /// Numbers in -1..1 that repeat on every machine.
 struct Numbers(u64);
@@ -134,10 +134,10 @@ fn check(numbers: &mut Numbers, g: &Geometry) {
         worst(&out),
         epilogue.activation
     );
-    if depthwise::suits(g) {
+    if direct::suits(g) {
         out.fill(f32::NAN);
-        depthwise::conv(g, &x, &w, &epilogue, &mut out).unwrap();
-        assert!(worst(&out) < 1e-5, "depthwise: off by {} for {g:?}", worst(&out));
+        direct::conv(g, &x, &direct::pack(g, &w).unwrap(), &epilogue, &mut out).unwrap();
+        assert!(worst(&out) < 1e-5, "direct: off by {} for {g:?}", worst(&out));
     }
     let whole =
         |values: &[f32], most: f32| values.iter().map(|v| (v * most) as i16).collect::<Vec<_>>();
@@ -215,23 +215,30 @@ fn a_slice_that_does_not_fit_is_refused() {
         batch: 1,
         groups: 1,
         channels_in: 8,
-        channels_out: 8,
-        input: [4, 4],
-        output: [4, 4],
+        channels_out: 16,
+        input: [8, 8],
+        output: [8, 8],
         kernel: [3, 3],
         stride: [1, 1],
         dilation: [1, 1],
         pad: [1, 1],
     };
-    let (x, w, mut out) = (vec![0.; 128], vec![0.; 576], vec![0.; 128]);
-    let packed = conv::pack(&g, &w).unwrap();
+    let (x, w, mut out) = (vec![0.; 512], vec![0.; 1152], vec![0.; 1024]);
     let none = Epilogue::default();
+    let packed = conv::pack(&g, &w).unwrap();
+    assert!(conv::conv(&g, &x, &packed, &none, &mut out).is_ok());
     assert!(conv::conv(&g, &x[1..], &packed, &none, &mut out).is_err());
     assert!(conv::conv(&g, &x, &packed[1..], &none, &mut out).is_err());
-    assert!(winograd::conv(&g, &x, &packed, &none, &mut out).is_err());
-    assert!(depthwise::conv(&g, &x, &w, &none, &mut out).is_err());
-    let bent = Geometry { output: [5, 4], ..g.clone() };
-    assert!(conv::conv(&bent, &x, &packed, &none, &mut out).is_err());
+    let packed = winograd::pack(&g, &w).unwrap();
+    assert!(winograd::conv(&g, &x, &packed, &none, &mut out).is_ok());
+    assert!(winograd::conv(&g, &x, &packed[1..], &none, &mut out).is_err());
+    assert!(direct::conv(&g, &x, &w, &none, &mut out).is_err(), "it is not for so many outputs");
+    let few = Geometry { channels_out: 4, ..g.clone() };
+    let (packed, out) = (direct::pack(&few, &w[..288]).unwrap(), &mut out[..256]);
+    assert!(direct::conv(&few, &x, &packed, &none, out).is_ok());
+    assert!(direct::conv(&few, &x, &packed[1..], &none, out).is_err());
+    let bent = Geometry { output: [9, 8], ..few };
+    assert!(direct::conv(&bent, &x, &packed, &none, out).is_err());
 }
 
 #[test]

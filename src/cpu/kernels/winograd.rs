@@ -5,7 +5,7 @@
 //! channels, and transformed back. The transforms keep four tiles in the four lanes. Rounding: about ten times
 //! that of plain sums, some 1e-6 of the largest value.
 
-use crate::conv::{Geometry, pad_into};
+use crate::geometry::{Geometry, pad_into};
 use crate::tile::{COLUMNS, ROWS, pack_rows, packed_len, tile};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
@@ -22,10 +22,14 @@ const SKEW: usize = 16;
 /// Floats that the transformed tiles of a block may take: what stays in a second-level cache.
 const BLOCK: usize = 96 * 1024;
 
-/// Whether this form pays: each side of a product has to be worth its transform.
+/// Whether this form pays: each side of a product has to be worth its transform, and the tiles, of which there are 36
+/// products each, have to be fewer than the pixels, of which there are nine.
 pub fn suits(g: &Geometry) -> bool {
     let plain = g.kernel == [3, 3] && g.stride == [1, 1] && g.dilation == [1, 1] && g.groups == 1;
-    plain && g.channels_in >= 8 && g.channels_out >= 8 && g.output.iter().all(|n| *n >= 3)
+    let wide = g.channels_in >= 8 && g.channels_out >= 8 && g.output.iter().all(|n| *n >= 3);
+    let tiles = g.batch * g.output[0].div_ceil(OUT) * g.output[1].div_ceil(OUT);
+    let products = 4 * tiles.next_multiple_of(4);
+    plain && wide && products + products / 4 < g.batch * g.plane().next_multiple_of(4)
 }
 
 /// The transform of the weights: `G g G^T`, in the order of the products. Never inlined: in a caller that is
