@@ -4,7 +4,10 @@
 //! held: a panel of [`COLUMNS`] output positions is gathered, multiplied with all weights, and forgotten. Padding
 //! is laid around a copy of the image, so that no inner loop asks where the border is.
 
+use std::ops::Range;
+
 use crate::geometry::pad_into;
+use crate::parallel::{self, Divided};
 use crate::tile::{COLUMNS, ROWS, column, pack_rows, packed_len, tile};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
@@ -46,31 +49,33 @@ pub fn conv(
     if out.is_empty() || x.is_empty() {
         return Ok(());
     }
-    let image = g.group_in() * g.image();
     let flat = g.is_pointwise();
     let [height, width] = if flat { [1, g.image()] } else { g.padded() };
     // With stride 2 whole vectors are read, of which the last float is beyond what the taps reach.
     let spare = usize::from(!flat && g.stride[1] == 2);
     let pads = !flat && ([height, width] != g.input || spare > 0);
-    let mut padded =
-        Vec::with_capacity(if pads { g.group_in() * height * width + spare } else { 0 });
+    let image = g.group_in() * height * width;
+    let mut padded = Vec::with_capacity(if pads { g.batch * g.groups * image + spare } else { 0 });
+    if pads {
+        pad_into(&mut padded, x, g, [height, width], 0.);
+        padded.resize(padded.len() + spare, 0.);
+    }
+    let x = if pads { &padded } else { x };
     let steps = g.taps([height, width]);
     let count = (NEAREST / (COLUMNS * k.max(1))).clamp(PANELS, MOST_PANELS);
-    let mut panels = vec![0.; count.min(g.plane().div_ceil(COLUMNS)) * COLUMNS * k];
-    let mut bias = vec![0.; m.div_ceil(ROWS) * ROWS];
-    for (at, image) in x.chunks_exact(image).enumerate() {
+    let lanes = parallel::lanes(&[out.len(), k]);
+    let share = Share::new(g, count, lanes);
+    let panel_len = share.panels * COLUMNS * k;
+    let mut panels = vec![0.; lanes * panel_len];
+    let whole_rows = m.div_ceil(ROWS) * ROWS;
+    let mut bias = vec![0.; g.groups * whole_rows];
+    for channel in 0..g.channels_out {
+        bias[channel / m * whole_rows + channel % m] = epilogue.bias_of(channel);
+    }
+    let (panels, out) = (Divided::new(&mut panels), Divided::new(out));
+    parallel::each(share.parts(), lanes, |part, lane| {
+        let (at, chunk, rows) = share.part(part);
         let group = at % g.groups;
-        let image = if pads {
-            padded.clear();
-            pad_into(&mut padded, image, g, [height, width], 0.);
-            padded.resize(padded.len() + spare, 0.);
-            &padded[..]
-        } else {
-            image
-        };
-        for (r, bias) in bias.iter_mut().enumerate().take(m) {
-            *bias = epilogue.bias_of(group * m + r);
-        }
         let product = Product {
             g,
             k,
@@ -82,15 +87,61 @@ pub fn conv(
             steps: &steps,
             has_spare: spare > 0,
             weights: &packed[group * group_len..][..group_len],
-            bias: &bias,
-            panels: count,
+            bias: &bias[group * whole_rows..][..whole_rows],
+            panels: share.panels,
             first: at * m * g.plane(),
             epilogue,
         };
-        // SAFETY: `padded()` makes room for every tap of every position; all lengths were checked above.
-        unsafe { product.run(image, &mut panels, out) };
-    }
+        // SAFETY: `padded()` makes room for every tap of every position; all lengths were checked above. Each part has
+        // outputs of its own, each lane its panels.
+        unsafe {
+            let panels = panels.take(lane * panel_len, panel_len);
+            product.run(&x[at * image..][..image + spare], chunk, rows, panels, &out);
+        }
+    });
     Ok(())
+}
+
+/// How the work of a convolution is divided: by images and groups, by chunks of output positions, and, where these are
+/// few, by rows of weights.
+struct Share {
+    images: usize,
+    /// Panels of a chunk.
+    panels: usize,
+    chunks: usize,
+    rows: usize,
+    rows_each: usize,
+}
+
+impl Share {
+    fn new(g: &Geometry, panels: usize, lanes: usize) -> Self {
+        let (images, rows) = (g.batch * g.groups, g.group_out());
+        let all = g.plane().div_ceil(COLUMNS);
+        // Shorter chunks where there would be too few for all lanes.
+        let each = if lanes > 1 { all.div_ceil(2 * lanes).max(PANELS) } else { all };
+        let panels = panels.min(each).max(1);
+        let chunks = all.div_ceil(panels);
+        let wanted = if lanes > 1 { (2 * lanes).div_ceil(images * chunks) } else { 1 };
+        // Whole steps of `Product::run`, also where it takes several tiles at once.
+        let rows_each = rows.div_ceil(wanted).next_multiple_of(4 * ROWS);
+        Self { images, panels, chunks, rows, rows_each }
+    }
+
+    fn splits(&self) -> usize {
+        self.rows.div_ceil(self.rows_each)
+    }
+
+    fn parts(&self) -> usize {
+        self.images * self.chunks * self.splits()
+    }
+
+    /// The image, the first position of the chunk, the rows.
+    fn part(&self, part: usize) -> (usize, usize, Range<usize>) {
+        let (at, split) = (part / self.splits(), part % self.splits());
+        let first = split * self.rows_each;
+        let rows = first..self.rows.min(first + self.rows_each);
+        (at / self.chunks, at % self.chunks * self.panels * COLUMNS, rows)
+    }
 }
 
 /// Where the taps of an output position begin.
@@ -126,36 +177,43 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    unsafe fn run(&self, image: &[f32], panels: &mut [f32], out: &mut [f32]) {
+    /// One chunk of positions, of these rows.
+    unsafe fn run(
+        &self,
+        image: &[f32],
+        chunk: usize,
+        rows: Range<usize>,
+        panels: &mut [f32],
+        out: &Divided<'_, f32>,
+    ) {
         let plane = self.g.plane();
-        for chunk in (0..plane).step_by(self.panels * COLUMNS) {
-            let end = plane.min(chunk + self.panels * COLUMNS);
-            let starts = || (chunk..end).step_by(COLUMNS).zip(0..);
+        let end = plane.min(chunk + self.panels * COLUMNS);
+        let starts = || (chunk..end).step_by(COLUMNS).zip(0..);
+        for (position, i) in starts() {
+            let panel = &mut panels[i * COLUMNS * self.k..];
+            match end - position {
+                1 => unsafe { self.gather::<1>(image, position, panel) },
+                2..=4 => unsafe { self.gather::<4>(image, position, panel) },
+                _ => unsafe { self.gather::<8>(image, position, panel) },
+            }
+        }
+        let mut row = rows.start;
+        while row < rows.end {
             for (position, i) in starts() {
-                let panel = &mut panels[i * COLUMNS * self.k..];
+                let panel = &panels[i * COLUMNS * self.k..];
                 match end - position {
-                    1 => unsafe { self.gather::<1>(image, position, panel) },
-                    2..=4 => unsafe { self.gather::<4>(image, position, panel) },
-                    _ => unsafe { self.gather::<8>(image, position, panel) },
+                    1 if plane == 1 => unsafe { self.columns::<4>(row, position, panel, out) },
+                    1 => unsafe { self.columns::<1>(row, position, panel, out) },
+                    2..=4 => unsafe { self.tile::<1>(row, position, panel, out) },
+                    _ => unsafe { self.tile::<2>(row, position, panel, out) },
                 }
             }
-            let mut row = 0;
-            while row < self.g.group_out() {
-                for (position, i) in starts() {
-                    let panel = &panels[i * COLUMNS * self.k..];
-                    match end - position {
-                        1 if plane == 1 => unsafe { self.columns::<4>(row, position, panel, out) },
-                        1 => unsafe { self.columns::<1>(row, position, panel, out) },
-                        2..=4 => unsafe { self.tile::<1>(row, position, panel, out) },
-                        _ => unsafe { self.tile::<2>(row, position, panel, out) },
-                    }
-                }
-                // A single column takes four tiles at a time; it is alone only where the plane is one pixel.
-                row += if plane == 1 { 4 * ROWS } else { ROWS };
-            }
-            for row in 0..self.g.group_out() {
-                self.epilogue.finish(out, self.first + row * plane + chunk, end - chunk);
-            }
+            // A single column takes four tiles at a time; it is alone only where the plane is one pixel.
+            row += if plane == 1 { 4 * ROWS } else { ROWS };
+        }
+        for row in rows {
+            let at = self.first + row * plane + chunk;
+            self.epilogue.finish(unsafe { out.take(at, end - chunk) }, at);
         }
     }
 }
@@ -210,7 +268,7 @@ impl Product<'_> {
         row: usize,
         position: usize,
         panel: &[f32],
-        out: &mut [f32],
+        out: &Divided<'_, f32>,
     ) {
         let bias = |r: usize| unsafe { F4::load_splat(self.bias.as_ptr().add(row + r)) };
         let start = [bias(0), bias(1), bias(2), bias(3)];
@@ -223,7 +281,7 @@ impl Product<'_> {
                 let at = position + 4 * v;
                 if at < plane {
                     let at_out = self.first + (row + r) * plane + at;
-                    unsafe { sum.store_first(out.as_mut_ptr().add(at_out), plane - at) };
+                    unsafe { sum.store_first(out.at(at_out), plane - at) };
                 }
             }
         }
@@ -235,7 +293,7 @@ impl Product<'_> {
         row: usize,
         position: usize,
         panel: &[f32],
-        out: &mut [f32],
+        out: &Divided<'_, f32>,
     ) {
         let (plane, rows) = (self.g.plane(), self.g.group_out());
         let tiles = (rows - row).div_ceil(ROWS);
@@ -251,7 +309,8 @@ impl Product<'_> {
             sums
         };
         for (i, sum) in sums.iter().flat_map(|s| s.to_array()).enumerate().take(rows - row) {
-            out[self.first + (row + i) * plane + position] = sum + self.bias[row + i];
+            let sum = sum + self.bias[row + i];
+            unsafe { *out.at(self.first + (row + i) * plane + position) = sum };
         }
     }
 }

@@ -4,7 +4,8 @@
 //! they lie, in a padded copy of the group's channels, and up to [`ROWS`] outputs share each read. The taps of stride 2
 //! are the even lanes of two reads. Rows that are no whole vectors end in vectors that go partly unused.
 
-use crate::geometry::{Geometry, pad_into};
+use crate::geometry::{Geometry, frame};
+use crate::parallel::{self, Divided};
 use crate::tile::ROWS;
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
@@ -79,25 +80,30 @@ pub fn conv(
     let fours = fours(g, width);
     // What the vectors of the last row read beyond it.
     let spare = 8 * g.stride[1];
-    let mut padded = Vec::with_capacity(g.group_in() * height * width + spare);
-    for (at, image) in x.chunks_exact(g.group_in() * g.image()).enumerate() {
+    let image = g.group_in() * height * width;
+    let lanes = parallel::lanes(&[out.len(), k]);
+    let mut padded = vec![0.; lanes * (image + spare)];
+    let (padded, out) = (Divided::new(&mut padded), Divided::new(out));
+    parallel::each(g.batch * g.groups, lanes, |at, lane| {
         let group = at % g.groups;
-        padded.clear();
-        pad_into(&mut padded, image, g, [height, width], 0.);
-        padded.resize(padded.len() + spare, 0.);
+        let from = &x[at * g.group_in() * g.image()..][..g.group_in() * g.image()];
+        // SAFETY: each lane has an image of its own.
+        let padded = unsafe { padded.take(lane * (image + spare), image + spare) };
+        frame(&mut padded[..image], from, g, [height, width]);
         for row in (0..outputs).step_by(ROWS) {
             let rows = ROWS.min(outputs - row);
             let channel = group * outputs + row;
             let part = Part {
                 taps: &taps,
-                image: &padded,
+                image: padded,
                 weights: &packed[channel * k..][..rows * k],
                 bias: std::array::from_fn(|r| F4::splat(epilogue.bias_of(channel + r))),
                 plane: g.plane(),
             };
             let first = (at * outputs + row) * g.plane();
+            // SAFETY: each part has outputs of its own.
+            let planes = unsafe { out.take(first, rows * g.plane()) };
             for fours in fours.chunks(FINISHED) {
-                let planes = &mut out[first..];
                 // SAFETY: `padded` makes room for every tap of every output, and the lengths were checked.
                 unsafe {
                     match (g.stride[1], rows) {
@@ -111,13 +117,14 @@ pub fn conv(
                         (_, _) => part.run::<2, 4, 2>(fours, planes),
                     }
                 }
-                let count = fours.iter().map(|four| four.count).sum();
+                let count = fours.iter().map(|four| four.count).sum::<usize>();
                 for r in 0..rows {
-                    epilogue.finish(out, first + r * g.plane() + fours[0].to, count);
+                    let at = r * g.plane() + fours[0].to;
+                    epilogue.finish(&mut planes[at..at + count], first + at);
                 }
             }
         }
-    }
+    });
     Ok(())
 }
 

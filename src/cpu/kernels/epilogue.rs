@@ -95,11 +95,11 @@ impl Epilogue<'_> {
         self.bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.)
     }
 
-    /// Finishes `count` sums from `at` on, which already hold the bias. To be called while they are in the cache.
-    pub(crate) fn finish(&self, out: &mut [f32], at: usize, count: usize) {
-        let range = at..at + count;
-        let residual = self.residual.and_then(|r| r.get(range.clone()));
-        self.apply(&mut out[range], residual.unwrap_or_default());
+    /// Finishes these sums, which already hold the bias and lie from `at` on in the output. To be called while they
+    /// are in the cache.
+    pub(crate) fn finish(&self, sums: &mut [f32], at: usize) {
+        let residual = self.residual.and_then(|r| r.get(at..at + sums.len()));
+        self.apply(sums, residual.unwrap_or_default());
     }
 
     /// Finishes these sums with this part of the residual.

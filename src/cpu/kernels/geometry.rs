@@ -117,3 +117,15 @@ pub(crate) fn pad_into<T: Copy>(
         padded.resize(end, fill);
     }
 }
+
+/// Lays each plane into one with a frame around it, whose pixels stay what they are.
+pub(crate) fn frame<T: Copy>(framed: &mut [T], x: &[T], g: &Geometry, [height, width]: [usize; 2]) {
+    let [top, left] = g.pad;
+    let planes = x.chunks_exact(g.image().max(1)).zip(framed.chunks_exact_mut(height * width));
+    for (plane, framed) in planes {
+        let rows = framed[top * width..].chunks_exact_mut(width);
+        for (row, to) in plane.chunks_exact(g.input[1].max(1)).zip(rows) {
+            to[left..][..row.len()].copy_from_slice(row);
+        }
+    }
+}

@@ -11,6 +11,7 @@ pub mod direct;
 pub mod epilogue;
 pub mod geometry;
 pub mod integer;
+pub mod parallel;
 pub mod pool;
 pub mod quantize;
 pub mod tile;

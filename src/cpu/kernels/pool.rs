@@ -3,7 +3,8 @@
 //! In: an image in NCHW and a [`Geometry`] with one group a channel. Out: NCHW. First down, then across: a window of
 //! `h` by `w` costs `h + w` comparisons instead of `h * w`.
 
-use crate::geometry::{Geometry, pad_into};
+use crate::geometry::{Geometry, frame};
+use crate::parallel::{self, Divided};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
 
@@ -17,12 +18,20 @@ pub fn max(g: &Geometry, x: &[f32], out: &mut [f32]) -> Result<()> {
     let [height, width] = g.padded();
     // Lines are compared in whole vectors, of which two are read at once.
     let spare = 8 * g.stride[1].max(1);
-    let mut padded = Vec::with_capacity(height * width + spare);
-    let mut tallest = vec![f32::NEG_INFINITY; width + spare];
-    for (plane, out) in x.chunks_exact(g.image()).zip(out.chunks_exact_mut(g.plane())) {
-        padded.clear();
-        pad_into(&mut padded, plane, g, [height, width], f32::NEG_INFINITY);
-        padded.resize(height * width + spare, f32::NEG_INFINITY);
+    let room = height * width + spare;
+    let line = width + spare;
+    let lanes = parallel::lanes(&[out.len(), g.kernel[0] + g.kernel[1]]);
+    // A framed plane and a line a lane.
+    let mut scratch = vec![f32::NEG_INFINITY; lanes * (room + line)];
+    let (scratch, out) = (Divided::new(&mut scratch), Divided::new(out));
+    let plane = g.plane();
+    parallel::each(g.batch * g.channels_in, lanes, |at, lane| {
+        // SAFETY: each lane has scratch of its own, each part its outputs.
+        let (scratch, out) = unsafe {
+            (scratch.take(lane * (room + line), room + line), out.take(at * plane, plane))
+        };
+        let (padded, tallest) = scratch.split_at_mut(room);
+        frame(padded, &x[at * g.image()..][..g.image()], g, [height, width]);
         for (y, row) in out.chunks_exact_mut(g.output[1]).enumerate() {
             let lines = &padded[y * g.stride[0] * width..];
             // SAFETY: `padded` has `spare` floats after the last line, and `tallest` as many after its own.
@@ -35,10 +44,10 @@ pub fn max(g: &Geometry, x: &[f32], out: &mut [f32]) -> Result<()> {
                     }
                     most.store(tallest.as_mut_ptr().add(at));
                 }
-                across(g, &tallest, row);
+                across(g, tallest, row);
             }
         }
-    }
+    });
     Ok(())
 }
 

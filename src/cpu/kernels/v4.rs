@@ -1,7 +1,7 @@
 //! Four float32 lanes: what every kernel is written in.
 //!
-//! On wasm a `v128`, elsewhere an array of four; both round after every operation and never fuse a multiplication
-//! with an addition, so that a kernel gives the same bits on every machine.
+//! On wasm a `v128`, elsewhere an array of four; both round after every operation, so that a kernel gives the same bits
+//! on every machine. The one exception is [`F4::add_product`], where the build has relaxed SIMD.
 
 // Methods, because a chain of them shows the order of roundings.
 #![allow(clippy::should_implement_trait)]
@@ -84,6 +84,15 @@ mod lanes {
         #[inline(always)]
         pub fn mul(self, other: Self) -> Self {
             Self(f32x4_mul(self.0, other.0))
+        }
+
+        /// `self + a * b`, rounded twice; with relaxed SIMD once, where the machine fuses the two.
+        #[inline(always)]
+        pub fn add_product(self, a: Self, b: Self) -> Self {
+            #[cfg(target_feature = "relaxed-simd")]
+            return Self(f32x4_relaxed_madd(a.0, b.0, self.0));
+            #[cfg(not(target_feature = "relaxed-simd"))]
+            return self.add(a.mul(b));
         }
 
         /// `self / other`.
@@ -231,6 +240,12 @@ mod lanes {
             each(|i| self.0[i] * other.0[i])
         }
 
+        /// `self + a * b`, rounded twice.
+        #[inline(always)]
+        pub fn add_product(self, a: Self, b: Self) -> Self {
+            self.add(a.mul(b))
+        }
+
         /// `self / other`.
         #[inline(always)]
         pub fn div(self, other: Self) -> Self {
@@ -291,12 +306,6 @@ mod lanes {
 pub use lanes::F4;
 
 impl F4 {
-    /// `self + a * b`, rounded twice.
-    #[inline(always)]
-    pub fn add_product(self, a: Self, b: Self) -> Self {
-        self.add(a.mul(b))
-    }
-
     /// Writes the first `count` lanes from `at` on; all four where there are more.
     ///
     /// # Safety

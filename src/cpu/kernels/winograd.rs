@@ -6,6 +6,7 @@
 //! that of plain sums, some 1e-6 of the largest value.
 
 use crate::geometry::{Geometry, pad_into};
+use crate::parallel::{self, Divided};
 use crate::tile::{COLUMNS, ROWS, pack_rows, packed_len, tile};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
@@ -98,23 +99,32 @@ pub fn conv(
     }
     let rows = g.channels_out.div_ceil(ROWS) * ROWS;
     let per_tile = POINTS * (g.channels_in + rows);
+    let lanes = parallel::lanes(&[tiles.len(), POINTS, g.channels_in, rows]);
     let block = (BLOCK / per_tile / COLUMNS * COLUMNS).clamp(COLUMNS, 64);
-    let block = block.min(tiles.len().div_ceil(COLUMNS) * COLUMNS);
-    let mut pixels = vec![0.; POINTS * (g.channels_in * block + SKEW)];
-    let mut products = vec![0.; POINTS * rows * block];
-    for tiles in tiles.chunks(block) {
-        // SAFETY: the lengths were checked; `padded`, `pixels` and `products` were made for this geometry, and
-        // every tile lies within.
+    let block = block.min(tiles.len().div_ceil(lanes).next_multiple_of(COLUMNS));
+    let [pixels_len, products_len] =
+        [POINTS * (g.channels_in * block + SKEW), POINTS * rows * block];
+    let mut pixels = vec![0.; lanes * pixels_len];
+    let mut products = vec![0.; lanes * products_len];
+    let (pixels, products, out) =
+        (Divided::new(&mut pixels), Divided::new(&mut products), Divided::new(out));
+    parallel::each(tiles.len().div_ceil(block), lanes, |part, lane| {
+        let first = part * block;
+        let tiles = &tiles[first..tiles.len().min(first + block)];
+        // SAFETY: the lengths were checked; `padded`, `pixels` and `products` were made for this geometry, and every
+        // tile lies within. Each lane has its products, each part its outputs.
         unsafe {
+            let pixels = pixels.take(lane * pixels_len, pixels_len);
+            let products = products.take(lane * products_len, products_len);
             for (at, four) in tiles.chunks(4).enumerate() {
-                transform_in(g, &padded, [height, width], four, at, block, &mut pixels);
+                transform_in(g, &padded, [height, width], four, at, block, pixels);
             }
-            multiply(g, packed, &pixels, tiles.len(), block, &mut products);
+            multiply(g, packed, pixels, tiles.len(), block, products);
             for (at, four) in tiles.chunks(4).enumerate() {
-                transform_out(g, &products, four, at, block, epilogue, out);
+                transform_out(g, products, four, at, block, epilogue, &out);
             }
         }
-    }
+    });
     Ok(())
 }
 
@@ -232,7 +242,7 @@ unsafe fn transform_out(
     at: usize,
     block: usize,
     epilogue: &Epilogue<'_>,
-    out: &mut [f32],
+    out: &Divided<'_, f32>,
 ) {
     let mut sums = [0.; 4 * OUT * OUT];
     let mut residual = [0.; 4 * OUT * OUT];
@@ -272,7 +282,7 @@ unsafe fn transform_out(
         }
         epilogue.apply(&mut sums, &residual[..used]);
         for (at, to, count) in rows() {
-            unsafe { F4::load(sums.as_ptr().add(at)).store_first(out.as_mut_ptr().add(to), count) };
+            unsafe { F4::load(sums.as_ptr().add(at)).store_first(out.at(to), count) };
         }
     }
 }

@@ -1,0 +1,104 @@
+//! Every kernel gives the same bits in one lane and in several.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Job, lend};
+use crate::conv::{self, Geometry};
+use crate::{Activation, Epilogue, direct, pool, winograd};
+
+const LANES: usize = 3;
+
+/// Threads of the standard library, a lane each.
+fn lender(job: &Job<'_>) {
+    let next = AtomicUsize::new(0);
+    let take = |lane: usize| {
+        let turn = || next.fetch_add(1, Ordering::Relaxed);
+        (std::iter::repeat_with(turn)).take_while(|part| *part < job.parts()).for_each(|part| {
+            job.run(part, lane);
+        });
+    };
+    std::thread::scope(|scope| {
+        for lane in 1..LANES {
+            let take = &take;
+            scope.spawn(move || take(lane));
+        }
+        take(0);
+    });
+}
+
+/// What `kernel` writes, in one lane and in several. Other tests run meanwhile and get lanes too, which is all the same
+/// to them.
+fn same_bits(name: &str, len: usize, kernel: impl Fn(&mut [f32]) -> crate::Result<()>) {
+    let [one, many] = [1, LANES].map(|lanes| {
+        lend(lanes, lender);
+        let mut out = vec![f32::NAN; len];
+        kernel(&mut out).unwrap();
+        out.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+    });
+    assert_eq!(one, many, "{name}");
+}
+
+fn geometry(
+    batch: usize,
+    groups: usize,
+    channels: [usize; 2],
+    side: usize,
+    kernel: usize,
+) -> Geometry {
+    Geometry {
+        batch,
+        groups,
+        channels_in: channels[0],
+        channels_out: channels[1],
+        input: [side, side + 2],
+        output: [side, side + 2],
+        kernel: [kernel, kernel],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [kernel / 2, kernel / 2],
+    }
+}
+
+#[test]
+fn lanes_do_not_show() {
+    let rows = [
+        geometry(1, 1, [3, 5], 9, 3),
+        geometry(2, 1, [16, 70], 13, 3),
+        geometry(1, 1, [40, 150], 3, 1),
+        geometry(3, 4, [8, 12], 20, 5),
+        geometry(1, 24, [24, 24], 17, 3),
+        geometry(1, 1, [9, 9], 33, 3),
+        Geometry { input: [1, 1], output: [1, 1], pad: [0, 0], ..geometry(1, 1, [60, 90], 1, 1) },
+    ];
+    for g in rows {
+        let number = |i: usize| ((i * 2_654_435_761) >> 7 & 0xffff) as f32 / 32768. - 1.;
+        let numbers = |n: usize| (0..n).map(number).collect::<Vec<_>>();
+        let x = numbers(g.batch * g.channels_in * g.image());
+        let w = numbers(g.channels_out * g.depth());
+        let len = g.batch * g.channels_out * g.plane();
+        let (bias, residual) = (numbers(g.channels_out), numbers(len));
+        let epilogue = Epilogue {
+            bias: Some(&bias),
+            residual: Some(&residual),
+            residual_first: true,
+            activation: Activation::Silu,
+        };
+        let packed = conv::pack(&g, &w).unwrap();
+        same_bits(&format!("conv {g:?}"), len, |out| conv::conv(&g, &x, &packed, &epilogue, out));
+        if direct::suits(&g) {
+            let packed = direct::pack(&g, &w).unwrap();
+            same_bits(&format!("direct {g:?}"), len, |out| {
+                direct::conv(&g, &x, &packed, &epilogue, out)
+            });
+        }
+        if winograd::suits(&g) {
+            let packed = winograd::pack(&g, &w).unwrap();
+            same_bits(&format!("winograd {g:?}"), len, |out| {
+                winograd::conv(&g, &x, &packed, &epilogue, out)
+            });
+        }
+        if g.channels_in == g.channels_out {
+            same_bits(&format!("pool {g:?}"), len, |out| pool::max(&g, &x, out));
+        }
+    }
+}
