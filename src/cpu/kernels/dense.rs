@@ -3,12 +3,15 @@
 //! In: rows as they lie, and weights packed by [`pack`] in panels of [`COLUMNS`] columns. Out: rows. Four rows share each
 //! load of the weights; one row alone takes four panels at once, so that its sums do not wait for each other.
 
+use crate::parallel::{self, Divided};
 use crate::tile::{COLUMNS, ROWS};
 use crate::v4::F4;
 use crate::{Result, fits};
 
 /// Panels that a single row takes at once.
 const PANELS: usize = 4;
+/// Rows of a part, where there are several threads.
+const BLOCK: usize = 64;
 
 /// Weights from `k` rows of `n`, where the weight of input `i` and column `c` is `at(i, c)`; zeros fill the last panel.
 pub fn pack(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
@@ -65,51 +68,61 @@ pub fn dense(
     let panels = n.div_ceil(COLUMNS);
     fits(x.len() == m * k && out.len() == m * n && packed.len() == panels * COLUMNS * k)?;
     fits(bias.is_none_or(|b| b.len() == n))?;
-    let fours = m / ROWS * ROWS;
     let at = |row: usize| x[row * k..].as_ptr();
-    let mut put = |row: usize, panel: usize, sums: &[F4; 2]| {
+    let lanes = parallel::lanes(&[out.len(), k]);
+    let out = Divided::new(out);
+    let put = |row: usize, panel: usize, sums: &[F4; 2]| {
         let first = panel * COLUMNS;
         for (half, sum) in sums.iter().enumerate() {
             let column = first + 4 * half;
             let count = n.saturating_sub(column);
             if count > 0 {
-                // SAFETY: `count` columns are left of the row and of the bias.
+                // SAFETY: `count` columns are left of the row and of the bias; each part has places of its own.
                 unsafe {
                     let bias = bias.map(|b| F4::load_first(b.as_ptr().add(column), count));
                     let sum = bias.map_or(*sum, |b| sum.add(b));
-                    sum.store_first(out.as_mut_ptr().add(row * n + column), count);
+                    sum.store_first(out.at(row * n + column), count);
                 }
             }
         }
     };
-    for panel in 0..panels {
-        let columns = packed[panel * COLUMNS * k..].as_ptr();
-        for row in (0..fours).step_by(ROWS) {
-            // SAFETY: the lengths were checked.
-            let sums = unsafe {
-                tile::<ROWS, 1>([at(row), at(row + 1), at(row + 2), at(row + 3)], columns, k)
-            };
-            for (r, [sums]) in sums.iter().enumerate() {
-                put(row + r, panel, sums);
+    // A part is as many rows as stay in the cache, with as many panels as a single row takes.
+    let blocks = if lanes > 1 { m.div_ceil(BLOCK) } else { 1 };
+    let rows_each = m.div_ceil(blocks.max(1)).next_multiple_of(ROWS);
+    let groups = panels.div_ceil(PANELS);
+    parallel::each(groups * blocks, lanes, |part, _| {
+        let some = part % groups * PANELS..panels.min((part % groups + 1) * PANELS);
+        let first = part / groups * rows_each;
+        let last = m.min(first + rows_each);
+        let fours = first + (last.saturating_sub(first)) / ROWS * ROWS;
+        for panel in some.clone() {
+            let columns = packed[panel * COLUMNS * k..].as_ptr();
+            for row in (first..fours).step_by(ROWS) {
+                // SAFETY: the lengths were checked.
+                let sums = unsafe {
+                    tile::<ROWS, 1>([at(row), at(row + 1), at(row + 2), at(row + 3)], columns, k)
+                };
+                for (r, [sums]) in sums.iter().enumerate() {
+                    put(row + r, panel, sums);
+                }
             }
         }
-    }
-    let whole = panels / PANELS * PANELS;
-    for row in fours..m {
-        for panel in (0..whole).step_by(PANELS) {
-            let columns = packed[panel * COLUMNS * k..].as_ptr();
+        for row in fours..last {
+            let columns = packed[some.start * COLUMNS * k..].as_ptr();
             // SAFETY: the lengths were checked.
-            let [sums] = unsafe { tile::<1, PANELS>([at(row)], columns, k) };
-            for (p, sums) in sums.iter().enumerate() {
-                put(row, panel + p, sums);
+            if some.len() == PANELS {
+                let [sums] = unsafe { tile::<1, PANELS>([at(row)], columns, k) };
+                for (p, sums) in sums.iter().enumerate() {
+                    put(row, some.start + p, sums);
+                }
+                continue;
+            }
+            for panel in some.clone() {
+                let columns = packed[panel * COLUMNS * k..].as_ptr();
+                let [[sums]] = unsafe { tile::<1, 1>([at(row)], columns, k) };
+                put(row, panel, &sums);
             }
         }
-        for panel in whole..panels {
-            let columns = packed[panel * COLUMNS * k..].as_ptr();
-            // SAFETY: the lengths were checked.
-            let [[sums]] = unsafe { tile::<1, 1>([at(row)], columns, k) };
-            put(row, panel, &sums);
-        }
-    }
+    });
     Ok(())
 }

@@ -6,7 +6,8 @@
 
 use crate::conv::{Origin, PANELS};
 use crate::geometry::{Geometry, pad_into};
-use crate::quantize::{self, Quanta};
+use crate::parallel::{self, Divided};
+use crate::quantize::{Quanta, QuantaDivided};
 use crate::tile::{COLUMNS, ROWS};
 use crate::v8::{I4, S8};
 use crate::{Result, fits};
@@ -82,7 +83,11 @@ pub fn dense([m, k, n]: [usize; 3], x: &[i16], packed: &[i16], out: &mut [i32]) 
         });
         &even
     };
-    for first in (0..n).step_by(COLUMNS) {
+    let lanes = parallel::lanes(&[out.len(), k]);
+    let out = Divided::new(out);
+    parallel::each(n.div_ceil(COLUMNS), lanes, |panel, _| {
+        let first = panel * COLUMNS;
+        let count = COLUMNS.min(n - first);
         let columns = &packed[first * 2 * steps..];
         let mut row = 0;
         while row < m {
@@ -102,12 +107,12 @@ pub fn dense([m, k, n]: [usize; 3], x: &[i16], packed: &[i16], out: &mut [i32]) 
                 }
             };
             for sums in &sums[..taken] {
-                let count = COLUMNS.min(n - first);
-                out[row * n + first..][..count].copy_from_slice(&sums[..count]);
+                // SAFETY: each part has columns of its own.
+                unsafe { out.take(row * n + first, count) }.copy_from_slice(&sums[..count]);
                 row += 1;
             }
         }
-    }
+    });
     Ok(())
 }
 
@@ -142,21 +147,41 @@ pub enum Finish<'a> {
 }
 
 impl Finish<'_> {
-    fn run(&mut self, channel: usize, at: usize, sums: &[i32], bias: i32) {
+    fn places(&mut self) -> Places<'_> {
+        match self {
+            Self::Sums(out) => Places::Sums(Divided::new(out)),
+            Self::Scaled(scales, out) => Places::Scaled(scales, Divided::new(out)),
+            Self::Rounded(scales, zero, out) => Places::Rounded(scales, *zero, out.divided()),
+        }
+    }
+}
+
+/// A [`Finish`] whose output several parts write.
+enum Places<'a> {
+    Sums(Divided<'a, i32>),
+    Scaled(&'a [f32], Divided<'a, f32>),
+    Rounded(&'a [f32], i32, QuantaDivided<'a>),
+}
+
+impl Places<'_> {
+    /// # Safety
+    /// No one else may write these outputs.
+    unsafe fn run(&self, channel: usize, at: usize, sums: &[i32], bias: i32) {
         match self {
             Self::Sums(out) => {
-                for (out, sum) in out[at..].iter_mut().zip(sums) {
+                let out = unsafe { out.take(at, sums.len()) };
+                for (out, sum) in out.iter_mut().zip(sums) {
                     *out = sum.wrapping_add(bias);
                 }
             }
             Self::Scaled(scales, out) => {
-                let scale = scales[channel];
-                for (out, sum) in out[at..].iter_mut().zip(sums) {
+                let (out, scale) = (unsafe { out.take(at, sums.len()) }, scales[channel]);
+                for (out, sum) in out.iter_mut().zip(sums) {
                     *out = sum.wrapping_add(bias) as f32 * scale;
                 }
             }
             Self::Rounded(scales, zero, out) => {
-                quantize::scale_round(sums, bias, scales[channel], *zero, at, out);
+                unsafe { out.scale_round(sums, bias, scales[channel], *zero, at) };
             }
         }
     }
@@ -183,56 +208,54 @@ pub fn conv(
     taps.extend((g.depth() % 2 == 1).then_some(0));
     let furthest = taps.iter().fold(0, |most, tap| if *tap > most { *tap } else { most });
     let origin = Origin { out_width: g.output[1], width, stride: g.stride };
-    let mut padded = Vec::with_capacity(g.group_in() * height * width);
-    let mut panels = vec![0; PANELS * COLUMNS * 2 * steps];
+    let image = g.group_in() * height * width;
+    let mut padded = Vec::with_capacity(g.batch * g.groups * image);
+    pad_into(&mut padded, x, g, [height, width], 0);
     let plane = g.plane();
-    for (at, image) in x.chunks_exact(g.group_in() * g.image()).enumerate() {
+    let lanes = parallel::lanes(&[g.batch * g.channels_out, plane, g.depth()]);
+    let panel_len = PANELS * COLUMNS * 2 * steps;
+    let mut panels = vec![0; lanes * panel_len];
+    let panels = Divided::new(&mut panels);
+    let places = finish.places();
+    let chunks = plane.div_ceil(PANELS * COLUMNS);
+    parallel::each(g.batch * g.groups * chunks, lanes, |part, lane| {
+        let (at, first) = (part / chunks, part % chunks * PANELS * COLUMNS);
         let group = at % g.groups;
-        padded.clear();
-        pad_into(&mut padded, image, g, [height, width], 0);
+        let padded = &padded[at * image..][..image];
         let weights = &packed[group * group_len..][..group_len];
-        for first in (0..plane).step_by(PANELS * COLUMNS) {
-            let count = plane.min(first + PANELS * COLUMNS) - first;
+        // SAFETY: each lane has panels of its own.
+        let panels = unsafe { panels.take(lane * panel_len, panel_len) };
+        let count = plane.min(first + PANELS * COLUMNS) - first;
+        for (at, panel) in
+            (0..count).step_by(COLUMNS).zip(panels.chunks_exact_mut(COLUMNS * 2 * steps))
+        {
+            let some = COLUMNS.min(count - at);
+            gather(padded, &origin, first + at, some, (&taps, furthest), panel);
+        }
+        for row in (0..m).step_by(ROWS) {
+            let tile_at = weights[row * 2 * steps..].as_ptr();
+            let mut sums = [[0; PANELS * COLUMNS]; ROWS];
             for (at, panel) in
-                (0..count).step_by(COLUMNS).zip(panels.chunks_exact_mut(COLUMNS * 2 * steps))
+                (0..count).step_by(COLUMNS).zip(panels.chunks_exact(COLUMNS * 2 * steps))
             {
-                gather(
-                    &padded,
-                    &origin,
-                    first + at,
-                    COLUMNS.min(count - at),
-                    (&taps, furthest),
-                    panel,
-                );
-            }
-            for row in (0..m).step_by(ROWS) {
-                let tile_at = weights[row * 2 * steps..].as_ptr();
-                let mut sums = [[0; PANELS * COLUMNS]; ROWS];
-                for (at, panel) in
-                    (0..count).step_by(COLUMNS).zip(panels.chunks_exact(COLUMNS * 2 * steps))
-                {
-                    // SAFETY: a tile of weights has eight values a step, the panel sixteen, a row of sums all columns.
-                    unsafe {
-                        let row = |r: usize, i: usize| tile_at.add(2 * ROWS * i + 2 * r);
-                        let tile = tile::<ROWS>(row, panel.as_ptr(), steps);
-                        for ([low, high], sums) in tile.iter().zip(&mut sums) {
-                            low.store(sums.as_mut_ptr().add(at));
-                            high.store(sums.as_mut_ptr().add(at + 4));
-                        }
+                // SAFETY: a tile of weights has eight values a step, the panel sixteen, a row of sums all columns.
+                unsafe {
+                    let row = |r: usize, i: usize| tile_at.add(2 * ROWS * i + 2 * r);
+                    let tile = tile::<ROWS>(row, panel.as_ptr(), steps);
+                    for ([low, high], sums) in tile.iter().zip(&mut sums) {
+                        low.store(sums.as_mut_ptr().add(at));
+                        high.store(sums.as_mut_ptr().add(at + 4));
                     }
                 }
-                for (r, sums) in sums.iter().enumerate().take(m - row) {
-                    let channel = group * m + row + r;
-                    finish.run(
-                        channel,
-                        (at * m + row + r) * plane + first,
-                        &sums[..count],
-                        bias[channel],
-                    );
-                }
+            }
+            for (r, sums) in sums.iter().enumerate().take(m - row) {
+                let channel = group * m + row + r;
+                let to = (at * m + row + r) * plane + first;
+                // SAFETY: each part has outputs of its own.
+                unsafe { places.run(channel, to, &sums[..count], bias[channel]) };
             }
         }
-    }
+    });
     Ok(())
 }
 

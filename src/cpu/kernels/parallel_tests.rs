@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Job, lend};
 use crate::conv::{self, Geometry};
-use crate::{Activation, Epilogue, direct, pool, winograd};
+use crate::{Activation, Epilogue, dense, direct, integer, pool, winograd};
 
 const LANES: usize = 3;
 
@@ -91,6 +91,13 @@ fn lanes_do_not_show() {
                 direct::conv(&g, &x, &packed, &epilogue, out)
             });
         }
+        let whole = |v: &[f32]| v.iter().map(|v| (v * 127.) as i16).collect::<Vec<_>>();
+        let (xi, wi) = (whole(&x), integer::pack(&g, &whole(&w)).unwrap());
+        let zeros = vec![0; g.channels_out];
+        same_bits(&format!("integer {g:?}"), len, |out| {
+            let finish = &mut integer::Finish::Scaled(&bias, out);
+            integer::conv(&g, &xi, &wi, &zeros, finish)
+        });
         if winograd::suits(&g) {
             let packed = winograd::pack(&g, &w).unwrap();
             same_bits(&format!("winograd {g:?}"), len, |out| {
@@ -100,5 +107,26 @@ fn lanes_do_not_show() {
         if g.channels_in == g.channels_out {
             same_bits(&format!("pool {g:?}"), len, |out| pool::max(&g, &x, out));
         }
+    }
+}
+
+#[test]
+fn lanes_do_not_show_in_products() {
+    for [m, k, n] in [[1, 30, 200], [7, 33, 70], [150, 20, 33], [4, 64, 8], [1, 5, 3]] {
+        let number = |i: usize| ((i * 2_654_435_761) >> 7 & 0xffff) as f32 / 32768. - 1.;
+        let numbers = |n: usize| (0..n).map(number).collect::<Vec<_>>();
+        let (x, w, bias) = (numbers(m * k), numbers(k * n), numbers(n));
+        let packed = dense::pack(k, n, |i, c| w[i * n + c]);
+        same_bits(&format!("dense {m} {k} {n}"), m * n, |out| {
+            dense::dense([m, k, n], &x, &packed, Some(&bias), out)
+        });
+        let whole = |v: &[f32]| v.iter().map(|v| (v * 127.) as i16).collect::<Vec<_>>();
+        let (x, packed) = (whole(&x), integer::pack_dense(k, n, &whole(&w)).unwrap());
+        same_bits(&format!("integer {m} {k} {n}"), m * n, |out| {
+            let mut sums = vec![i32::MIN; out.len()];
+            integer::dense([m, k, n], &x, &packed, &mut sums)?;
+            out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = *sum as f32);
+            Ok(())
+        });
     }
 }

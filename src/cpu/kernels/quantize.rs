@@ -2,6 +2,8 @@
 //!
 //! In: float32 values in steps of a scale. Out: `saturate(round(x) + zero)`, halves to even.
 
+use crate::parallel::Divided;
+
 /// An integer that quantisation gives.
 pub trait Quantum: Copy {
     /// The least and the greatest.
@@ -80,16 +82,47 @@ pub fn divide_round(x: &[f32], scale: f32, zero: i32, out: Quanta<'_>) {
     each!(out, out => fill(x, zero, out, |x| x / scale));
 }
 
-/// Rounds `(sum + bias) * scale`.
-pub(crate) fn scale_round(
-    sums: &[i32],
-    bias: i32,
-    scale: f32,
-    zero: i32,
-    at: usize,
-    out: &mut Quanta<'_>,
-) {
-    each!(out, out => fill(sums, zero, &mut out[at..at + sums.len()], |sum| sum.wrapping_add(bias) as f32 * scale));
+impl Quanta<'_> {
+    /// The same for parts that write at once.
+    pub(crate) fn divided(&mut self) -> QuantaDivided<'_> {
+        match self {
+            Self::U8(out) => QuantaDivided::U8(Divided::new(out)),
+            Self::I8(out) => QuantaDivided::I8(Divided::new(out)),
+            Self::U16(out) => QuantaDivided::U16(Divided::new(out)),
+            Self::I16(out) => QuantaDivided::I16(Divided::new(out)),
+        }
+    }
+}
+
+/// [`Quanta`] that several parts write, each its own.
+pub(crate) enum QuantaDivided<'a> {
+    U8(Divided<'a, u8>),
+    I8(Divided<'a, i8>),
+    U16(Divided<'a, u16>),
+    I16(Divided<'a, i16>),
+}
+
+impl QuantaDivided<'_> {
+    /// Rounds `(sum + bias) * scale` to the places from `at` on.
+    ///
+    /// # Safety
+    /// No one else may write there.
+    pub(crate) unsafe fn scale_round(
+        &self,
+        sums: &[i32],
+        bias: i32,
+        scale: f32,
+        zero: i32,
+        at: usize,
+    ) {
+        let step = |sum: i32| sum.wrapping_add(bias) as f32 * scale;
+        match self {
+            Self::U8(out) => fill(sums, zero, unsafe { out.take(at, sums.len()) }, step),
+            Self::I8(out) => fill(sums, zero, unsafe { out.take(at, sums.len()) }, step),
+            Self::U16(out) => fill(sums, zero, unsafe { out.take(at, sums.len()) }, step),
+            Self::I16(out) => fill(sums, zero, unsafe { out.take(at, sums.len()) }, step),
+        }
+    }
 }
 
 /// Rounds `x / scale` to uint8, or int8 where `signed`, and takes it back: `round(x / scale) * back`, in place.
