@@ -4,7 +4,8 @@
 //! load of the weights; one row alone takes four panels at once, so that its sums do not wait for each other.
 
 use crate::parallel::{self, Divided};
-use crate::tile::{COLUMNS, ROWS};
+use crate::tile::COLUMNS;
+pub use crate::tile::ROWS;
 use crate::v4::F4;
 use crate::{Result, fits};
 
@@ -57,7 +58,7 @@ unsafe fn tile<const R: usize, const P: usize>(
     sums
 }
 
-/// `m` rows of `k` times packed weights, plus a bias a column where there is one.
+/// `m` rows of `k` times packed weights, plus a bias where there is one: one for each column, or for each sum.
 pub fn dense(
     [m, k, n]: [usize; 3],
     x: &[f32],
@@ -67,7 +68,9 @@ pub fn dense(
 ) -> Result<()> {
     let panels = n.div_ceil(COLUMNS);
     fits(x.len() == m * k && out.len() == m * n && packed.len() == panels * COLUMNS * k)?;
-    fits(bias.is_none_or(|b| b.len() == n))?;
+    fits(bias.is_none_or(|b| b.len() == n || b.len() == m * n))?;
+    // From one row of the bias to the next.
+    let bias_step = bias.map_or(0, |b| if b.len() == n { 0 } else { n });
     let at = |row: usize| x[row * k..].as_ptr();
     let lanes = parallel::lanes(&[out.len(), k]);
     let out = Divided::new(out);
@@ -79,7 +82,8 @@ pub fn dense(
             if count > 0 {
                 // SAFETY: `count` columns are left of the row and of the bias; each part has places of its own.
                 unsafe {
-                    let bias = bias.map(|b| F4::load_first(b.as_ptr().add(column), count));
+                    let from = row * bias_step + column;
+                    let bias = bias.map(|b| F4::load_first(b.as_ptr().add(from), count));
                     let sum = bias.map_or(*sum, |b| sum.add(b));
                     sum.store_first(out.at(row * n + column), count);
                 }

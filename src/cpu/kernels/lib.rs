@@ -9,12 +9,17 @@ pub mod conv;
 pub mod dense;
 pub mod direct;
 pub mod epilogue;
+mod functions;
 pub mod geometry;
 pub mod integer;
+pub mod nbits;
+pub mod norm;
 pub mod parallel;
 pub mod pool;
 pub mod quantize;
+pub mod recurrence;
 pub mod tile;
+pub mod trees;
 pub mod v4;
 pub mod v8;
 pub mod winograd;
@@ -43,3 +48,6 @@ pub(crate) fn fits(condition: bool) -> Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests_sequences;

@@ -160,6 +160,33 @@ mod lanes {
             ]
         }
     }
+
+    /// Four 32-bit integers.
+    #[derive(Clone, Copy)]
+    pub struct I4(v128);
+
+    impl I4 {
+        /// Four integers from `at` on.
+        ///
+        /// # Safety
+        /// They must be readable.
+        #[inline(always)]
+        pub unsafe fn load(at: *const u32) -> Self {
+            Self(unsafe { v128_load(at.cast()) })
+        }
+
+        /// The bits of `mask` as signed integers, in floats.
+        #[inline(always)]
+        pub fn masked(self, mask: u32) -> F4 {
+            F4(f32x4_convert_i32x4(v128_and(self.0, u32x4_splat(mask))))
+        }
+
+        /// The bits from `shift` on, which must leave some out, in floats.
+        #[inline(always)]
+        pub fn above(self, shift: u32) -> F4 {
+            F4(f32x4_convert_i32x4(u32x4_shr(self.0, shift)))
+        }
+    }
 }
 
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -301,9 +328,36 @@ mod lanes {
             [column(0), column(1), column(2), column(3)]
         }
     }
+
+    /// Four 32-bit integers.
+    #[derive(Clone, Copy)]
+    pub struct I4([u32; 4]);
+
+    impl I4 {
+        /// Four integers from `at` on.
+        ///
+        /// # Safety
+        /// They must be readable.
+        #[inline(always)]
+        pub unsafe fn load(at: *const u32) -> Self {
+            Self(unsafe { at.cast::<[u32; 4]>().read() })
+        }
+
+        /// The bits of `mask` as signed integers, in floats.
+        #[inline(always)]
+        pub fn masked(self, mask: u32) -> F4 {
+            each(|i| (self.0[i] & mask) as i32 as f32)
+        }
+
+        /// The bits from `shift` on, which must leave some out, in floats.
+        #[inline(always)]
+        pub fn above(self, shift: u32) -> F4 {
+            each(|i| (self.0[i] >> shift) as i32 as f32)
+        }
+    }
 }
 
-pub use lanes::F4;
+pub use lanes::{F4, I4};
 
 impl F4 {
     /// Writes the first `count` lanes from `at` on; all four where there are more.
@@ -334,27 +388,5 @@ impl F4 {
             *lane = unsafe { *at.add(i) };
         }
         unsafe { Self::load(lanes.as_ptr()) }
-    }
-
-    /// e to the power of the lanes, within 2 units in the last place.
-    #[inline(always)]
-    pub fn exp(self) -> Self {
-        let x = self.min(Self::splat(88.)).max(Self::splat(-87.));
-        let n = x.mul(Self::splat(std::f32::consts::LOG2_E)).round();
-        // ln 2 in two parts, the first exact in few bits.
-        let r = x.sub(n.mul(Self::splat(0.693_359_4))).sub(n.mul(Self::splat(-2.121_944_4e-4)));
-        let mut p = Self::splat(1.987_569_1e-4);
-        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-            p = Self::splat(c).add_product(p, r);
-        }
-        let y = Self::splat(1.).add(r).add_product(p, r.mul(r));
-        y.mul(n.exp2_integer())
-    }
-
-    /// The logistic function.
-    #[inline(always)]
-    pub fn sigmoid(self) -> Self {
-        let one = Self::splat(1.);
-        one.div(one.add(Self::splat(0.).sub(self).exp()))
     }
 }

@@ -1,0 +1,75 @@
+//! Rows normalised by their own mean and deviation, and functions of each value that come with them.
+//!
+//! In: rows of one length. Out: rows. A row is read while it is in the nearest cache; its sums are kept in eight lanes.
+
+use crate::v4::F4;
+use crate::{Result, fits};
+
+/// What a row is divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Norm {
+    /// Less the mean, over the deviation from it: layer normalisation.
+    Deviation,
+    /// Over the root of the mean of squares.
+    MeanSquare,
+}
+
+/// The sum of `f` of all values.
+#[inline(always)]
+fn sum(values: &[f32], f: impl Fn(F4) -> F4) -> f32 {
+    let mut sums = [F4::splat(0.); 2];
+    let mut eights = values.chunks_exact(8);
+    for eight in &mut eights {
+        for (half, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: it is eight floats long.
+            *sum = sum.add(f(unsafe { F4::load(eight.as_ptr().add(4 * half)) }));
+        }
+    }
+    let rest = eights.remainder();
+    let mut total: f32 = sums[0].add(sums[1]).to_array().iter().sum();
+    for value in rest {
+        total += f(F4::splat(*value)).to_array()[0];
+    }
+    total
+}
+
+/// Normalises each row of `width`, then takes it times `scale` and plus `shift`, both of one value a column.
+pub fn rows(
+    norm: Norm,
+    width: usize,
+    epsilon: f32,
+    x: &[f32],
+    scale: Option<&[f32]>,
+    shift: Option<&[f32]>,
+    out: &mut [f32],
+) -> Result<()> {
+    fits(width > 0 && x.len() == out.len() && x.len().is_multiple_of(width))?;
+    fits([scale, shift].iter().flatten().all(|side| side.len() == width))?;
+    let count = width as f32;
+    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        let mean = match norm {
+            Norm::Deviation => sum(x, |v| v) / count,
+            Norm::MeanSquare => 0.,
+        };
+        let middle = F4::splat(mean);
+        let square = |v: F4| v.sub(middle).mul(v.sub(middle));
+        let factor = 1. / (sum(x, square) / count + epsilon).sqrt();
+        let factor = F4::splat(factor);
+        for at in (0..width).step_by(4) {
+            let left = width - at;
+            // SAFETY: `left` values are left of every slice.
+            unsafe {
+                let value = F4::load_first(x.as_ptr().add(at), left);
+                let mut value = value.sub(middle).mul(factor);
+                if let Some(scale) = scale {
+                    value = value.mul(F4::load_first(scale.as_ptr().add(at), left));
+                }
+                if let Some(shift) = shift {
+                    value = value.add(F4::load_first(shift.as_ptr().add(at), left));
+                }
+                value.store_first(out.as_mut_ptr().add(at), left);
+            }
+        }
+    }
+    Ok(())
+}
