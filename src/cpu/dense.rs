@@ -50,6 +50,14 @@ impl Op for Dense {
         "Dense".into()
     }
 
+    fn info(&self) -> TractResult<Vec<String>> {
+        let n = self.shape.last().copied().unwrap_or(1);
+        let rows = self.shape.iter().product::<usize>() / n.max(1);
+        let way = if rows < dense::ROWS { "single rows" } else { "four rows at a time" };
+        let bias = if self.bias.is_some() { ", bias" } else { "" };
+        Ok(vec![format!("{rows} x {} x {n}, {way}{bias}", self.k)])
+    }
+
     op_as_typed_op!();
 }
 

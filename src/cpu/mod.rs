@@ -1,9 +1,13 @@
 //! Operators of ours that the engine's graph is rewritten to, over the inner loops of `nearside-kernels`.
 
+pub(crate) mod choice;
 pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod integer;
+pub(crate) mod nbits;
+pub(crate) mod norm;
 pub(crate) mod pooling;
+pub(crate) mod recurrence;
 pub(crate) mod round_trip;
 
 use tract_onnx::prelude::{Datum, Tensor, TractResult};

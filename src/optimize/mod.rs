@@ -4,12 +4,16 @@
 //! better. Each pass is one file and one row.
 
 mod bounds;
+mod branches;
 mod division;
 mod engine;
 mod extremes;
+mod few_bits;
+mod norms;
 mod order;
 mod precision;
 mod products;
+mod recurrences;
 mod round_trips;
 mod stride;
 mod windows;
@@ -17,6 +21,7 @@ mod windows;
 pub(crate) use bounds::BadValue;
 #[cfg(feature = "gpu")]
 pub(crate) use bounds::CheckIndices;
+pub(crate) use branches::has_branches;
 pub(crate) use engine::{declutter, lower};
 
 use std::sync::Arc;
@@ -47,6 +52,8 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
+    ("few_bits", few_bits::few_bits, Some(Target::Cpu)),
+    ("recurrences", recurrences::recurrences, Some(Target::Cpu)),
     ("keep_strides", stride::keep_strides, None),
     ("keep_order", order::keep_order, None),
 ];
@@ -76,7 +83,8 @@ pub(crate) fn rewrite(model: TypedModel, target: Target) -> TractResult<TypedMod
 /// The part of a graph for the GPU that stays on the CPU, as the CPU likes it.
 #[cfg(feature = "gpu")]
 pub(crate) fn rest(model: TypedModel) -> TractResult<TypedModel> {
-    let mut model = products::products(windows::windows(model)?)?;
+    let model = products::products(windows::windows(model)?)?;
+    let mut model = recurrences::recurrences(few_bits::few_bits(model)?)?;
     lower(&mut model)?;
     Ok(model)
 }

@@ -19,7 +19,6 @@ mod typed;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::logic::IfThenElse;
 use tract_onnx::tract_hir::infer::InferenceFact;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -39,6 +38,15 @@ pub use profile::Step;
 pub(crate) use segment::{Segment, Times};
 use typed::typed;
 
+/// When a plan chooses between the branches of an `If`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Branches {
+    /// While it is made.
+    ChosenBefore,
+    /// Then or in a run.
+    Any,
+}
+
 /// A graph that is ready to run for one set of input shapes.
 pub(crate) struct Plan {
     runnable: Arc<TypedRunnableModel>,
@@ -48,22 +56,26 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Plans `graph` for `key`. `max_bytes` bounds what one run may hold in intermediate tensors. A constant that
-    /// nobody else holds goes when its packed form is there.
-    pub(crate) fn build(graph: Graph, key: &PlanKey, max_bytes: u64) -> Result<Self> {
+    /// nobody else holds goes when its packed form is there. Nothing where a run would choose between branches and
+    /// `branches` does not allow for that.
+    pub(crate) fn build(
+        graph: Graph,
+        key: &PlanKey,
+        max_bytes: u64,
+        branches: Branches,
+    ) -> Result<Option<Self>> {
         guarded(ErrorKind::CannotPlan, "planning the model", || {
             specialise(graph, key, optimize::Target::Cpu)
                 .and_then(|(mut typed, outputs)| {
+                    if branches == Branches::ChosenBefore && optimize::has_branches(&typed) {
+                        return Ok(None);
+                    }
                     check_size(&typed, max_bytes)?;
                     optimize::lower(&mut typed)?;
-                    Ok(Self { runnable: typed.into_runnable()?, outputs })
+                    Ok(Some(Self { runnable: typed.into_runnable()?, outputs }))
                 })
                 .map_err(|e| plan_error(key, e))
         })
-    }
-
-    /// Whether a run chooses between branches, each of which is run as it was imported.
-    fn branches(&self) -> bool {
-        self.runnable.model().nodes().iter().any(|node| node.op_is::<IfThenElse>())
     }
 
     /// Runs with the inputs in the graph's order; gives all outputs in the graph's order, and how long each

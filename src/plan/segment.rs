@@ -3,10 +3,10 @@
 //! In: tensors in the graph's order. Out: tensors, and the time that planning took. `Sync`: runs of
 //! several threads share its plans.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::{Binding, Plan, PlanCache, PlanKey, Step};
+use super::{Binding, Branches, Plan, PlanCache, PlanKey, Step};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Graph;
@@ -24,6 +24,8 @@ pub(crate) struct Segment {
     pub(super) gpu: super::on_gpu::GpuPlans,
     /// The level of [`Binding`] that works: raised once more general plans failed.
     binding: AtomicU8,
+    /// A plan for shapes alone would choose between branches while it runs.
+    branching: AtomicBool,
     /// Plans made for the values of inputs that decide between branches.
     narrowed: AtomicU8,
     /// What a graph without inputs and operators gives, once.
@@ -66,6 +68,7 @@ impl Segment {
             #[cfg(feature = "gpu")]
             gpu: super::on_gpu::GpuPlans::default(),
             binding: AtomicU8::new(0),
+            branching: AtomicBool::new(false),
             narrowed: AtomicU8::new(0),
             constants: OnceLock::new(),
         }
@@ -75,11 +78,11 @@ impl Segment {
     /// graph over, so that the weights are in memory once; where there can, what fails here is tried by the runs.
     pub(crate) fn plan_ahead(&mut self, key: PlanKey, max_bytes: u64) -> Result<()> {
         let plan = if key.steers() {
-            Plan::build(self.graph.clone(), &key, max_bytes).ok()
+            Plan::build(self.graph.clone(), &key, max_bytes, Branches::ChosenBefore).ok().flatten()
         } else {
             let (outputs, constant) = (self.graph.outputs.clone(), self.graph.constant);
             let graph = std::mem::take(&mut self.graph.graph);
-            Some(Plan::build(Graph { graph, outputs, constant }, &key, max_bytes)?)
+            Plan::build(Graph { graph, outputs, constant }, &key, max_bytes, Branches::Any)?
         };
         if let Some(plan) = plan {
             self.plans.put(key, Arc::new(plan));
@@ -123,8 +126,7 @@ impl Segment {
         Err(first.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no plan was tried")))
     }
 
-    /// Runs under one plan. A plan that would choose between branches while it runs gives way to one for the values
-    /// that decide: a branch that is chosen beforehand is planned like the rest of the graph.
+    /// Runs under one plan.
     fn attempt(
         &self,
         binding: Binding,
@@ -132,17 +134,7 @@ impl Segment {
         max_bytes: u64,
         times: &mut Times,
     ) -> Result<Vec<Tensor>> {
-        let (mut plan, _) = self.plan(&inputs, binding, max_bytes, times)?;
-        let narrowed = self.narrowed.load(Ordering::Relaxed);
-        if plan.branches() && binding == Binding::Shapes && narrowed <= MAX_NARROWED {
-            match self.plan(&inputs, Binding::Integers, max_bytes, times) {
-                Ok((narrow, made)) if !narrow.branches() => {
-                    self.narrowed.fetch_add(u8::from(made), Ordering::Relaxed);
-                    plan = narrow;
-                }
-                _ => self.narrowed.store(MAX_NARROWED + 1, Ordering::Relaxed),
-            }
-        }
+        let plan = self.plan(&inputs, binding, max_bytes, times)?;
         let clock = Clock::start();
         let made = plan.run(inputs, times.profile.is_some());
         times.run_ms += clock.elapsed_ms();
@@ -153,24 +145,55 @@ impl Segment {
         Ok(outputs)
     }
 
-    /// A plan, and whether it was made now.
+    /// A plan that would choose between branches while it runs gives way to one for the values that decide: a branch
+    /// that is chosen beforehand is planned with the rest of the graph.
     fn plan(
         &self,
         inputs: &[Tensor],
         binding: Binding,
         max_bytes: u64,
         times: &mut Times,
-    ) -> Result<(Arc<Plan>, bool)> {
+    ) -> Result<Arc<Plan>> {
+        let mut plan = |binding, branches| self.made(inputs, binding, branches, max_bytes, times);
+        let decided = inputs.iter().any(|i| Binding::Integers.binds(i));
+        let narrow = || self.narrowed.load(Ordering::Relaxed) <= MAX_NARROWED;
+        if binding == Binding::Shapes && decided && narrow() {
+            if !self.branching.load(Ordering::Relaxed) {
+                if let Some((plan, _)) = plan(binding, Branches::ChosenBefore)? {
+                    return Ok(plan);
+                }
+                self.branching.store(true, Ordering::Relaxed);
+            }
+            if let Ok(Some((plan, new))) = plan(Binding::Integers, Branches::ChosenBefore) {
+                self.narrowed.fetch_add(u8::from(new), Ordering::Relaxed);
+                return Ok(plan);
+            }
+            self.narrowed.store(MAX_NARROWED + 1, Ordering::Relaxed);
+        }
+        let made = plan(binding, Branches::Any)?;
+        made.map(|(plan, _)| plan)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "a plan refuses what it allows"))
+    }
+
+    /// A plan, and whether it was made now.
+    fn made(
+        &self,
+        inputs: &[Tensor],
+        binding: Binding,
+        branches: Branches,
+        max_bytes: u64,
+        times: &mut Times,
+    ) -> Result<Option<(Arc<Plan>, bool)>> {
         let key = PlanKey::of(inputs, binding);
         if let Some(plan) = self.plans.get(&key) {
-            return Ok((plan, false));
+            return Ok(Some((plan, false)));
         }
         let clock = Clock::start();
-        let plan = Plan::build(self.graph.clone(), &key, max_bytes).map(Arc::new);
+        let plan = Plan::build(self.graph.clone(), &key, max_bytes, branches);
         times.plan_ms += clock.elapsed_ms();
         times.planned = true;
-        let plan = plan?;
+        let Some(plan) = plan?.map(Arc::new) else { return Ok(None) };
         self.plans.put(key, Arc::clone(&plan));
-        Ok((plan, true))
+        Ok(Some((plan, true)))
     }
 }

@@ -181,7 +181,7 @@ impl If {
 
 /// tract's choice at run time, which takes a constant of the first branch for the result of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Choice(IfThenElse);
+pub(crate) struct Choice(pub(crate) IfThenElse);
 
 impl Op for Choice {
     fn name(&self) -> StaticName {

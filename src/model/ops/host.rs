@@ -6,6 +6,7 @@
 //! the values of inputs that steer shapes; where those are unknown it fails and the session binds by value.
 //! Arithmetic is done in f64 and cast back: small code for operators that are rarely the hot ones.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use tract_onnx::pb::NodeProto;
@@ -16,7 +17,7 @@ pub(super) type Facts<'a> = [Option<&'a TypedFact>];
 pub(super) type Values<'a> = [Option<&'a Tensor>];
 
 /// An operator as code. It gives every output that ONNX defines, in order, whether asked for or not.
-pub(super) trait Host: Debug + Send + Sync {
+pub(super) trait Host: Any + Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>>;
     fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>>;
@@ -34,6 +35,22 @@ pub(super) fn host(node: &NodeProto, code: impl Host + 'static) -> Built {
     let slots = node.input.iter().map(|n| (!n.is_empty()).then(|| real.next()).flatten()).collect();
     let kept = (0..node.output.len()).filter(|o| !node.output[*o].is_empty()).collect();
     Ok((Box::new(HostOp { code: Arc::new(code), slots, kept }), vec![]))
+}
+
+/// A node's code, and how the node has it.
+pub(crate) struct Coded<'a, T> {
+    pub(crate) code: &'a T,
+    /// For each ONNX position of an input the node's own.
+    pub(crate) slots: &'a [Option<usize>],
+    /// The outputs of ONNX's that the node has.
+    pub(crate) kept: &'a [usize],
+}
+
+/// The code of a node, if it is of this kind.
+pub(crate) fn code_of<T: 'static>(node: &TypedNode) -> Option<Coded<'_, T>> {
+    let op = node.op_as::<HostOp>()?;
+    let code: &dyn Any = &*op.code;
+    Some(Coded { code: code.downcast_ref()?, slots: &op.slots, kept: &op.kept })
 }
 
 #[derive(Debug, Clone)]

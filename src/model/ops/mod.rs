@@ -36,7 +36,6 @@ mod linear_attention;
 mod loss;
 mod lower;
 mod lp_pool;
-mod lstm_state;
 mod matmul;
 mod max_roi_pool;
 mod max_unpool;
@@ -72,7 +71,11 @@ mod unique;
 mod upsample;
 mod wires;
 
+pub(crate) use branch::Choice;
+pub(crate) use host::{Coded, code_of};
+pub(crate) use nbits::MatMulNBits;
 pub(crate) use quotient::Quotient;
+pub(crate) use recurrent::{Recurrent, Sizes};
 pub(crate) use reduce_extreme::Extreme;
 pub(crate) use round_to::RoundTo;
 

@@ -12,15 +12,15 @@ use tract_onnx::tract_hir::internal::*;
 use super::lower::{Built, lowered};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct MatMulNBits {
-    k: usize,
-    n: usize,
-    bits: usize,
-    block: usize,
+pub(crate) struct MatMulNBits {
+    pub(crate) k: usize,
+    pub(crate) n: usize,
+    pub(crate) bits: usize,
+    pub(crate) block: usize,
     /// A zero point a block comes after the scales; else it is the middle code.
     zeros: bool,
     /// A block index for every row of K comes last.
-    groups: bool,
+    pub(crate) groups: bool,
 }
 
 pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
@@ -66,6 +66,11 @@ pub(super) fn code(bytes: &[u8], at: usize, bits: usize) -> u8 {
 impl MatMulNBits {
     fn blocks(&self) -> usize {
         self.k.div_ceil(self.block)
+    }
+
+    /// The code at `at` among those of a column.
+    pub(crate) fn code(&self, column: &[u8], at: usize) -> u8 {
+        code(column, at, self.bits)
     }
 
     /// What reading unpacked relies on.
