@@ -4,13 +4,9 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::logic::{Iff, comp_eq};
-use tract_onnx::tract_core::ops::math::{abs, div, sqrt, square};
-use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_hir::internal::*;
 
-use super::kernel::{Built, Fact, Kernel, Wiring, numeric, operator, per_column, table};
+use super::kernel::{Built, Fact, Kernel, numeric, operator, table};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Normalizer {
@@ -40,34 +36,21 @@ impl Kernel for Normalizer {
         Ok(tvec!((DatumType::F32, inputs[0].1.clone())))
     }
 
-    fn lower(
-        &self,
-        wiring: &mut Wiring,
-        inputs: &[OutletId],
-    ) -> TractResult<Option<TVec<OutletId>>> {
-        let x = wiring.cast(inputs[0], DatumType::F32)?;
-        let shape = wiring.fact(x)?.shape.to_tvec();
-        let axes = tvec!(shape.len() - 1);
-        let reduce = |reducer| Reduce { axes: axes.clone(), reducer };
-        // The largest value itself, not the largest magnitude: so ONNX Runtime reads MAX.
-        let mut norm = match self {
-            Self::Max => wiring.wire(reduce(Reducer::Max), &[x])?,
-            Self::L1 => {
-                let magnitudes = wiring.wire(abs(), &[x])?;
-                wiring.wire(reduce(Reducer::Sum), &[magnitudes])?
+    fn eval(&self, inputs: &[TValue]) -> TractResult<TVec<Tensor>> {
+        let (_, columns) = table(inputs[0].shape())?;
+        let mut output = inputs[0].cast_to::<f32>()?.into_owned();
+        let mut view = output.try_as_plain_ram_mut()?;
+        for row in view.as_slice_mut::<f32>()?.chunks_exact_mut(columns.max(1)) {
+            let norm = match self {
+                // The largest value itself, not the largest magnitude: so ONNX Runtime reads MAX.
+                Self::Max => row.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+                Self::L1 => row.iter().map(|x| x.abs()).sum(),
+                Self::L2 => row.iter().map(|x| x * x).sum::<f32>().sqrt(),
+            };
+            if norm != 0. {
+                row.iter_mut().for_each(|x| *x /= norm);
             }
-            Self::L2 => {
-                let squares = wiring.wire(square(), &[x])?;
-                wiring.wire(reduce(Reducer::Sum), &[squares])?
-            }
-        };
-        if *self == Self::L2 {
-            norm = wiring.wire(sqrt(), &[norm])?;
         }
-        let zero = wiring.constant(per_column(&[0f32], &shape)?)?;
-        let one = wiring.constant(per_column(&[1f32], &shape)?)?;
-        let is_zero = wiring.wire(TypedBinOp(comp_eq(), None), &[norm, zero])?;
-        let norm = wiring.wire(Iff, &[is_zero, one, norm])?;
-        Ok(Some(tvec!(wiring.wire(div(), &[x, norm])?)))
+        Ok(tvec!(output))
     }
 }

@@ -6,6 +6,9 @@
 //! Runtime adds tree after tree, but splits the trees among its threads when there are many rows;
 //! so its own labels depend on the machine. We add as it does on two threads.
 
+use std::ops::Range;
+
+use nearside_kernels::trees::Forest;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
@@ -28,10 +31,11 @@ pub(super) struct Score {
 }
 
 /// A table to run trees on. `single`: sums are to be rounded to float32.
-pub(super) struct Rows {
+pub(super) struct Rows<'a> {
     pub(super) count: usize,
     columns: usize,
-    values: Vec<f64>,
+    /// float32, or float64 where sums are not rounded.
+    values: Cow<'a, Tensor>,
     pub(super) single: bool,
 }
 
@@ -42,14 +46,12 @@ const MANY_TREES: usize = 80;
 /// How many scores are held at a time.
 const BLOCK_SCORES: usize = 1 << 14;
 
-impl Rows {
-    pub(super) fn of(input: &Tensor) -> TractResult<Self> {
+impl<'a> Rows<'a> {
+    pub(super) fn of(input: &'a Tensor) -> TractResult<Self> {
         let (count, columns) = table(input.shape())?;
         let single = input.datum_type() != DatumType::F64;
         // Integers are rounded to float32 before they are compared.
-        let near = if single { input.cast_to::<f32>()? } else { Cow::Borrowed(input) };
-        let wide = near.cast_to::<f64>()?;
-        let values = wide.try_as_plain_ram()?.as_slice::<f64>()?.to_vec();
+        let values = if single { input.cast_to::<f32>()? } else { Cow::Borrowed(input) };
         Ok(Self { count, columns, values, single })
     }
 
@@ -95,30 +97,75 @@ impl Aggregate {
         ensemble: &Ensemble,
         rows: &Rows,
         mut finish: impl FnMut(usize, &mut [Score]),
-    ) {
-        let (targets, trees) = (ensemble.targets, ensemble.roots.len());
-        let parts = if splits(ensemble, rows.count) { 2 } else { 1 };
-        let part = trees.div_ceil(parts).max(1);
-        // Tree after tree over a block of rows: a tree's nodes stay in the cache.
-        let block = (BLOCK_SCORES / targets).max(1);
-        let blocks = rows.values.chunks(rows.columns.max(1).saturating_mul(block));
-        for (at, block_rows) in blocks.enumerate() {
-            let count = block_rows.len() / rows.columns.max(1);
-            let mut parts = ensemble.roots.chunks(part).map(|roots| {
-                let mut sums = vec![Score::default(); count * targets];
-                for root in roots {
-                    self.add_tree(ensemble, *root, rows, block_rows, &mut sums);
-                }
-                sums
-            });
-            let mut total = parts.next().unwrap_or_default();
-            for sums in parts {
-                for (score, sum) in total.iter_mut().zip(sums).filter(|(_, sum)| sum.seen) {
-                    self.add(score, sum.value, rows);
-                }
-            }
-            total.chunks_mut(targets).enumerate().for_each(|(row, s)| finish(at * block + row, s));
+    ) -> TractResult<()> {
+        if rows.columns == 0 {
+            return Ok(());
         }
+        // Tree after tree over a block of rows: a tree's nodes stay in the cache.
+        let block = (BLOCK_SCORES / ensemble.targets).max(1);
+        let mut done = |at: usize, mut total: Vec<Score>| {
+            let rows = total.chunks_mut(ensemble.targets).enumerate();
+            rows.for_each(|(row, scores)| finish(at * block + row, scores));
+        };
+        let forest = ensemble.forest.as_ref().filter(|forest| {
+            let adds = matches!(self, Self::Average | Self::Sum);
+            adds && rows.single && forest.features() <= rows.columns
+        });
+        let length = rows.columns.saturating_mul(block);
+        if let Some(forest) = forest {
+            let values = rows.values.try_as_plain_ram()?;
+            for (at, values) in values.as_slice::<f32>()?.chunks(length).enumerate() {
+                done(at, self.by_forest(ensemble, forest, rows, values)?);
+            }
+        } else {
+            let values = rows.values.cast_to::<f64>()?;
+            let values = values.try_as_plain_ram()?;
+            for (at, values) in values.as_slice::<f64>()?.chunks(length).enumerate() {
+                done(at, self.by_nodes(ensemble, rows, values));
+            }
+        }
+        Ok(())
+    }
+
+    /// In float32.
+    fn by_forest(
+        self,
+        ensemble: &Ensemble,
+        forest: &Forest,
+        rows: &Rows,
+        block: &[f32],
+    ) -> TractResult<Vec<Score>> {
+        let scores = block.len() / rows.columns * ensemble.targets;
+        let parts = ensemble.parts(rows.count).map(|trees| {
+            let (mut sums, mut seen) = (vec![0.; scores], vec![false; scores]);
+            forest.add(trees, block, rows.columns, &mut sums, &mut seen)?;
+            let scores = sums.iter().zip(seen);
+            Ok(scores.map(|(sum, seen)| Score { value: f64::from(*sum), seen }).collect())
+        });
+        let parts = parts.collect::<TractResult<Vec<_>>>()?;
+        Ok(self.joined(parts.into_iter(), rows))
+    }
+
+    fn by_nodes(self, ensemble: &Ensemble, rows: &Rows, block: &[f64]) -> Vec<Score> {
+        let scores = block.len() / rows.columns * ensemble.targets;
+        let parts = ensemble.parts(rows.count).map(|trees| {
+            let mut sums = vec![Score::default(); scores];
+            for root in &ensemble.roots[trees] {
+                self.add_tree(ensemble, *root, rows, block, &mut sums);
+            }
+            sums
+        });
+        self.joined(parts, rows)
+    }
+
+    fn joined(self, mut parts: impl Iterator<Item = Vec<Score>>, rows: &Rows) -> Vec<Score> {
+        let mut total = parts.next().unwrap_or_default();
+        for sums in parts {
+            for (score, sum) in total.iter_mut().zip(sums).filter(|(_, sum)| sum.seen) {
+                self.add(score, sum.value, rows);
+            }
+        }
+        total
     }
 
     fn add_tree(
@@ -129,23 +176,25 @@ impl Aggregate {
         block: &[f64],
         sums: &mut [Score],
     ) {
-        let block = block.chunks_exact(rows.columns.max(1));
+        let block = block.chunks_exact(rows.columns);
         for (row, sums) in block.zip(sums.chunks_mut(ensemble.targets)) {
-            let weights = ensemble.weights_of(ensemble.leaf(root, row));
-            // Where there is one target, a leaf has one weight.
-            let limit = if ensemble.targets == 1 { 1 } else { weights.len() };
-            for (target, weight) in weights.iter().take(limit) {
+            for (target, weight) in ensemble.weights_of(ensemble.leaf(root, row)) {
                 self.add(&mut sums[*target as usize], *weight, rows);
             }
         }
     }
 }
 
-fn splits(ensemble: &Ensemble, rows: usize) -> bool {
-    let trees = ensemble.roots.len();
-    match (ensemble.targets, rows) {
-        (1, _) => rows > MANY_ROWS && trees > 2,
-        (_, 1) => trees > MANY_TREES,
-        _ => rows > MANY_ROWS && trees >= 2,
+impl Ensemble {
+    /// The trees, in the parts whose sums are added apart.
+    fn parts(&self, rows: usize) -> impl Iterator<Item = Range<usize>> {
+        let trees = self.roots.len();
+        let split = match (self.targets, rows) {
+            (1, _) => rows > MANY_ROWS && trees > 2,
+            (_, 1) => trees > MANY_TREES,
+            _ => rows > MANY_ROWS && trees >= 2,
+        };
+        let part = trees.div_ceil(if split { 2 } else { 1 }).max(1);
+        (0..trees).step_by(part).map(move |first| first..(first + part).min(trees))
     }
 }

@@ -163,7 +163,7 @@ impl Kernel for Classifier {
         let mut picks = vec![Pick::Class(0); rows.count];
         Aggregate::Sum.each_row(&self.ensemble, &rows, |row, scores| {
             picks[row] = self.finish(scores, &rows, &mut out[row * classes..][..classes]);
-        });
+        })?;
         let scores = tensor1(&out).into_shape(&[rows.count, classes])?;
         Ok(tvec!(self.labels.tensor(&picks)?, scores))
     }

@@ -2,7 +2,9 @@
 //!
 //! In: checked nodes. Out: for a row, the leaf of a tree. Everything is float64, which holds every
 //! float32: a comparison of two float32 gives the same in both, and sums are rounded where needed.
+//! Trees of float32 with the usual tests are kept as a [`Forest`] too, which is walked many times faster.
 
+use nearside_kernels::trees::{self, Forest};
 use tract_onnx::tract_hir::internal::*;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,14 @@ pub(super) struct Ensemble {
     pub(super) targets: usize,
     /// How many columns the trees ask for.
     pub(super) features: usize,
+    /// The same trees, where float32 holds them and their tests are of size.
+    pub(super) forest: Option<Forest>,
+}
+
+/// The same number, where float32 has it.
+fn single(value: f64) -> Option<f32> {
+    let near = value as f32;
+    (f64::from(near) == value).then_some(near)
 }
 
 impl Ensemble {
@@ -67,7 +77,38 @@ impl Ensemble {
             }
         }
         self.refuse_cycles()?;
+        self.forest = self.forest();
         Ok(self)
+    }
+
+    fn forest(&self) -> Option<Forest> {
+        let nodes = self.nodes.iter().map(|node| {
+            if node.mode == Mode::Leaf {
+                return Some(trees::Node::Leaf(node.yes..node.yes + self.votes(node)));
+            }
+            let value = single(node.value)?;
+            // "Less than" is "at most the number before"; the other two ask the opposite.
+            let below = || (value > f32::NEG_INFINITY).then(|| value.next_down());
+            let (value, opposite) = match node.mode {
+                Mode::Leq => (value, false),
+                Mode::Gt => (value, true),
+                Mode::Lt => (below()?, false),
+                Mode::Gte => (below()?, true),
+                Mode::Eq | Mode::Neq | Mode::Member | Mode::Leaf => return None,
+            };
+            let (yes, no) = if opposite { (node.no, node.yes) } else { (node.yes, node.no) };
+            let missing_yes = node.missing_yes != opposite;
+            Some(trees::Node::Split { feature: node.feature, value, missing_yes, yes, no })
+        });
+        let nodes = nodes.collect::<Option<Vec<_>>>()?;
+        let weights = self.weights.iter().map(|(target, weight)| Some((*target, single(*weight)?)));
+        let weights = weights.collect::<Option<Vec<_>>>()?;
+        Forest::new(&nodes, &self.roots, weights, self.targets).ok()
+    }
+
+    /// How many weights a leaf adds: where there is one target, one.
+    fn votes(&self, leaf: &Node) -> u32 {
+        if self.targets == 1 { leaf.no.min(1) } else { leaf.no }
     }
 
     fn refuse_cycles(&self) -> TractResult<()> {
@@ -121,6 +162,6 @@ impl Ensemble {
     }
 
     pub(super) fn weights_of(&self, leaf: &Node) -> &[(u32, f64)] {
-        &self.weights[leaf.yes as usize..][..leaf.no as usize]
+        &self.weights[leaf.yes as usize..][..self.votes(leaf) as usize]
     }
 }

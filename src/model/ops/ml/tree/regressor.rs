@@ -85,7 +85,7 @@ impl Kernel for Regressor {
         self.aggregate.each_row(&self.ensemble, &rows, |row, scores| {
             let scores = scores.iter().zip(&base).map(value);
             values[row * targets..][..targets].iter_mut().zip(scores).for_each(|(v, s)| *v = s);
-        });
+        })?;
         // Transforms are of float32. Of a single target ONNX Runtime knows PROBIT only.
         let transforms = self.transform != PostTransform::None
             && (targets > 1 || self.transform == PostTransform::Probit);
