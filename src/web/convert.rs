@@ -6,8 +6,8 @@
 //! array of strings). One copy each way, between the typed array and the engine's memory.
 
 use js_sys::{
-    Array, BigInt64Array, BigUint64Array, Float32Array, Float64Array, Int8Array, Int16Array,
-    Int32Array, Object, Reflect, Uint8Array, Uint16Array, Uint32Array,
+    Array, ArrayBuffer, BigInt64Array, BigUint64Array, Float32Array, Float64Array, Int8Array,
+    Int16Array, Int32Array, Object, Reflect, Uint8Array, Uint16Array, Uint32Array,
 };
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -44,17 +44,64 @@ fn invalid(kind: ErrorKind, message: String) -> JsValue {
     js_error(&Error::new(kind, message))
 }
 
-fn get(object: &JsValue, key: &str) -> JsResult<JsValue> {
-    Reflect::get(object, &key.into())
+#[wasm_bindgen]
+extern "C" {
+    /// A value as it crosses. Its properties are read and written by JavaScript that knows their names; a key that
+    /// is made here anew for each access costs more than a small model's run.
+    #[wasm_bindgen(extends = Object)]
+    pub(super) type Wire;
+
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &Wire) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn absent(this: &Wire) -> Option<bool>;
+    #[wasm_bindgen(method, getter)]
+    fn sequence(this: &Wire) -> Option<Array>;
+    #[wasm_bindgen(method, getter, js_name = "type")]
+    fn word(this: &Wire) -> Option<String>;
+    #[wasm_bindgen(method, getter)]
+    fn dims(this: &Wire) -> Array;
+    #[wasm_bindgen(method, getter)]
+    fn data(this: &Wire) -> JsValue;
+
+    #[wasm_bindgen(method, setter)]
+    fn set_name(this: &Wire, name: &str);
+    #[wasm_bindgen(method, setter)]
+    fn set_absent(this: &Wire, absent: bool);
+    #[wasm_bindgen(method, setter)]
+    fn set_sequence(this: &Wire, sequence: &Array);
+    #[wasm_bindgen(method, setter, js_name = "type")]
+    fn set_word(this: &Wire, word: &str);
+    #[wasm_bindgen(method, setter)]
+    fn set_dims(this: &Wire, dims: &Array);
+    #[wasm_bindgen(method, setter)]
+    fn set_data(this: &Wire, data: &JsValue);
+
+    /// Any typed array.
+    type View;
+
+    #[wasm_bindgen(method, getter)]
+    fn buffer(this: &View) -> ArrayBuffer;
+    #[wasm_bindgen(method, getter, js_name = "byteOffset")]
+    fn offset(this: &View) -> u32;
+    #[wasm_bindgen(method, getter, js_name = "byteLength")]
+    fn length(this: &View) -> u32;
+}
+
+impl Wire {
+    fn fresh() -> Self {
+        Object::new().unchecked_into()
+    }
 }
 
 /// A named value.
 pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Value)> {
-    let name = get(wire, "name")?.as_string().unwrap_or_default();
-    let value = if get(wire, "absent")?.is_truthy() {
+    let wire: &Wire = wire.unchecked_ref();
+    let name = wire.name().unwrap_or_default();
+    let value = if wire.absent().unwrap_or_default() {
         Value::Absent
-    } else if let Some(list) = get(wire, "sequence")?.dyn_ref::<Array>() {
-        let list = list.iter().map(|wire| tensor_from_wire(&name, &wire));
+    } else if let Some(list) = wire.sequence() {
+        let list = list.iter().map(|wire| tensor_from_wire(&name, wire.unchecked_ref()));
         Value::Sequence(list.collect::<JsResult<_>>()?)
     } else {
         Value::Tensor(tensor_from_wire(&name, wire)?)
@@ -62,12 +109,13 @@ pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Value)> {
     Ok((name, value))
 }
 
-fn tensor_from_wire(name: &str, wire: &JsValue) -> JsResult<Tensor> {
-    let word = get(wire, "type")?.as_string().unwrap_or_default();
+fn tensor_from_wire(name: &str, wire: &Wire) -> JsResult<Tensor> {
+    let word = wire.word().unwrap_or_default();
     let dtype = DType::from_name(&word).ok_or_else(|| {
         js_error(&Error::unsupported_type(format!("input `{name}` has the unknown type {word}")))
     })?;
-    let dims = Array::from(&get(wire, "dims")?)
+    let dims = wire
+        .dims()
         .iter()
         .map(|d| d.as_f64().filter(|d| *d >= 0.0 && d.fract() == 0.0).map(|d| d as usize))
         .collect::<Option<Vec<_>>>()
@@ -77,7 +125,7 @@ fn tensor_from_wire(name: &str, wire: &JsValue) -> JsResult<Tensor> {
                 format!("the dims of input `{name}` are no whole numbers"),
             )
         })?;
-    let data = get(wire, "data")?;
+    let data = wire.data();
     let tensor = if dtype == DType::String {
         let strings = Array::from(&data)
             .iter()
@@ -88,49 +136,43 @@ fn tensor_from_wire(name: &str, wire: &JsValue) -> JsResult<Tensor> {
             })?;
         Tensor::from_strings(&dims, strings)
     } else {
-        let view = data.dyn_ref::<Object>().filter(|d| js_sys::ArrayBuffer::is_view(d));
-        let view = view.ok_or_else(|| {
+        let object = data.dyn_ref::<Object>().filter(|d| ArrayBuffer::is_view(d));
+        let object = object.ok_or_else(|| {
             invalid(ErrorKind::TypeMismatch, format!("input `{name}` must hold a typed array"))
         })?;
-        let field = |key| get(view, key).map(|n| n.as_f64().unwrap_or(0.0) as u32);
-        let bytes = Uint8Array::new_with_byte_offset_and_length(
-            &get(view, "buffer")?,
-            field("byteOffset")?,
-            field("byteLength")?,
-        );
+        let view: &View = object.unchecked_ref();
+        let (offset, length) = (view.offset(), view.length());
+        let bytes = Uint8Array::new_with_byte_offset_and_length(&view.buffer(), offset, length);
         Tensor::from_bytes_with(dtype, &dims, bytes.length() as usize, |room| bytes.copy_to(room))
     };
     tensor.map_err(|e| js_error(&e))
 }
 
 /// The same the other way round.
-pub(super) fn to_wire(name: &str, value: &Value) -> JsResult<Object> {
-    let object = Object::new();
+pub(super) fn to_wire(name: &str, value: &Value) -> Wire {
+    let wire = Wire::fresh();
     match value {
-        Value::Tensor(tensor) => tensor_to_wire(&object, tensor)?,
+        Value::Tensor(tensor) => tensor_to_wire(&wire, tensor),
         Value::Sequence(list) => {
             let sequence = Array::new();
             for tensor in list {
-                let element = Object::new();
-                tensor_to_wire(&element, tensor)?;
+                let element = Wire::fresh();
+                tensor_to_wire(&element, tensor);
                 sequence.push(&element);
             }
-            Reflect::set(&object, &"sequence".into(), &sequence)?;
+            wire.set_sequence(&sequence);
         }
-        Value::Absent => {
-            Reflect::set(&object, &"absent".into(), &true.into())?;
-        }
+        Value::Absent => wire.set_absent(true),
     }
-    Reflect::set(&object, &"name".into(), &name.into())?;
-    Ok(object)
+    wire.set_name(name);
+    wire
 }
 
-fn tensor_to_wire(object: &Object, tensor: &Tensor) -> JsResult<()> {
-    let set = |key: &str, value: &JsValue| Reflect::set(object, &key.into(), value).map(|_| ());
-    set("type", &tensor.dtype().name().into())?;
+fn tensor_to_wire(wire: &Wire, tensor: &Tensor) {
+    wire.set_word(tensor.dtype().name());
     let dims: Array = tensor.shape().iter().map(|d| JsValue::from(*d as f64)).collect();
-    set("dims", &dims)?;
-    set("data", &data(tensor))
+    wire.set_dims(&dims);
+    wire.set_data(&data(tensor));
 }
 
 fn data(tensor: &Tensor) -> JsValue {

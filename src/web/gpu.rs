@@ -52,7 +52,7 @@ impl Model {
         let feeds = feeds.iter().map(|f| from_wire(&f)).collect::<JsResult<Vec<_>>>()?;
         let result = self.0.run_async(feeds, &fetches.unwrap_or_default()).await;
         let result = result.map_err(|e| js_error(&e))?;
-        let object = result_object(&result)?;
+        let object = result_object(&result);
         let placements: Vec<_> = result.placements.iter().map(|p| &**p).collect();
         Reflect::set(&object, &"plan".into(), &plain(&placements)?)?;
         if let Some(error) = &result.gpu_error {

@@ -169,7 +169,7 @@ impl Model {
         let feeds = feeds.iter().map(|f| from_wire(&f)).collect::<JsResult<Vec<_>>>()?;
         let (fetches, profile) = (fetches.unwrap_or_default(), profile.unwrap_or_default());
         let result = self.0.run_values(feeds, &fetches, profile).map_err(|e| js_error(&e))?;
-        let object = result_object(&result)?;
+        let object = result_object(&result);
         if profile {
             Reflect::set(&object, &"profile".into(), &convert::plain(&result.profile)?)?;
         }
@@ -177,16 +177,32 @@ impl Model {
     }
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// What a run gives.
+    #[wasm_bindgen(extends = Object)]
+    type Answer;
+
+    #[wasm_bindgen(method, setter)]
+    fn set_outputs(this: &Answer, outputs: &Array);
+    #[wasm_bindgen(method, setter, js_name = "planMs")]
+    fn set_plan_ms(this: &Answer, ms: f64);
+    #[wasm_bindgen(method, setter, js_name = "runMs")]
+    fn set_run_ms(this: &Answer, ms: f64);
+    #[wasm_bindgen(method, setter)]
+    fn set_planned(this: &Answer, planned: bool);
+}
+
 /// Outputs and times.
-fn result_object(result: &RunResult<Value>) -> JsResult<Object> {
+fn result_object(result: &RunResult<Value>) -> Object {
     let outputs = Array::new();
     for (name, value) in &result.outputs {
-        outputs.push(&to_wire(name, value)?.into());
+        outputs.push(&to_wire(name, value));
     }
-    let object = Object::new();
-    Reflect::set(&object, &"outputs".into(), &outputs)?;
-    Reflect::set(&object, &"planMs".into(), &result.plan_ms.into())?;
-    Reflect::set(&object, &"runMs".into(), &result.run_ms.into())?;
-    Reflect::set(&object, &"planned".into(), &result.planned.into())?;
-    Ok(object)
+    let answer: Answer = Object::new().unchecked_into();
+    answer.set_outputs(&outputs);
+    answer.set_plan_ms(result.plan_ms);
+    answer.set_run_ms(result.run_ms);
+    answer.set_planned(result.planned);
+    answer.into()
 }
