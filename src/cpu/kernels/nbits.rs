@@ -6,6 +6,7 @@
 //! few columns that are unpacked for all of them.
 
 use crate::dense::dense;
+use crate::parallel::{self, Divided};
 use crate::tile::COLUMNS;
 use crate::v4::{F4, I4};
 use crate::{Result, fits};
@@ -97,21 +98,34 @@ impl Packed {
     /// One row.
     fn one<const BITS: usize>(&self, x: &Scaled, out: &mut [f32]) {
         let groups = self.n.div_ceil(LANES);
-        let whole = groups / GROUPS * GROUPS;
-        for first in (0..whole).step_by(GROUPS) {
-            // SAFETY: there are that many groups.
-            self.put(first, unsafe { self.groups::<BITS, GROUPS>(first, x) }, out);
-        }
-        for first in whole..groups {
-            // SAFETY: as above.
-            self.put(first, unsafe { self.groups::<BITS, 1>(first, x) }, out);
-        }
+        let lanes = parallel::lanes(&[self.k, self.n]);
+        let out = Divided::new(out);
+        parallel::each(groups.div_ceil(GROUPS), lanes, |part, _| {
+            let some = part * GROUPS..groups.min((part + 1) * GROUPS);
+            if some.len() == GROUPS {
+                // SAFETY: there are that many groups, and each part has its own.
+                unsafe {
+                    let sums = self.groups::<BITS, GROUPS>(some.start, x);
+                    self.put(some.start, sums, &out);
+                }
+                return;
+            }
+            for first in some {
+                // SAFETY: as above.
+                unsafe {
+                    let sums = self.groups::<BITS, 1>(first, x);
+                    self.put(first, sums, &out);
+                }
+            }
+        });
     }
 
-    fn put<const G: usize>(&self, first: usize, sums: [F4; G], out: &mut [f32]) {
+    /// # Safety
+    /// No one else may write these columns.
+    unsafe fn put<const G: usize>(&self, first: usize, sums: [F4; G], out: &Divided<'_, f32>) {
         for (group, sum) in sums.iter().enumerate() {
             let column = (first + group) * LANES;
-            let out = &mut out[column..self.n.min(column + LANES)];
+            let out = unsafe { out.take(column, LANES.min(self.n - column)) };
             // SAFETY: as many floats as it has.
             unsafe { sum.store_first(out.as_mut_ptr(), out.len()) };
         }

@@ -8,7 +8,7 @@
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Parts that wait to be done.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub type Lender = fn(&Job<'_>);
 static LENDER: OnceLock<Lender> = OnceLock::new();
 /// Lanes at present: this thread and what is lent to it.
 static LANES: AtomicUsize = AtomicUsize::new(1);
+/// Whether a job is being done: a part that divides its own work does all of it itself.
+static BUSY: AtomicBool = AtomicBool::new(false);
 
 /// Products below which a second thread costs more than it does.
 const WORTH: usize = if cfg!(test) { 1 } else { 1 << 16 };
@@ -71,10 +73,11 @@ const TURNS: usize = 8;
 pub(crate) fn each<F: Fn(usize, usize) + Sync>(parts: usize, lanes: usize, work: F) {
     let run = Run { work, parts, turn: parts.div_ceil(TURNS * lanes).max(1) };
     match LENDER.get() {
-        Some(lender) if lanes > 1 && parts > 1 => {
+        Some(lender) if lanes > 1 && parts > 1 && !BUSY.swap(true, Ordering::Relaxed) => {
             let data = std::ptr::from_ref(&run).cast();
             let parts = parts.div_ceil(run.turn);
             lender(&Job { call: turn_of::<F>, data, parts, work: PhantomData });
+            BUSY.store(false, Ordering::Relaxed);
         }
         _ => (0..parts).for_each(|part| (run.work)(part, 0)),
     }

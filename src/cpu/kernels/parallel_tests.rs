@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Job, lend};
 use crate::conv::{self, Geometry};
+use crate::nbits::Packed;
 use crate::{Activation, Epilogue, dense, direct, integer, pool, winograd};
 
 const LANES: usize = 3;
@@ -120,6 +121,9 @@ fn lanes_do_not_show_in_products() {
         same_bits(&format!("dense {m} {k} {n}"), m * n, |out| {
             dense::dense([m, k, n], &x, &packed, Some(&bias), out)
         });
+        let codes = |column: usize, input: usize| ((column * 7 + input * 5) % 16) as u8;
+        let bits = Packed::new([k, n], 4, 16, codes, |_, _| 0.125, |_, _| 8.).unwrap();
+        same_bits(&format!("bits {m} {k} {n}"), m * n, |out| bits.product(m, &x, out));
         let whole = |v: &[f32]| v.iter().map(|v| (v * 127.) as i16).collect::<Vec<_>>();
         let (x, packed) = (whole(&x), integer::pack_dense(k, n, &whole(&w)).unwrap());
         same_bits(&format!("integer {m} {k} {n}"), m * n, |out| {
