@@ -16,13 +16,20 @@ const BLOCK: usize = 64;
 
 /// Weights from `k` rows of `n`, where the weight of input `i` and column `c` is `at(i, c)`; zeros fill the last panel.
 pub fn pack(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    let mut packed = Vec::with_capacity(n.div_ceil(COLUMNS) * COLUMNS * k);
+    let mut packed = vec![];
+    pack_into(&mut packed, k, n, at);
+    packed
+}
+
+/// The same into a vector that is there.
+pub fn pack_into(packed: &mut Vec<f32>, k: usize, n: usize, at: impl Fn(usize, usize) -> f32) {
+    packed.clear();
+    packed.reserve_exact(n.div_ceil(COLUMNS) * COLUMNS * k);
     for first in (0..n).step_by(COLUMNS) {
         for i in 0..k {
             packed.extend((first..first + COLUMNS).map(|c| if c < n { at(i, c) } else { 0. }));
         }
     }
-    packed
 }
 
 /// `R` rows by `P` panels, which are `8 * k` floats each.

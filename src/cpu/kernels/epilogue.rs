@@ -23,6 +23,8 @@ pub enum Activation {
     Sigmoid,
     /// `x sigmoid(x)`.
     Silu,
+    /// `x / 2 (1 + erf(x / sqrt 2))`.
+    Gelu,
 }
 
 impl Activation {
@@ -49,6 +51,7 @@ impl Activation {
             }
             Self::Sigmoid => map(values, F4::sigmoid),
             Self::Silu => map(values, |x| x.mul(x.sigmoid())),
+            Self::Gelu => map(values, F4::gelu),
         }
     }
 }

@@ -52,4 +52,27 @@ impl F4 {
         let below = poly(&[1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3]);
         x.mul(above).div(below)
     }
+
+    /// The error function within 3e-7: formula 7.1.28 of Abramowitz and Stegun.
+    #[inline(always)]
+    pub fn erf(self) -> Self {
+        let (zero, one) = (Self::splat(0.), Self::splat(1.));
+        let x = self.if_negative(zero.sub(self), self);
+        let mut sum = Self::splat(4.30638e-5);
+        for c in [2.765_672e-4, 1.520_143e-4, 9.270_527e-3, 4.228_201e-2, 7.052_308e-2, 1.] {
+            sum = Self::splat(c).add_product(sum, x);
+        }
+        for _ in 0..4 {
+            sum = sum.mul(sum);
+        }
+        let y = one.sub(one.div(sum));
+        self.if_negative(zero.sub(y), y)
+    }
+
+    /// `x / 2 (1 + erf(x / sqrt 2))`
+    #[inline(always)]
+    pub fn gelu(self) -> Self {
+        let half = self.mul(Self::splat(0.5));
+        half.add_product(half, self.mul(Self::splat(std::f32::consts::FRAC_1_SQRT_2)).erf())
+    }
 }

@@ -16,6 +16,7 @@ pub mod nbits;
 pub mod norm;
 pub mod parallel;
 pub mod pool;
+pub mod product;
 pub mod quantize;
 pub mod recurrence;
 pub mod tile;

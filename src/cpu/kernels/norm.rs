@@ -1,4 +1,4 @@
-//! Rows normalised by their own mean and deviation, and functions of each value that come with them.
+//! Rows normalised by what they have in common: mean and deviation, sums of exponentials.
 //!
 //! In: rows of one length. Out: rows. A row is read while it is in the nearest cache; its sums are kept in eight lanes.
 
@@ -68,6 +68,46 @@ pub fn rows(
                     value = value.add(F4::load_first(shift.as_ptr().add(at), left));
                 }
                 value.store_first(out.as_mut_ptr().add(at), left);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each row of `width` as parts of its sum of exponentials, in place.
+pub fn softmax(width: usize, rows: &mut [f32]) -> Result<()> {
+    fits(width > 0 && rows.len().is_multiple_of(width))?;
+    let zero = F4::splat(0.);
+    for row in rows.chunks_exact_mut(width) {
+        let (fours, rest) = row.as_chunks::<4>();
+        let least = F4::splat(f32::NEG_INFINITY);
+        // SAFETY: each has four floats.
+        let most = fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
+        let most = most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+        let most = F4::splat(most);
+        let mut sum = 0.;
+        let mut sums = zero;
+        for four in row.chunks_mut(4) {
+            // SAFETY: as many floats as it has.
+            unsafe {
+                let x = F4::load_first(four.as_ptr(), four.len()).sub(most);
+                // Further down nothing is left of an exponential.
+                let y = x.add(F4::splat(87.)).if_negative(zero, x.exp());
+                y.store_first(four.as_mut_ptr(), four.len());
+                if four.len() == 4 {
+                    sums = sums.add(y);
+                } else {
+                    sum = four.iter().sum::<f32>();
+                }
+            }
+        }
+        sum += sums.to_array().iter().sum::<f32>();
+        let part = F4::splat(1. / sum);
+        for four in row.chunks_mut(4) {
+            // SAFETY: as many floats as it has.
+            unsafe {
+                let y = F4::load_first(four.as_ptr(), four.len()).mul(part);
+                y.store_first(four.as_mut_ptr(), four.len());
             }
         }
     }

@@ -4,6 +4,8 @@
 
 use crate::parallel::Divided;
 
+use crate::v4::F4;
+
 /// An integer that quantisation gives.
 pub trait Quantum: Copy {
     /// The least and the greatest.
@@ -137,4 +139,30 @@ pub fn round_trip(x: &mut [f32], scale: f32, signed: bool, zero: i32, back: f32)
     } else {
         run::<u8>(x, scale, zero, back);
     }
+}
+
+/// uint8 over the range of all values and 0, as ONNX's dynamic quantisation; the scale and the zero point.
+pub fn over_range(x: &[f32], out: &mut [u8]) -> (f32, u8) {
+    let (low, high) = range(x);
+    // A range of nothing has any scale; ONNX Runtime's is 1.
+    let scale = if high > low { (high - low) / 255. } else { 1. };
+    let zero = (-low / scale).round_ties_even() as u8;
+    divide_round(x, scale, zero.into(), Quanta::U8(out));
+    (scale, zero)
+}
+
+/// The least and the greatest of all values and 0.
+fn range(values: &[f32]) -> (f32, f32) {
+    let (fours, rest) = values.as_chunks::<4>();
+    let mut ends = [F4::splat(0.); 2];
+    for four in fours {
+        // SAFETY: it has four floats.
+        let x = unsafe { F4::load(four.as_ptr()) };
+        ends = [ends[0].min(x), ends[1].max(x)];
+    }
+    let [low, high] = ends.map(F4::to_array);
+    (
+        low.iter().chain(rest).fold(0., |a, b| a.min(*b)),
+        high.iter().chain(rest).fold(0., |a, b| a.max(*b)),
+    )
 }

@@ -23,6 +23,19 @@ impl Numbers {
     }
 }
 
+/// The error function, by its series.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 4. {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..100 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * 2. / std::f64::consts::PI.sqrt()
+}
+
 fn activate(a: Activation, x: f64) -> f64 {
     match a {
         Activation::None => x,
@@ -35,6 +48,7 @@ fn activate(a: Activation, x: f64) -> f64 {
         Activation::HardSwish => x * (x / 6. + 0.5).clamp(0., 1.),
         Activation::Sigmoid => 1. / (1. + (-x).exp()),
         Activation::Silu => x / (1. + (-x).exp()),
+        Activation::Gelu => x / 2. * (1. + erf(x / 2f64.sqrt())),
     }
 }
 
@@ -114,6 +128,7 @@ fn check(numbers: &mut Numbers, g: &Geometry) {
         Activation::HardSwish,
         Activation::Sigmoid,
         Activation::Silu,
+        Activation::Gelu,
     ];
     let epilogue = Epilogue {
         bias: (numbers.below(3) > 0).then_some(&bias),

@@ -1,6 +1,9 @@
 //! Recurrences, trees and products of few bits against their definitions.
 
 use crate::nbits::Packed;
+use crate::norm;
+use crate::product::{Scratch, View, product};
+use crate::quantize;
 use crate::recurrence::{Cell, Recurrence, Rows};
 use crate::tests::Numbers;
 use crate::trees::{Forest, Node};
@@ -225,4 +228,103 @@ fn products_of_few_bits() {
             assert!(off < 1e-5 * (1. + size), "{m} x {k} x {n}, {bits} bits: {sum} for {exact}");
         }
     }
+}
+
+#[test]
+fn products_of_two_matrices() {
+    let numbers = &mut Numbers(23);
+    let mut scratch = Scratch::default();
+    for _ in 0..300 {
+        let size = [1 + numbers.below(9), 1 + numbers.below(20), 1 + numbers.below(40)];
+        let [m, k, n] = size;
+        // By rows or by columns, with a gap.
+        let mut lie = |rows: usize, columns: usize| match numbers.below(2) {
+            0 => [columns + numbers.below(3), 1],
+            _ => [1, rows + numbers.below(3)],
+        };
+        let (sa, sb, so) = (lie(m, k), lie(k, n), lie(m, n));
+        let length = |[rows, columns]: [usize; 2], s: [usize; 2]| {
+            (rows - 1) * s[0] + (columns - 1) * s[1] + 1
+        };
+        let (a, b) = (numbers.floats(length([m, k], sa)), numbers.floats(length([k, n], sb)));
+        let mut out = vec![f32::NAN; length([m, n], so)];
+        let view = |values, strides| View { values, strides };
+        product(size, view(&a, sa), view(&b, sb), &mut out, so, &mut scratch).unwrap();
+        for (r, c) in (0..m).flat_map(|r| (0..n).map(move |c| (r, c))) {
+            let one = |i: usize| {
+                f64::from(a[r * sa[0] + i * sa[1]]) * f64::from(b[i * sb[0] + c * sb[1]])
+            };
+            let (exact, sum) = ((0..k).map(one).sum::<f64>(), out[r * so[0] + c * so[1]]);
+            assert!((f64::from(sum) - exact).abs() < 1e-5, "{size:?}: {sum} for {exact}");
+        }
+        let short = View { values: &b[..b.len() - 1], strides: sb };
+        assert!(product(size, view(&a, sa), short, &mut out, so, &mut scratch).is_err());
+    }
+}
+
+#[test]
+fn rows_of_all_widths() {
+    let numbers = &mut Numbers(29);
+    for width in 1..40 {
+        let x = numbers.floats(3 * width);
+        let (scale, shift) = (numbers.floats(width), numbers.floats(width));
+        let mut parts = x.iter().map(|v| v * 20.).collect::<Vec<_>>();
+        parts[0] = f32::NEG_INFINITY;
+        let raw = parts.clone();
+        norm::softmax(width, &mut parts).unwrap();
+        for norm in [norm::Norm::Deviation, norm::Norm::MeanSquare] {
+            let mut out = vec![f32::NAN; x.len()];
+            norm::rows(norm, width, 1e-3, &x, Some(&scale), Some(&shift), &mut out).unwrap();
+            for (row, out) in x.chunks(width).zip(out.chunks(width)) {
+                let count = width as f64;
+                let mean = match norm {
+                    norm::Norm::Deviation => row.iter().map(|v| f64::from(*v)).sum::<f64>() / count,
+                    norm::Norm::MeanSquare => 0.,
+                };
+                let square = |v: &f32| (f64::from(*v) - mean).powi(2);
+                let root = (row.iter().map(square).sum::<f64>() / count + 1e-3).sqrt();
+                for (at, out) in out.iter().enumerate() {
+                    let exact = (f64::from(row[at]) - mean) / root * f64::from(scale[at])
+                        + f64::from(shift[at]);
+                    assert!((f64::from(*out) - exact).abs() < 1e-4, "{norm:?}: {out} for {exact}");
+                }
+            }
+        }
+        for (row, parts) in raw.chunks(width).zip(parts.chunks(width)) {
+            let most = row.iter().fold(f64::NEG_INFINITY, |a, b| a.max((*b).into()));
+            if most == f64::NEG_INFINITY {
+                assert!(parts.iter().all(|p| p.is_nan()));
+                continue;
+            }
+            let each = |v: &f32| (f64::from(*v) - most).exp();
+            let sum = row.iter().map(each).sum::<f64>();
+            for (x, part) in row.iter().zip(parts) {
+                assert!((f64::from(*part) - each(x) / sum).abs() < 1e-6, "{part}");
+            }
+        }
+    }
+}
+
+#[test]
+fn quantisation_over_the_range() {
+    let numbers = &mut Numbers(31);
+    for length in 0..40 {
+        for shift in [-2., 0., 2.] {
+            let x: Vec<f32> = numbers.floats(length).iter().map(|x| x + shift).collect();
+            let (low, high) = x.iter().fold((0f32, 0f32), |(a, b), v| (a.min(*v), b.max(*v)));
+            let mut out = vec![7; length];
+            let (scale, zero) = quantize::over_range(&x, &mut out);
+            if high > low {
+                assert_eq!(scale, (high - low) / 255.);
+            } else {
+                assert_eq!((scale, zero), (1., 0));
+            }
+            for (x, y) in x.iter().zip(out) {
+                let exact = (x / scale).round_ties_even() + f32::from(zero);
+                assert_eq!(f32::from(y), exact.clamp(0., 255.), "{x} over {low}..{high}");
+            }
+        }
+    }
+    let mut out = [7; 3];
+    assert_eq!((quantize::over_range(&[0.; 3], &mut out), out), ((1., 0), [0; 3]));
 }
