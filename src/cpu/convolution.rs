@@ -11,11 +11,9 @@ use nearside_kernels::{Activation, Epilogue, direct, winograd};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul, Sub};
-use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Silu};
 
-use super::{floats, per_channel};
+use super::{activation_of, floats, per_channel};
 
 /// How the sums are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,20 +95,6 @@ impl Convolution {
 
     fn is_plain(&self) -> bool {
         self.activation == Activation::None && self.residual.is_none()
-    }
-
-    /// This operator with `next`, which reads nothing else of the graph, taken in.
-    fn with_unary(&self, next: &TypedNode) -> Option<Activation> {
-        let op = next.op_as::<ElementWiseOp>()?.0.as_ref();
-        if op.is::<Silu>() {
-            Some(Activation::Silu)
-        } else if op.is::<Sigmoid>() {
-            Some(Activation::Sigmoid)
-        } else if op.is::<HardSwish>() {
-            Some(Activation::HardSwish)
-        } else {
-            op.downcast_ref::<LeakyRelu>().map(|leaky| Activation::Leaky(leaky.alpha))
-        }
     }
 
     /// This operator with a binary `next`, whose other operand is `konst`, taken in.
@@ -240,7 +224,7 @@ impl TypedOp for Convolution {
         rule_if!(!model.outputs.contains(&outlet));
         rule_if_some!(next = model.single_succ(node.id)?);
         rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
-        if let Some(activation) = self.with_unary(next) {
+        if let Some(activation) = activation_of(next) {
             rule_if!(
                 self.activation == Activation::None
                     && self.residual != Some(Residual::AfterActivation)

@@ -1,17 +1,17 @@
 //! Rows times a constant matrix, plus a bias.
 //!
 //! In: float32 whose last axis is multiplied. Out: the same axes, the last one as long as the matrix is wide. A bias
-//! that follows is taken in as the graph is decluttered.
+//! and a function that follow are taken in as the graph is decluttered.
 
 use std::sync::Arc;
 
-use nearside_kernels::dense;
+use nearside_kernels::{Activation, dense};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::math::Add;
+use tract_onnx::tract_core::ops::math::{Add, Max};
 
-use super::floats;
+use super::{activation_of, floats};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Dense {
@@ -21,6 +21,7 @@ pub(crate) struct Dense {
     /// Packed.
     weights: Arc<Tensor>,
     bias: Option<Vec<f32>>,
+    activation: Activation,
 }
 
 // A bias of NaN is merely never equal.
@@ -41,7 +42,13 @@ impl Dense {
             true => dense::pack(k, n, |i, c| values[c * k + i]),
             false => dense::pack(k, n, |i, c| values[i * n + c]),
         };
-        Ok(Self { shape: shape.into(), k, weights: Arc::new(tensor1(&packed)), bias: None })
+        Ok(Self {
+            shape: shape.into(),
+            k,
+            weights: Arc::new(tensor1(&packed)),
+            bias: None,
+            activation: Activation::None,
+        })
     }
 }
 
@@ -55,7 +62,7 @@ impl Op for Dense {
         let rows = self.shape.iter().product::<usize>() / n.max(1);
         let way = if rows < dense::ROWS { "single rows" } else { "four rows at a time" };
         let bias = if self.bias.is_some() { ", bias" } else { "" };
-        Ok(vec![format!("{rows} x {} x {n}, {way}{bias}", self.k)])
+        Ok(vec![format!("{rows} x {} x {n}, {way}{bias}, {:?}", self.k, self.activation)])
     }
 
     op_as_typed_op!();
@@ -71,6 +78,7 @@ impl EvalOp for Dense {
         let mut view = output.try_as_plain_ram_mut()?;
         let out = view.as_slice_mut()?;
         dense::dense(size, floats(&inputs[0])?, floats(&self.weights)?, self.bias.as_deref(), out)?;
+        self.activation.apply(out);
         Ok(tvec!(output.into_tvalue()))
     }
 }
@@ -86,19 +94,26 @@ impl TypedOp for Dense {
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
         let outlet = OutletId::new(node.id, 0);
-        rule_if!(self.bias.is_none() && !model.outputs.contains(&outlet));
+        rule_if!(self.activation == Activation::None && !model.outputs.contains(&outlet));
         rule_if_some!(next = model.single_succ(node.id)?);
         rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
+        if let Some(activation) = activation_of(next) {
+            let op = Self { activation, ..self.clone() };
+            return TypedModelPatch::fuse_with_next(model, node, op).map(Some);
+        }
         rule_if_some!(binary = next.op_as::<TypedBinOp>());
-        rule_if!(binary.0.is::<Add>() && binary.1.is_none());
         rule_if_some!(other = next.inputs.iter().find(|i| **i != outlet));
         rule_if_some!(konst = model.outlet_fact(*other)?.konst.clone());
+        rule_if!(konst.datum_type() == DatumType::F32 && binary.1.is_none());
+        if binary.0.is::<Max>() {
+            rule_if!(konst.len() == 1);
+            let activation = Activation::Clamp(konst.cast_to_scalar()?, f32::INFINITY);
+            let op = Self { activation, ..self.clone() };
+            return TypedModelPatch::fuse_with_next(model, node, op).map(Some);
+        }
         let n = self.shape.last().copied();
-        rule_if!(
-            konst.datum_type() == DatumType::F32
-                && Some(konst.len()) == n
-                && konst.shape().last().copied() == n
-        );
+        rule_if!(binary.0.is::<Add>() && self.bias.is_none());
+        rule_if!(Some(konst.len()) == n && konst.shape().last().copied() == n);
         let op = Self { bias: Some(floats(&konst)?.to_vec()), ..self.clone() };
         TypedModelPatch::fuse_with_next(model, node, op).map(Some)
     }

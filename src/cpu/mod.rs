@@ -7,11 +7,32 @@ pub(crate) mod integer;
 pub(crate) mod nbits;
 pub(crate) mod norm;
 pub(crate) mod pooling;
+pub(crate) mod product;
 pub(crate) mod recurrence;
 pub(crate) mod round_trip;
+pub(crate) mod rows;
 
-use tract_onnx::prelude::{Datum, Tensor, TractResult};
+use nearside_kernels::Activation;
+use tract_onnx::prelude::{Datum, Tensor, TractResult, TypedNode};
 use tract_onnx::tract_core::internal::bail;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::nn::{GeluExact, HardSwish, LeakyRelu, Sigmoid, Silu};
+
+/// The function that a node is, if it is one that kernels know.
+fn activation_of(node: &TypedNode) -> Option<Activation> {
+    let op = node.op_as::<ElementWiseOp>()?.0.as_ref();
+    if op.is::<Silu>() {
+        Some(Activation::Silu)
+    } else if op.is::<Sigmoid>() {
+        Some(Activation::Sigmoid)
+    } else if op.is::<HardSwish>() {
+        Some(Activation::HardSwish)
+    } else if op.is::<GeluExact>() {
+        Some(Activation::Gelu)
+    } else {
+        op.downcast_ref::<LeakyRelu>().map(|leaky| Activation::Leaky(leaky.alpha))
+    }
+}
 
 fn floats(tensor: &Tensor) -> TractResult<&[f32]> {
     tensor.try_as_plain_ram()?.as_slice::<f32>()

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
 
 use super::{Target, declutter, lower, rewrite};
 use crate::cpu::{self, choice};
@@ -16,23 +17,22 @@ pub(crate) fn has_branches(model: &TypedModel) -> bool {
     model.nodes().iter().any(|n| n.op_is::<Choice>() || n.op_is::<cpu::choice::Choice>())
 }
 
-pub(super) fn branches(model: &mut TypedModel) -> TractResult<()> {
-    for id in model.eval_order()? {
-        let node = model.node(id);
-        let Some(Choice(op)) = node.op_as() else { continue };
-        let branch = |body: &TypedModel, inputs: &[usize]| choice::Branch {
-            plan: planned(body.clone()).map_err(|e| format!("{e:#}").into()),
-            inputs: inputs.to_vec(),
-        };
-        let op = choice::Choice {
-            then_branch: branch(&op.then_body, &op.then_input_mapping),
-            else_branch: branch(&op.else_body, &op.else_input_mapping),
-            outputs: node.outputs.iter().map(|o| o.fact.clone()).collect(),
-        };
-        let inputs = node.inputs.clone();
-        TypedModelPatch::replace_single_op(model, node, &inputs, op)?.apply(model)?;
-    }
-    Ok(())
+pub(super) fn branches(
+    model: &TypedModel,
+    node: &TypedNode,
+) -> TractResult<Option<TypedModelPatch>> {
+    rule_if_some!(chosen = node.op_as::<Choice>());
+    let op = &chosen.0;
+    let branch = |body: &TypedModel, inputs: &[usize]| choice::Branch {
+        plan: planned(body.clone()).map_err(|e| format!("{e:#}").into()),
+        inputs: inputs.to_vec(),
+    };
+    let op = choice::Choice {
+        then_branch: branch(&op.then_body, &op.then_input_mapping),
+        else_branch: branch(&op.else_body, &op.else_input_mapping),
+        outputs: node.outputs.iter().map(|o| o.fact.clone()).collect(),
+    };
+    TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some)
 }
 
 fn planned(body: TypedModel) -> TractResult<Arc<TypedRunnableModel>> {

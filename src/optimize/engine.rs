@@ -22,8 +22,7 @@ pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
 
 /// A canonical graph in the form that runs: kernels chosen, weights packed, branches planned.
 pub(crate) fn lower(model: &mut TypedModel) -> TractResult<()> {
-    super::branches::branches(model)?;
-    super::norms::norms(model)?;
+    super::finish(model)?;
     // The only pass here that works on the graph itself merges the axes of these.
     run(&Optimizer::codegen(), model, |model| model.nodes.iter().any(|n| n.op_is::<EinSum>()))
 }

@@ -3,6 +3,7 @@
 //! In: a graph with concrete shapes, as imported. Out: an equivalent graph that the engine runs
 //! better. Each pass is one file and one row.
 
+mod batches;
 mod bounds;
 mod branches;
 mod division;
@@ -15,6 +16,7 @@ mod precision;
 mod products;
 mod recurrences;
 mod round_trips;
+mod rows;
 mod stride;
 mod windows;
 
@@ -57,6 +59,30 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("keep_strides", stride::keep_strides, None),
     ("keep_order", order::keep_order, None),
 ];
+
+/// What replaces a node, and perhaps others around it.
+type Rule = fn(&TypedModel, &TypedNode) -> TractResult<Option<TypedModelPatch>>;
+
+/// Rules for a canonical graph that the CPU is to run, each for all nodes before the next one.
+const LAST_RULES: &[(&str, Rule)] = &[
+    ("branches", branches::branches),
+    ("norms", norms::normalisation),
+    ("rows", rows::rows),
+    ("batches", batches::batch),
+];
+
+/// Applies the last rules.
+fn finish(model: &mut TypedModel) -> TractResult<()> {
+    for (name, rule) in LAST_RULES {
+        for id in model.eval_order()? {
+            let patch = rule(model, model.node(id));
+            if let Some(patch) = patch.with_context(|| format!("in the rule {name}"))? {
+                patch.apply(model)?;
+            }
+        }
+    }
+    Ok(())
+}
 
 /// The value of a wire, also where it takes some shaping to get at it.
 fn constant(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tensor>>> {

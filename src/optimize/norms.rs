@@ -12,16 +12,10 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm};
 
 use crate::cpu::norm::Normalisation;
 
-pub(super) fn norms(model: &mut TypedModel) -> TractResult<()> {
-    for id in model.eval_order()? {
-        if let Some(patch) = normalisation(model, model.node(id))? {
-            patch.apply(model)?;
-        }
-    }
-    Ok(())
-}
-
-fn normalisation(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+pub(super) fn normalisation(
+    model: &TypedModel,
+    node: &TypedNode,
+) -> TractResult<Option<TypedModelPatch>> {
     rule_if_some!(rms = node.op_as::<RmsNorm>());
     let fact = model.outlet_fact(node.id.into())?;
     rule_if_some!(shape = fact.shape.as_concrete());

@@ -1,0 +1,26 @@
+//! Softmax along the last axis and dynamic quantisation become ours.
+//!
+//! In: the engine's operators on float32, in a canonical graph. Out: [`SoftmaxRows`] and [`RangeQuantisation`].
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
+
+use crate::cpu::rows::{RangeQuantisation, SoftmaxRows};
+
+pub(super) fn rows(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+    // The type of the quantisation is private to the importer.
+    let quantisation = node.op.name() == "DynamicQuantizeLinearU8";
+    let softmax = node.op_as::<Softmax>();
+    rule_if!(quantisation || softmax.is_some());
+    let fact = model.outlet_fact(node.inputs[0])?;
+    rule_if!(fact.datum_type == DatumType::F32 && fact.shape.as_concrete().is_some());
+    if quantisation {
+        return TypedModelPatch::replace_single_op(model, node, &node.inputs, RangeQuantisation)
+            .map(Some);
+    }
+    rule_if_some!(op = softmax);
+    rule_if!(op.kind == SoftmaxKind::default() && op.quant_output_dt.is_none());
+    rule_if!(fact.rank() > 0 && op.axes[..] == [fact.rank() - 1]);
+    TypedModelPatch::replace_single_op(model, node, &node.inputs, SoftmaxRows).map(Some)
+}
