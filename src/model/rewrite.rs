@@ -81,8 +81,10 @@ fn resize_10_rounds_down(node: &mut pb::NodeProto) {
 }
 
 /// (operator, inputs, what to put before them). ONNX wants scalars where exporters and ONNX's own
-/// function bodies give lists of one; and scales may be float16, which the importer refuses.
+/// function bodies give lists of one, and the importer wants those where ONNX has scalars; and scales may be
+/// float16, which the importer refuses.
 const ADAPTERS: &[(&str, &[usize], Adapter)] = &[
+    ("NonMaxSuppression", &[2, 3, 4], Adapter::List),
     ("Pad", &[2], Adapter::Scalar),
     ("QLinearConv", &[1, 4, 6], Adapter::Single),
     ("QLinearMatMul", &[1, 4, 6], Adapter::Single),
@@ -92,14 +94,17 @@ const ADAPTERS: &[(&str, &[usize], Adapter)] = &[
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Adapter {
     Scalar,
+    List,
     Single,
 }
 
-/// Puts a reshape to a scalar, or a cast to float32, before such inputs; no work where they fit.
+/// Puts a reshape to a scalar or a list of one, or a cast to float32, before such inputs; no work where they fit.
 fn adapt(graph: &mut pb::GraphProto) {
-    let shape = "nearside.scalar.shape";
+    // The shapes to which it reshapes, and whether they are used.
+    let mut shapes =
+        [("nearside.scalar.shape", vec![], false), ("nearside.list.shape", vec![1], false)];
     let mut nodes = Vec::with_capacity(graph.node.len());
-    let (mut added, mut scalars) = (0, false);
+    let mut added = 0;
     for mut node in std::mem::take(&mut graph.node) {
         let row = ADAPTERS.iter().find(|(op_type, ..)| *op_type == node.op_type);
         for (at, adapter) in
@@ -115,10 +120,11 @@ fn adapt(graph: &mut pb::GraphProto) {
                 ..pb::NodeProto::default()
             };
             match adapter {
-                Adapter::Scalar => {
+                Adapter::Scalar | Adapter::List => {
+                    let (shape, _, used) = &mut shapes[usize::from(adapter == Adapter::List)];
                     before.op_type = "Reshape".to_owned();
-                    before.input.push(shape.to_owned());
-                    scalars = true;
+                    before.input.push((*shape).to_owned());
+                    *used = true;
                 }
                 Adapter::Single => {
                     before.op_type = "Cast".to_owned();
@@ -135,11 +141,12 @@ fn adapt(graph: &mut pb::GraphProto) {
         nodes.push(node);
     }
     graph.node = nodes;
-    if scalars {
+    for (name, dims, _) in shapes.into_iter().filter(|(.., used)| *used) {
         graph.initializer.push(pb::TensorProto {
-            name: shape.to_owned(),
-            dims: vec![0],
+            name: name.to_owned(),
+            dims: vec![dims.len() as i64],
             data_type: pb::tensor_proto::DataType::Int64 as i32,
+            int64_data: dims,
             ..pb::TensorProto::default()
         });
     }

@@ -204,6 +204,10 @@ fn widen_node(node: &mut NodeProto, types: &mut Types) -> Vec<NodeProto> {
         let Some(narrow) = narrow.filter(|_| !name.is_empty()) else { continue };
         types.insert(name.clone(), narrow);
         if rounds {
+            // One without a name goes by what the file calls its output.
+            if node.name.is_empty() {
+                node.name.clone_from(name);
+            }
             let exact = format!("nearside.exact.{name}");
             behind.push(rounding(narrow, exact.clone(), std::mem::replace(name, exact)));
         }

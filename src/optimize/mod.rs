@@ -6,6 +6,7 @@
 mod batches;
 mod bounds;
 mod branches;
+mod broadcasts;
 mod division;
 mod engine;
 mod extremes;
@@ -58,6 +59,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("recurrences", recurrences::recurrences, Some(Target::Cpu)),
     ("keep_strides", stride::keep_strides, None),
     ("keep_order", order::keep_order, None),
+    ("keep_broadcasts", broadcasts::keep_broadcasts, None),
 ];
 
 /// What replaces a node, and perhaps others around it.

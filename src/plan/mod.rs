@@ -19,6 +19,7 @@ mod typed;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_hir::infer::InferenceFact;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -135,8 +136,9 @@ fn specialise(
     }
     graph.analyse(false)?;
     bind_values(&mut graph, key)?;
-    let typed = typed(graph)?;
+    let mut typed = typed(graph)?;
     let outputs = element_types(&declared, &typed)?;
+    resolve_outputs(&mut typed)?;
     let mut typed = optimize::rewrite(typed, target)?;
     optimize::declutter(&mut typed)?;
     Ok((typed, outputs))
@@ -154,6 +156,19 @@ fn element_types(declared: &[Option<DType>], typed: &TypedModel) -> TractResult<
             .ok_or_else(|| TractError::msg(format!("an output is of the type {datum:?}")))
     });
     types.collect()
+}
+
+/// An output that is an extent known only while running is a dimension inside of the engine: it becomes a number behind
+/// the operator that settles it.
+fn resolve_outputs(typed: &mut TypedModel) -> TractResult<()> {
+    for ix in 0..typed.output_outlets()?.len() {
+        let outlet = typed.output_outlets()?[ix];
+        if typed.outlet_fact(outlet)?.datum_type == TDim::datum_type() {
+            let name = format!("{}.resolved.{ix}", typed.node(outlet.node).name);
+            typed.outputs[ix] = typed.wire_node(name, cast(i64::datum_type()), &[outlet])?[0];
+        }
+    }
+    Ok(())
 }
 
 /// Inputs bound by value are constants for the planner; the graph keeps its input list, so a run

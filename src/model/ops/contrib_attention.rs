@@ -123,7 +123,7 @@ fn self_attention(
             *side = g.concat(2, &[old, *side])?;
         }
     }
-    let y = attend(g, heads, [q, k, v], inputs.get(mask_at), bias)?;
+    let (y, _) = attend(g, heads, [q, k, v], inputs.get(mask_at), bias)?;
     // Key and value make one tensor only where they are of one shape.
     if g.shape(k)? != g.shape(v)? {
         return Ok(tvec!(y));
@@ -136,7 +136,6 @@ pub(super) fn multi_head(_: &ParsingContext, node: &NodeProto) -> Built {
     let heads = Heads::of(node)?;
     refuse(node, 8, "past_sequence_length")?;
     refuse(node, 9, "cache_indirection")?;
-    ensure!(node.output.get(3).is_none_or(String::is_empty), "the output qk is not supported");
     lowered(node, move |g, inputs| {
         let [mut q, mut k, mut v] = projected(g, inputs)?;
         if let Some(bias) = inputs.get(3) {
@@ -161,8 +160,8 @@ pub(super) fn multi_head(_: &ParsingContext, node: &NodeProto) -> Built {
                 *side = g.concat(2, &[past, *side])?;
             }
         }
-        let y = attend(g, &heads, [q, k, v], inputs.get(4), inputs.get(5))?;
-        Ok(tvec!(y, k, v))
+        let (y, scores) = attend(g, &heads, [q, k, v], inputs.get(4), inputs.get(5))?;
+        Ok(tvec!(y, k, v, scores))
     })
 }
 
@@ -190,14 +189,14 @@ fn projected(g: &mut Wires<'_>, inputs: &Inputs) -> TractResult<[OutletId; 3]> {
     }
 }
 
-/// `softmax(q · kᵀ * scale + masks) · v`, of heads, back to `[batch, length, heads * size]`.
+/// `softmax(q · kᵀ * scale + masks) · v`, of heads, back to `[batch, length, heads * size]`; and what the softmax is of.
 fn attend(
     g: &mut Wires<'_>,
     heads: &Heads,
     [q, k, v]: [OutletId; 3],
     mask: Option<OutletId>,
     bias: Option<OutletId>,
-) -> TractResult<OutletId> {
+) -> TractResult<(OutletId, OutletId)> {
     let (from, to) = (g.shape(q)?, g.shape(k)?);
     ensure!(from.len() == 4 && to.len() == 4, "heads have 4 axes");
     let size = from[3].to_usize()?.max(1);
@@ -215,8 +214,9 @@ fn attend(
         ensure!(keys >= queries, "{queries} queries over {keys} keys");
         let before = keys - queries;
         let later = |at: usize| at % keys > at / keys + before;
+        // Below any mask: a query of masked keys alone still looks at none that comes later.
         let values: Vec<f32> =
-            (0..queries * keys).map(|at| if later(at) { heads.masked } else { 0. }).collect();
+            (0..queries * keys).map(|at| if later(at) { f32::MIN } else { 0. }).collect();
         let mask = Tensor::from_shape(&[1, 1, queries, keys], &values)?;
         let mask = g.constant(mask.cast_to_dt(g.dtype(scores)?)?.into_owned())?;
         scores = g.add(scores, mask)?;
@@ -230,7 +230,7 @@ fn attend(
     let shape = g.shape(y)?;
     let from = tvec!(shape[2].clone(), shape[3].clone());
     let to = tvec!(shape[2].clone() * &shape[3]);
-    g.reshape(y, 2, from, to)
+    Ok((g.reshape(y, 2, from, to)?, scores))
 }
 
 fn ranked(g: &mut Wires<'_>, mut x: OutletId, rank: usize) -> TractResult<OutletId> {
@@ -241,7 +241,8 @@ fn ranked(g: &mut Wires<'_>, mut x: OutletId, rank: usize) -> TractResult<Outlet
 }
 
 /// Which keys may be seen, `[batch, 1, 1 or queries, keys]`, from any form of the mask: a flag a
-/// key, a flag a query and key, or a row's end, or ends and then starts.
+/// key, a flag a query and key, or a row's end, or ends and then starts; or ends and then where the rows of
+/// packed queries and keys begin, which an unpacked form does not need.
 fn visible(g: &mut Wires<'_>, mask: OutletId, batch: usize, keys: usize) -> TractResult<OutletId> {
     let mask = g.cast(mask, DatumType::I64)?;
     let shape = g.shape(mask)?;
@@ -259,7 +260,8 @@ fn visible(g: &mut Wires<'_>, mask: OutletId, batch: usize, keys: usize) -> Trac
             let after = g.binary(TypedBinOp(comp_gte(), None), places, starts)?;
             keep = g.binary(tract_onnx::tract_core::ops::logic::and(), keep, after)?;
         } else {
-            ensure!(shape[0] == batch.to_dim(), "a mask of {} for a batch of {batch}", shape[0]);
+            let known = [batch, 3 * batch + 2].iter().any(|n| shape[0] == n.to_dim());
+            ensure!(known, "a mask of {} for a batch of {batch}", shape[0]);
         }
         return Ok(keep);
     }

@@ -177,9 +177,44 @@ def found():
         refused(f"{op}_by_zero", op, {"a": np.array([7, 8]), "b": np.array([2, 0])}, "divides an integer by zero")
 
 
+def by_data():
+    """Shapes that an input's values, or what is found in it, decide."""
+    x = f32(2, 4, 8)
+    n, w = np.array([3, 2, 4, 8]), f32(3, 2, 8, 5)
+    add("Expand_by_input_MatMul", [("Expand", ["x", "n"], ["e"], {}), ("MatMul", ["e", "w"], ["y"], {})], {"x": x, "n": n}, ["y"], {"w": w}, 1e-5, 1e-6)
+    parts = [("Shape", ["x"], ["s"], {}), ("Concat", ["three", "s"], ["n"], {"axis": 0}), ("Expand", ["x", "n"], ["e"], {}),
+             ("MatMul", ["e", "w"], ["y"], {})]
+    add("Expand_by_shape_MatMul", parts, {"x": x}, ["y", "e"], {"w": w, "three": np.array([3])}, 1e-5, 1e-6)
+    parts[3] = ("MatMul", ["e", "v"], ["y"], {})
+    add("Expand_by_shape_MatMul_vector", parts, {"x": f32(1, 4, 6)}, ["y"], {"v": f32(6), "three": np.array([2])}, 1e-5, 1e-6)
+    found = np.array([[0, 3, 0], [5, 0, 1]])
+    add("NonZero_Shape", [("NonZero", ["x"], ["i"], {}), ("Shape", ["i"], ["y"], {})], {"x": found}, ["y"])
+    add("NonZero_Shape_Gather", [("NonZero", ["x"], ["i"], {}), ("Shape", ["i"], ["s"], {}), ("Gather", ["s", "one"], ["n"], {"axis": 0}),
+                                 ("Cast", ["n"], ["y"], {"to": 6}), ("Mul", ["n", "n"], ["z"], {})], {"x": found}, ["y", "z", "n"], {"one": np.int64(1)})
+    add("Compress_Size", [("Compress", ["x", "c"], ["p"], {"axis": 1}), ("Size", ["p"], ["y"], {})], {"x": found, "c": np.array([True, False, True])}, ["y"])
+
+
+def attention():
+    """What com.microsoft's attention gives beside the result, and its rarer masks."""
+    heads, near = 2, dict(rtol=1e-5, atol=1e-5)
+    x = {k: f32(2, 3, 8) for k in "qkv"}
+    masks = {"mask": np.array([[1, 1, 0], [0, 1, 1]], np.int32), "packed": np.array([3, 2, 0, 3, 5, 0, 3, 5], np.int32)}
+    for name, mask, attributes in (("", None, {}), ("_mask", "mask", {}), ("_causal", None, {"unidirectional": 1}), ("_packed", "packed", {}),
+                                   ("_causal_mask", "mask", {"unidirectional": 1})):
+        feeds = {**x, **({"m": masks[mask]} if mask else {})}
+        node = helper.make_node("MultiHeadAttention", ["q", "k", "v", "", "m" if mask else ""], ["y", "", "", "scores"], domain=MS, num_heads=heads, **attributes)
+        proto = model([node], feeds, {}, [], 17, [(MS, 1)])
+        proto.graph.output.extend(helper.make_tensor_value_info(o, 1, None) for o in ("y", "scores"))
+        CASES.append(case(f"MultiHeadAttention_scores{name}", proto, feeds, **near))
+    one("Attention_packed_mask", "Attention", {"x": f32(2, 3, 8), "m": masks["packed"]}, {"num_heads": heads}, order=["x", "w", "b", "m"],
+        constants={"w": f32(8, 24), "b": f32(24)}, domain=MS, **near)
+
+
 if __name__ == "__main__":
     plain()
     found()
     division()
     group_query()
+    by_data()
+    attention()
     write("forms", CASES)

@@ -1,0 +1,81 @@
+//! A broadcast before a product, as an operator that stays where it is.
+//!
+//! In: a graph with the engine's `MultiBroadcastTo`. Out: the same with [`Repeat`] in the place of those that the
+//! engine's optimiser would take away though the product needs them: where the broadcast makes new axes, and where
+//! the product has an axis from it alone. It takes each broadcast before a product for one that the product does
+//! by itself, and then gives up with an error.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
+use tract_onnx::tract_core::ops::einsum::EinSum;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Repeat(MultiBroadcastTo);
+
+impl Op for Repeat {
+    fn name(&self) -> StaticName {
+        "Repeat".into()
+    }
+
+    op_as_typed_op!();
+}
+
+impl EvalOp for Repeat {
+    op_out_of_plan!();
+
+    fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.0.eval(ctx, inputs)
+    }
+}
+
+impl TypedOp for Repeat {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        self.0.output_facts(inputs)
+    }
+
+    as_op!();
+}
+
+/// Whether what is made at `outlet`, with `axes` that a broadcast made longer, reaches a product that has one of
+/// them from nowhere else. The optimiser moves a broadcast behind changes of axes that keep those apart.
+fn is_needed(model: &TypedModel, outlet: OutletId, axes: &[usize]) -> bool {
+    model.node(outlet.node).outputs[outlet.slot].successors.iter().any(|reader| {
+        let node = model.node(reader.node);
+        if let Some(op) = node.op_as::<AxisOp>() {
+            let moved: Option<Vec<usize>> = axes.iter().map(|a| op.transform_axis(*a)).collect();
+            return moved.is_some_and(|m| is_needed(model, OutletId::new(reader.node, 0), &m));
+        }
+        let Some(op) = node.op_as::<EinSum>() else { return false };
+        axes.iter().any(|at| {
+            let Ok(axis) = op.axes.axis((InOut::In(reader.slot), *at)) else { return true };
+            let size = |slot: usize, at: usize| {
+                model.outlet_fact(node.inputs[slot]).ok().map(|fact| fact.shape[at].clone())
+            };
+            let whole = size(reader.slot, *at);
+            let others = axis.inputs.iter().enumerate().filter(|(slot, _)| *slot != reader.slot);
+            let mut sizes =
+                others.flat_map(|(slot, ats)| ats.iter().map(move |at| size(slot, *at)));
+            !sizes.any(|other| other == whole)
+        })
+    })
+}
+
+pub(super) fn keep_broadcasts(mut model: TypedModel) -> TractResult<TypedModel> {
+    for id in model.eval_order()? {
+        let node = model.node(id);
+        let Some(op) = node.op_as::<MultiBroadcastTo>() else { continue };
+        let input = &model.outlet_fact(node.inputs[0])?.shape;
+        let new = op.shape.rank().saturating_sub(input.rank());
+        let longer = (new..op.shape.rank()).filter(|at| input[at - new] != op.shape[*at]);
+        let axes: Vec<usize> = (0..new).chain(longer).collect();
+        let to_product = |reader: &InletId| model.node(reader.node).op_is::<EinSum>();
+        let raised = new > 0 && node.outputs[0].successors.iter().any(to_product);
+        if raised || is_needed(&model, id.into(), &axes) {
+            let op = Repeat(op.clone());
+            let patch = TypedModelPatch::replace_single_op(&model, node, &node.inputs, op)?;
+            patch.apply(&mut model)?;
+        }
+    }
+    Ok(model)
+}
