@@ -24,6 +24,7 @@ mod conv_transpose;
 mod cum_prod;
 mod deform_conv;
 mod det;
+mod detection;
 mod einsum;
 mod equal;
 mod float_class;
@@ -176,7 +177,9 @@ const OURS: &[(&str, &str, Builder)] = &[
     (ML, "TreeEnsembleClassifier", ml::tree::classifier::build),
     (ML, "TreeEnsembleRegressor", ml::tree::regressor::build),
     (ML, "ZipMap", ml::zip_map::build),
+    (NEARSIDE, DETECTIONS, detection::detections),
     (NEARSIDE, NARROW, narrow::build),
+    (NEARSIDE, SUPPRESSED, detection::suppressed),
     (MICROSOFT, "Attention", contrib_attention::attention),
     (MICROSOFT, "CDist", contrib_math::cdist),
     (MICROSOFT, "CausalConvWithState", linear_attention::causal_conv),
@@ -225,9 +228,15 @@ const ML: &str = "ai.onnx.ml";
 const MICROSOFT: &str = "com.microsoft";
 
 /// Our own domain: what the rewrites of a file need and ONNX has no word for.
-pub(super) const NEARSIDE: &str = "nearside";
+pub(in crate::model) const NEARSIDE: &str = "nearside";
+/// What TensorFlow Lite's detectors end in, with outputs of a fixed length.
+pub(in crate::model) const DETECTIONS: &str = "DetectionPostProcess";
+pub(in crate::model) const SUPPRESSED: &str = "NonMaxSuppression";
 /// Rounding to a type that the engine lacks; and the attribute that names such a type.
 pub(super) const NARROW: &str = "Narrow";
+
+/// The attribute of an LSTM that bounds its cells, as TensorFlow Lite has it.
+pub(in crate::model) const CELL_CLIP: &str = "nearside.cell_clip";
 
 /// The name under which we report ONNX's default domain.
 pub(crate) const DEFAULT_DOMAIN: &str = "ai.onnx";

@@ -4,7 +4,8 @@
 //! transpositions, which the engine's optimiser moves together. Weights that are constants are turned here.
 
 use super::SAME;
-use super::graph::{Graph, Operator, Refused, int, ints, text};
+use super::graph::{Graph, Refused};
+use super::nodes::{Operator, int, ints, text};
 use super::ops::activated;
 
 const TO_CHANNELS_FIRST: [i64; 4] = [0, 3, 1, 2];
@@ -95,6 +96,48 @@ pub(super) fn pool(g: &mut Graph, op: &Operator, op_type: &str) -> Refused {
     let value = turned(g, &value, &TO_CHANNELS_FIRST);
     let value = g.node(op_type, &[&value], attributes);
     finish(g, op, &value, op.byte(5))
+}
+
+/// The root of the mean of squares.
+pub(super) fn l2_pool(g: &mut Graph, op: &Operator) -> Refused {
+    let window = window(op)?;
+    let mut attributes = window.attributes();
+    attributes.push(ints("kernel_shape", &[i64::from(op.int(4)), i64::from(op.int(3))]));
+    let value = g.value(op.input(0)?)?;
+    let value = g.node("Mul", &[&value, &value], vec![]);
+    let value = turned(g, &value, &TO_CHANNELS_FIRST);
+    let value = g.node("AveragePool", &[&value], attributes);
+    let value = g.node("Sqrt", &[&value], vec![]);
+    finish(g, op, &value, op.byte(5))
+}
+
+/// Options: radius, bias, alpha, beta. The window of a channel ends before the one that is a radius behind it, as
+/// TensorFlow Lite's kernel has it; a mean along the channels times its size is its sum.
+pub(super) fn local_response(g: &mut Graph, op: &Operator) -> Refused {
+    let radius = i64::from(op.int(0));
+    let channels = g.tensors[op.input(0)?].shape.last().copied().unwrap_or(0);
+    if radius < 1 {
+        return Err(format!("of the radius {radius}"));
+    }
+    let value = g.value(op.input(0)?)?;
+    let square = g.node("Mul", &[&value, &value], vec![]);
+    let (rows, shape) = (g.longs(&[-1, 1, channels as i64]), g.node("Shape", &[&value], vec![]));
+    let rows = g.node("Reshape", &[&square, &rows], vec![]);
+    let window = vec![
+        ints("kernel_shape", &[2 * radius]),
+        ints("pads", &[radius, radius - 1]),
+        int("count_include_pad", 1),
+    ];
+    let mean = g.node("AveragePool", &[&rows], window);
+    let mean = g.node("Reshape", &[&mean, &shape], vec![]);
+    let scale = g.floats(&[op.real(2) * 2.0 * radius as f32], &[]);
+    let (bias, beta) = (g.floats(&[op.real(1)], &[]), g.floats(&[op.real(3)], &[]));
+    let sum = g.node("Mul", &[&mean, &scale], vec![]);
+    let sum = g.node("Add", &[&sum, &bias], vec![]);
+    let root = g.node("Pow", &[&sum, &beta], vec![]);
+    let value = g.node("Div", &[&value, &root], vec![]);
+    g.give(op.outputs[0], value);
+    Ok(())
 }
 
 /// Inputs: the output's shape, weights, values, a bias.

@@ -80,6 +80,11 @@ impl<'a> Table<'a> {
         items.iter().map(|b| i32::from_le_bytes(*b)).collect()
     }
 
+    pub(super) fn shorts(&self, number: usize) -> Vec<u16> {
+        let (items, _) = self.vector(number, 2).unwrap_or_default().as_chunks();
+        items.iter().map(|b| u16::from_le_bytes(*b)).collect()
+    }
+
     pub(super) fn longs(&self, number: usize) -> Vec<i64> {
         let (items, _) = self.vector(number, 8).unwrap_or_default().as_chunks();
         items.iter().map(|b| i64::from_le_bytes(*b)).collect()

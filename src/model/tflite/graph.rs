@@ -6,109 +6,64 @@
 use std::collections::HashMap;
 
 use tract_onnx::pb::{
-    self, AttributeProto, NodeProto, TensorProto, ValueInfoProto,
-    attribute_proto::AttributeType,
-    tensor_proto::DataType,
+    self, NodeProto, ValueInfoProto,
     tensor_shape_proto::{Dimension, dimension},
     type_proto,
 };
 
 use super::flat::Table;
-use super::tensor::{Quantisation, TensorInfo};
-use super::{DOMAIN, names, ops};
+use super::nodes::Operator;
+use super::tensor::TensorInfo;
+use super::{DOMAIN, File, names, ops};
 
 /// Why a form of an operator cannot be translated.
 pub(super) type Refused<T = ()> = Result<T, String>;
 
 pub(super) struct Graph<'a> {
+    pub(super) file: &'a File<'a>,
     pub(super) tensors: Vec<TensorInfo<'a>>,
-    inputs: Vec<usize>,
+    pub(super) inputs: Vec<usize>,
     outputs: Vec<usize>,
-    graph: pb::GraphProto,
+    operators: Vec<Table<'a>>,
+    pub(super) graph: pb::GraphProto,
     /// The name to read a tensor under, once it is made.
-    values: HashMap<usize, String>,
+    pub(super) values: HashMap<usize, String>,
     /// The name of a quantised tensor's integers, once they are made.
-    integers: HashMap<usize, String>,
+    pub(super) integers: HashMap<usize, String>,
     /// Constants that were made while the file was read, by the operator that made them.
-    folded: HashMap<usize, Vec<f32>>,
+    pub(super) folded: HashMap<usize, Vec<f32>>,
     /// Weights with their axes in another order.
-    turned: HashMap<(usize, Vec<i64>), String>,
-    next: usize,
+    pub(super) turned: HashMap<(usize, Vec<i64>), String>,
+    /// How many graphs are around it.
+    depth: usize,
 }
 
-/// An operator of the file.
-pub(super) struct Operator<'a> {
-    pub(super) name: String,
-    pub(super) inputs: Vec<Option<usize>>,
-    pub(super) outputs: Vec<usize>,
-    pub(super) options: Option<Table<'a>>,
-    pub(super) custom: Vec<u8>,
-}
-
-impl Operator<'_> {
-    /// A whole number of the options.
-    pub(super) fn int(&self, number: usize) -> i32 {
-        self.options.map_or(0, |o| o.int(number, 0))
-    }
-
-    pub(super) fn byte(&self, number: usize) -> i8 {
-        self.options.map_or(0, |o| o.int8(number))
-    }
-
-    pub(super) fn flag(&self, number: usize) -> bool {
-        self.byte(number) != 0
-    }
-
-    pub(super) fn input(&self, at: usize) -> Refused<usize> {
-        self.inputs.get(at).copied().flatten().ok_or_else(|| format!("input {at} is missing"))
-    }
-}
-
-pub(super) fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        r#type: AttributeType::Int as i32,
-        i: value,
-        ..AttributeProto::default()
-    }
-}
-
-pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        r#type: AttributeType::Ints as i32,
-        ints: values.to_vec(),
-        ..AttributeProto::default()
-    }
-}
-
-pub(super) fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        r#type: AttributeType::Float as i32,
-        f: value,
-        ..AttributeProto::default()
-    }
-}
-
-pub(super) fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.to_owned(),
-        r#type: AttributeType::String as i32,
-        s: value.as_bytes().to_vec(),
-        ..AttributeProto::default()
-    }
-}
+/// Graphs of real files nest through `IF` and `WHILE` no deeper; one that holds itself does.
+const MAX_NESTING: usize = 8;
+/// Most operators, those of a graph counted as often as it is used.
+const MAX_OPERATORS: usize = 200_000;
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(model: &Table<'a>, main: &Table<'a>) -> Refused<Self> {
-        let buffers = model.tables(4);
-        let tensors = main.tables(0);
-        let tensors = tensors.iter().map(|t| TensorInfo::read(t, &buffers));
+    /// The main graph.
+    pub(super) fn main(file: &'a File<'a>) -> Refused<Self> {
+        let table = file.subgraphs.first().ok_or("has no graph")?;
+        let mut graph = Self::new(file, table)?;
+        for at in graph.inputs.clone() {
+            let name = graph.tensors[at].name.clone();
+            let info = graph.info(at);
+            graph.graph.input.push(info);
+            graph.made(at, name);
+        }
+        Ok(graph)
+    }
+
+    fn new(file: &'a File<'a>, table: &Table<'a>) -> Refused<Self> {
+        let tensors = table.tables(0);
+        let tensors = tensors.iter().map(|t| TensorInfo::read(t, &file.buffers));
         let mut tensors: Vec<TensorInfo> = tensors.collect::<Refused<_>>()?;
         let indices = |number: usize| -> Refused<Vec<usize>> {
             let known = |i: i32| usize::try_from(i).ok().filter(|i| *i < tensors.len());
-            let list = main.ints(number).into_iter().map(known).collect::<Option<_>>();
+            let list = table.ints(number).into_iter().map(known).collect::<Option<_>>();
             list.ok_or_else(|| "names a tensor that it does not have".to_owned())
         };
         let (inputs, outputs) = (indices(1)?, indices(2)?);
@@ -120,24 +75,69 @@ impl<'a> Graph<'a> {
                 tensor.name = format!("{}#{at}", tensor.name);
             }
         }
-        let mut graph = Self {
+        Ok(Self {
+            file,
             tensors,
             inputs,
             outputs,
+            operators: table.tables(3),
             graph: pb::GraphProto::default(),
             values: HashMap::new(),
             integers: HashMap::new(),
             folded: HashMap::new(),
             turned: HashMap::new(),
-            next: 0,
-        };
-        for at in graph.inputs.clone() {
-            let name = graph.tensors[at].name.clone();
-            let info = graph.info(at);
-            graph.graph.input.push(info);
-            graph.made(at, name);
+            depth: 0,
+        })
+    }
+
+    /// A graph of the file by its number, to be used inside of this one, that reads `given` for its inputs.
+    pub(super) fn inner(&self, number: i32, given: &[String]) -> Refused<Self> {
+        let known = usize::try_from(number).ok().and_then(|n| self.file.subgraphs.get(n));
+        let table = known.ok_or_else(|| format!("of graph {number}, which there is not"))?;
+        let mut inner = Self::new(self.file, table)?;
+        inner.depth = self.depth + 1;
+        if inner.depth > MAX_NESTING {
+            return Err(format!("of graphs nested deeper than {MAX_NESTING}"));
         }
-        Ok(graph)
+        if inner.inputs.len() != given.len() {
+            return Err(format!("of a graph of {} inputs for {}", inner.inputs.len(), given.len()));
+        }
+        inner.values = inner.inputs.iter().copied().zip(given.iter().cloned()).collect();
+        inner.translate()?;
+        Ok(inner)
+    }
+
+    /// The names of its outputs, as they come out of float32 arithmetic.
+    pub(super) fn results(&mut self) -> Refused<Vec<String>> {
+        self.outputs.clone().into_iter().map(|at| self.value(at)).collect()
+    }
+
+    /// Its nodes and constants, and [`Self::results`].
+    pub(super) fn into_parts(mut self) -> Refused<(pb::GraphProto, Vec<String>)> {
+        let outputs = self.results()?;
+        Ok((self.graph, outputs))
+    }
+
+    /// Does what a graph does, here.
+    pub(super) fn inline(&mut self, parts: pb::GraphProto) {
+        self.graph.node.extend(parts.node);
+        self.graph.initializer.extend(parts.initializer);
+    }
+
+    /// Translates the operators in the order of the file.
+    pub(super) fn translate(&mut self) -> Refused {
+        for operator in self.operators.clone() {
+            let spent = self.file.spent.get() + 1;
+            self.file.spent.set(spent);
+            if spent > MAX_OPERATORS {
+                return Err(format!("of more than {MAX_OPERATORS} operators"));
+            }
+            let index = usize::try_from(operator.int(0, 0)).ok();
+            let code = index.and_then(|index| self.file.codes.get(index));
+            let (code, custom) = code.ok_or("has an operator without a type")?;
+            self.operator(*code, custom, &operator)?;
+        }
+        Ok(())
     }
 
     /// Declares an end of the graph.
@@ -159,149 +159,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// A tensor is there as the file stores it, under `name`.
-    fn made(&mut self, at: usize, name: String) {
-        match self.tensors[at].quantisation.clone() {
-            None => {
-                self.values.insert(at, name);
-            }
-            Some(q) => {
-                let value = self.quantised("DequantizeLinear", &name, &q, at);
-                self.integers.insert(at, name);
-                self.values.insert(at, value);
-            }
-        }
-    }
-
-    fn quantised(&mut self, op_type: &str, input: &str, q: &Quantisation, at: usize) -> String {
-        let dtype = self.tensors[at].dtype;
-        let dims: &[usize] = if q.scale.len() > 1 { &[q.scale.len()] } else { &[] };
-        let scale = self.floats(&q.scale.clone(), dims);
-        let zero = |i: usize| q.zero.get(i).or(q.zero.first()).copied().unwrap_or(0);
-        let zeros = (0..q.scale.len()).map(zero);
-        let bytes = zeros.flat_map(|z| match dtype {
-            DataType::Int16 => (z as i16).to_le_bytes().to_vec(),
-            DataType::Int32 => (z as i32).to_le_bytes().to_vec(),
-            _ => vec![z as u8],
-        });
-        let zero = self.raw(dtype, dims, bytes.collect());
-        self.node(op_type, &[input, &scale, &zero], vec![int("axis", q.axis as i64)])
-    }
-
-    pub(super) fn raw(&mut self, dtype: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {
-        let name = self.fresh("constant");
-        self.graph.initializer.push(TensorProto {
-            name: name.clone(),
-            dims: dims.iter().map(|d| *d as i64).collect(),
-            data_type: dtype as i32,
-            raw_data,
-            ..TensorProto::default()
-        });
-        name
-    }
-
-    pub(super) fn floats(&mut self, values: &[f32], dims: &[usize]) -> String {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.raw(DataType::Float, dims, bytes)
-    }
-
-    pub(super) fn longs(&mut self, values: &[i64]) -> String {
-        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.raw(DataType::Int64, &[values.len()], bytes)
-    }
-
-    fn fresh(&mut self, what: &str) -> String {
-        self.next += 1;
-        // No name of a file's tensor has this form: their duplicates end in `#index`.
-        format!("nearside.{what}.{}", self.next)
-    }
-
-    /// A node with one output; gives its name.
-    pub(super) fn node(
-        &mut self,
-        op_type: &str,
-        inputs: &[&str],
-        attribute: Vec<AttributeProto>,
-    ) -> String {
-        let output = self.fresh(op_type);
-        self.push(op_type, inputs, vec![output.clone()], attribute);
-        output
-    }
-
-    pub(super) fn nodes(
-        &mut self,
-        op_type: &str,
-        inputs: &[&str],
-        count: usize,
-        attribute: Vec<AttributeProto>,
-    ) -> Vec<String> {
-        let outputs: Vec<_> = (0..count).map(|_| self.fresh(op_type)).collect();
-        self.push(op_type, inputs, outputs.clone(), attribute);
-        outputs
-    }
-
-    fn push(
-        &mut self,
-        op_type: &str,
-        inputs: &[&str],
-        output: Vec<String>,
-        attribute: Vec<AttributeProto>,
-    ) {
-        self.graph.node.push(NodeProto {
-            name: output.first().cloned().unwrap_or_default(),
-            op_type: op_type.to_owned(),
-            input: inputs.iter().map(|i| (*i).to_owned()).collect(),
-            output,
-            attribute,
-            ..NodeProto::default()
-        });
-    }
-
-    /// The name to read a tensor under.
-    pub(super) fn value(&mut self, at: usize) -> Refused<String> {
-        if let Some(name) = self.values.get(&at) {
-            return Ok(name.clone());
-        }
-        let tensor = self.tensors[at].clone();
-        if let Some(floats) = self.folded.get(&at).cloned() {
-            let name = self.floats(&floats, &tensor.shape);
-            self.values.insert(at, name.clone());
-            return Ok(name);
-        }
-        if tensor.sparse {
-            return Err(format!("`{}` is sparse", tensor.name));
-        }
-        let name = if tensor.is_quantised() {
-            let floats = tensor.floats();
-            let floats = floats.ok_or_else(|| format!("nothing makes `{}`", tensor.name))?;
-            self.floats(&floats, &tensor.shape)
-        } else {
-            let data = tensor.constant().map(<[u8]>::to_vec);
-            let empty = || (tensor.count() == Some(0)).then(Vec::new);
-            let data = data.or_else(empty);
-            let data = data.ok_or_else(|| format!("nothing makes `{}`", tensor.name))?;
-            self.raw(tensor.dtype, &tensor.shape, data)
-        };
-        self.values.insert(at, name.clone());
-        Ok(name)
-    }
-
-    /// A constant that is made while the file is read takes the place of an operator's output.
-    pub(super) fn constant(&mut self, at: usize, data: Vec<f32>) {
-        self.folded.insert(at, data);
-    }
-
-    /// An operator's result, as it comes out of float32 arithmetic.
-    pub(super) fn give(&mut self, at: usize, value: String) {
-        let Some(q) = self.tensors[at].quantisation.clone() else {
-            self.values.insert(at, value);
-            return;
-        };
-        let integers = self.quantised("QuantizeLinear", &value, &q, at);
-        self.made(at, integers);
-    }
-
-    pub(super) fn operator(&mut self, code: i32, custom: &str, table: &Table<'a>) -> Refused {
+    fn operator(&mut self, code: i32, custom: &str, table: &Table<'a>) -> Refused {
         let bad = || "has an operator with a tensor that it does not have".to_owned();
         let known = |i: i32| usize::try_from(i).ok().filter(|i| *i < self.tensors.len());
         let inputs = table.ints(1).into_iter();
@@ -351,53 +209,9 @@ impl<'a> Graph<'a> {
                 continue;
             }
             let name = self.tensors[at].name.clone();
-            self.push("Identity", &[&value], vec![name], vec![]);
+            self.push("", "Identity", &[&value], vec![name], vec![]);
             self.graph.output.push(info);
         }
         Ok(self.graph)
     }
-}
-
-impl Graph<'_> {
-    /// Weights with their axes in another order, turned here where they are constants.
-    pub(super) fn turned_weights(&mut self, at: usize, order: &[i64]) -> Refused<String> {
-        let key = (at, order.to_vec());
-        if let Some(name) = self.turned.get(&key) {
-            return Ok(name.clone());
-        }
-        let name = match self.folded.get(&at).cloned().or_else(|| self.tensors[at].floats()) {
-            Some(floats) => {
-                let axes: Vec<usize> = order.iter().map(|a| *a as usize).collect();
-                let (turned, shape) = turn(&floats, &self.tensors[at].shape, &axes);
-                self.floats(&turned, &shape)
-            }
-            None => {
-                let value = self.value(at)?;
-                self.node("Transpose", &[&value], vec![ints("perm", order)])
-            }
-        };
-        self.turned.insert(key, name.clone());
-        Ok(name)
-    }
-}
-
-/// Elements with their axes in another order.
-fn turn(from: &[f32], shape: &[usize], axes: &[usize]) -> (Vec<f32>, Vec<usize>) {
-    let stride = |axis: usize| shape[axis + 1..].iter().product::<usize>();
-    let strides: Vec<usize> = axes.iter().map(|a| stride(*a)).collect();
-    let sizes: Vec<usize> = axes.iter().map(|a| shape[*a]).collect();
-    let mut index = vec![0; axes.len()];
-    let mut turned = Vec::with_capacity(from.len());
-    for _ in 0..from.len() {
-        let at: usize = index.iter().zip(&strides).map(|(i, s)| i * s).sum();
-        turned.push(from.get(at).copied().unwrap_or_default());
-        for axis in (0..index.len()).rev() {
-            index[axis] += 1;
-            if index[axis] < sizes[axis] {
-                break;
-            }
-            index[axis] = 0;
-        }
-    }
-    (turned, sizes)
 }

@@ -7,13 +7,28 @@
 //! types. An operator that is not in the table stays in the graph under the domain `tflite`, where the
 //! check finds it and names it.
 
+mod blocks;
+mod control;
 mod conv;
+mod detect;
+mod elementwise;
 mod flat;
+mod flex;
 mod graph;
+mod indices;
 mod names;
+mod nodes;
 mod ops;
+mod recurrent;
+mod reduce;
 mod shape;
+mod sliced;
+mod sparse;
+mod spectrum;
 mod tensor;
+mod values;
+
+use std::cell::Cell;
 
 use tract_onnx::pb;
 
@@ -26,6 +41,18 @@ pub(super) const DOMAIN: &str = "tflite";
 /// The operator set in which the translation is written.
 const OPSET: i64 = 20;
 
+/// What all graphs of a file share.
+struct File<'a> {
+    subgraphs: Vec<Table<'a>>,
+    buffers: Vec<Table<'a>>,
+    /// The operators' numbers, and the names of custom ones.
+    codes: Vec<(i32, String)>,
+    /// Operators translated so far.
+    spent: Cell<usize>,
+    /// Names made so far, which are of all graphs.
+    next: Cell<usize>,
+}
+
 /// Whether the bytes say that they are of a TensorFlow Lite file.
 pub(super) fn is(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"TFL3")
@@ -37,16 +64,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<pb::ModelProto> {
         Error::new(ErrorKind::InvalidModel, format!("the TensorFlow Lite file {what}"))
     };
     let model = Table::root(bytes).ok_or_else(|| invalid("is cut off"))?;
-    let subgraphs = model.tables(2);
-    let main = subgraphs.first().ok_or_else(|| invalid("has no graph"))?;
-    let codes: Vec<(i32, String)> = model.tables(1).iter().map(code).collect();
-    let mut graph = Graph::new(&model, main).map_err(|e| invalid(&e))?;
-    for operator in main.tables(3) {
-        let unknown = || invalid("has an operator without a type");
-        let index = usize::try_from(operator.int(0, 0)).map_err(|_| unknown())?;
-        let (code, custom) = codes.get(index).ok_or_else(unknown)?;
-        graph.operator(*code, custom, &operator).map_err(|e| invalid(&e))?;
-    }
+    let file = File {
+        subgraphs: model.tables(2),
+        buffers: model.tables(4),
+        codes: model.tables(1).iter().map(code).collect(),
+        spent: Cell::new(0),
+        next: Cell::new(0),
+    };
+    let mut graph = Graph::main(&file).map_err(|e| invalid(&e))?;
+    graph.translate().map_err(|e| invalid(&e))?;
     let graph = graph.finish().map_err(|e| invalid(&e))?;
     Ok(pb::ModelProto {
         ir_version: 8,

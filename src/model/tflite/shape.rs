@@ -4,7 +4,9 @@
 
 use tract_onnx::pb::tensor_proto::DataType;
 
-use super::graph::{Graph, Operator, Refused, int, ints, text};
+use super::graph::{Graph, Refused};
+use super::indices::longs;
+use super::nodes::{Operator, int, ints};
 use super::ops::activated;
 
 /// An input that must be known while the file is read.
@@ -23,8 +25,10 @@ fn one(g: &mut Graph, op: &Operator, from: usize, op_type: &str, numbers: &[i64]
 }
 
 pub(super) fn with_longs(g: &mut Graph, op: &Operator, op_type: &str) -> Refused {
-    let numbers = constant(g, op, 1)?;
-    one(g, op, 0, op_type, &numbers)
+    let (value, numbers) = (g.value(op.input(0)?)?, longs(g, op, 1)?);
+    let value = g.node(op_type, &[&value, &numbers], vec![]);
+    g.give(op.outputs[0], value);
+    Ok(())
 }
 
 pub(super) fn concat(g: &mut Graph, op: &Operator) -> Refused {
@@ -44,11 +48,18 @@ pub(super) fn reshape(g: &mut Graph, op: &Operator) -> Refused {
     let option = || op.options.map(|o| o.ints(0)).filter(|s| !s.is_empty());
     let declared = |g: &Graph| g.tensors[op.outputs[0]].declared.clone();
     let long = |list: Vec<i32>| list.into_iter().map(i64::from).collect();
-    let sizes: Vec<i64> = given.unwrap_or_else(|| long(option().unwrap_or_else(|| declared(g))));
-    if sizes.iter().filter(|d| **d < 0).count() > 1 {
-        return Err("to a shape that is not known".to_owned());
-    }
-    let (value, sizes) = (g.value(op.input(0)?)?, g.longs(&sizes));
+    let computed = given.is_none() && op.maybe(1).is_some();
+    let value = g.value(op.input(0)?)?;
+    let sizes = if computed {
+        longs(g, op, 1)?
+    } else {
+        let sizes: Vec<i64> =
+            given.unwrap_or_else(|| long(option().unwrap_or_else(|| declared(g))));
+        if sizes.iter().filter(|d| **d < 0).count() > 1 {
+            return Err("to a shape that is not known".to_owned());
+        }
+        g.longs(&sizes)
+    };
     let value = g.node("Reshape", &[&value, &sizes], vec![int("allowzero", 1)]);
     g.give(op.outputs[0], value);
     Ok(())
@@ -103,36 +114,6 @@ pub(super) fn pad(g: &mut Graph, op: &Operator) -> Refused {
     Ok(())
 }
 
-pub(super) fn mirror_pad(g: &mut Graph, op: &Operator) -> Refused {
-    if op.byte(0) != 0 {
-        return Err("with the mode SYMMETRIC".to_owned());
-    }
-    let pads = paddings(g, op)?;
-    let (value, pads) = (g.value(op.input(0)?)?, g.longs(&pads));
-    let value = g.node("Pad", &[&value, &pads], vec![text("mode", "reflect")]);
-    g.give(op.outputs[0], value);
-    Ok(())
-}
-
-pub(super) fn gather(g: &mut Graph, op: &Operator) -> Refused {
-    if op.int(1) != 0 {
-        return Err("with batch dimensions".to_owned());
-    }
-    let (value, indices) = (g.value(op.input(0)?)?, g.value(op.input(1)?)?);
-    let axis = int("axis", i64::from(op.int(0)));
-    let value = g.node("Gather", &[&value, &indices], vec![axis]);
-    g.give(op.outputs[0], value);
-    Ok(())
-}
-
-pub(super) fn gather_nd(g: &mut Graph, op: &Operator) -> Refused {
-    let (value, indices) = (g.value(op.input(0)?)?, g.value(op.input(1)?)?);
-    let indices = g.node("Cast", &[&indices], vec![int("to", DataType::Int64 as i64)]);
-    let value = g.node("GatherND", &[&value, &indices], vec![]);
-    g.give(op.outputs[0], value);
-    Ok(())
-}
-
 pub(super) fn pack(g: &mut Graph, op: &Operator) -> Refused {
     let axis = i64::from(op.int(1));
     let mut values = vec![];
@@ -171,71 +152,5 @@ pub(super) fn split(g: &mut Graph, op: &Operator, from: usize, by: usize) -> Ref
     for (output, part) in op.outputs.iter().zip(parts) {
         g.give(*output, part);
     }
-    Ok(())
-}
-
-/// A slice with a start, an end and a step for each of the first axes.
-fn sliced(g: &mut Graph, value: &str, starts: &[i64], ends: &[i64], steps: &[i64]) -> String {
-    let axes: Vec<i64> = (0..starts.len() as i64).collect();
-    let (starts, ends) = (g.longs(starts), g.longs(ends));
-    let (axes, steps) = (g.longs(&axes), g.longs(steps));
-    g.node("Slice", &[value, &starts, &ends, &axes, &steps], vec![])
-}
-
-pub(super) fn slice(g: &mut Graph, op: &Operator) -> Refused {
-    let (starts, sizes) = (constant(g, op, 1)?, constant(g, op, 2)?);
-    let end = |(start, size): (&i64, &i64)| {
-        if *size < 0 { i64::MAX } else { start.saturating_add(*size) }
-    };
-    let ends: Vec<i64> = starts.iter().zip(&sizes).map(end).collect();
-    let value = g.value(op.input(0)?)?;
-    let value = sliced(g, &value, &starts, &ends, &vec![1; starts.len()]);
-    g.give(op.outputs[0], value);
-    Ok(())
-}
-
-pub(super) fn strided_slice(g: &mut Graph, op: &Operator) -> Refused {
-    let [begin_mask, end_mask, ellipsis, new_axis, shrink] = [0, 1, 2, 3, 4].map(|n| op.int(n));
-    if ellipsis != 0 || new_axis != 0 {
-        return Err("with an ellipsis or a new axis".to_owned());
-    }
-    let (mut starts, mut ends) = (constant(g, op, 1)?, constant(g, op, 2)?);
-    let steps = constant(g, op, 3)?;
-    if starts.len() != ends.len() || starts.len() != steps.len() || starts.len() > 16 {
-        return Err("with bounds of several lengths".to_owned());
-    }
-    let mut gone = vec![];
-    for axis in 0..starts.len() {
-        let has = |mask: i32| mask >> axis & 1 == 1;
-        if has(shrink) {
-            ends[axis] = if starts[axis] == -1 { i64::MAX } else { starts[axis].saturating_add(1) };
-            gone.push(axis as i64);
-            continue;
-        }
-        let forward = steps[axis] > 0;
-        if has(begin_mask) {
-            starts[axis] = if forward { 0 } else { i64::MAX };
-        }
-        if has(end_mask) {
-            ends[axis] = if forward { i64::MAX } else { i64::MIN };
-        }
-    }
-    let value = g.value(op.input(0)?)?;
-    let mut value = sliced(g, &value, &starts, &ends, &steps);
-    if !gone.is_empty() {
-        let axes = g.longs(&gone);
-        value = g.node("Squeeze", &[&value, &axes], vec![]);
-    }
-    g.give(op.outputs[0], value);
-    Ok(())
-}
-
-/// Between depth and space; ONNX has the channels before the space.
-pub(super) fn blocks(g: &mut Graph, op: &Operator, op_type: &str) -> Refused {
-    let value = g.value(op.input(0)?)?;
-    let value = g.node("Transpose", &[&value], vec![ints("perm", &[0, 3, 1, 2])]);
-    let value = g.node(op_type, &[&value], vec![int("blocksize", i64::from(op.int(0)))]);
-    let value = g.node("Transpose", &[&value], vec![ints("perm", &[0, 2, 3, 1])]);
-    g.give(op.outputs[0], value);
     Ok(())
 }

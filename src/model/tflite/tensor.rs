@@ -2,10 +2,13 @@
 //!
 //! In: the file's tensor table. Out: names, types, shapes, quantisation and constant bytes.
 
+use std::borrow::Cow;
+
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::prelude::f16;
 
 use super::flat::Table;
+use super::sparse::dense;
 
 /// Integers that stand for `scale * (value - zero)`, along `axis` where there are several.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +27,9 @@ pub(super) struct TensorInfo<'a> {
     /// The declared shape, -1 where it is free.
     pub(super) declared: Vec<i32>,
     pub(super) quantisation: Option<Quantisation>,
-    pub(super) data: Option<&'a [u8]>,
-    pub(super) sparse: bool,
+    data: Option<Cow<'a, [u8]>>,
+    /// Whether its value outlives a run, as a recurrent layer's state may.
+    pub(super) is_variable: bool,
 }
 
 /// By TensorFlow Lite's number.
@@ -77,15 +81,25 @@ impl<'a> TensorInfo<'a> {
             _ => shape,
         };
         let buffer = usize::try_from(table.int(2, 0)).ok().filter(|b| *b > 0);
+        let dtype = dtype(table.int8(1));
         let data = buffer.and_then(|b| buffers.get(b)).and_then(|b| b.bytes(0));
+        let data = data.filter(|d| !d.is_empty());
+        let data = match table.table(6) {
+            None => data.map(Cow::Borrowed),
+            Some(sparsity) => {
+                let dense =
+                    width(dtype).zip(data).and_then(|(w, d)| dense(&sparsity, &sizes, w, d));
+                Some(Cow::Owned(dense.ok_or_else(|| format!("has a bad sparse tensor `{name}`"))?))
+            }
+        };
         Ok(Self {
             name,
-            dtype: dtype(table.int8(1)),
+            dtype,
             shape: sizes,
             declared,
             quantisation: table.table(4).and_then(|q| quantisation(&q)),
-            data: data.filter(|d| !d.is_empty()),
-            sparse: table.table(6).is_some(),
+            data,
+            is_variable: table.int8(5) != 0,
         })
     }
 
@@ -95,9 +109,9 @@ impl<'a> TensorInfo<'a> {
     }
 
     /// The bytes of a constant whose length fits its shape.
-    pub(super) fn constant(&self) -> Option<&'a [u8]> {
+    pub(super) fn constant(&self) -> Option<&[u8]> {
         let size = self.count()?.checked_mul(width(self.dtype)?)?;
-        self.data.filter(|d| d.len() == size && !self.sparse)
+        self.data.as_deref().filter(|d| d.len() == size)
     }
 
     /// A constant as whole numbers: shapes, axes, paddings.

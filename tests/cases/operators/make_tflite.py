@@ -3,6 +3,7 @@ kernels give the wanted numbers)."""
 import base64
 
 import flatbuffers
+import flatbuffers.flexbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -12,7 +13,7 @@ from case import elements, write
 rng = np.random.default_rng(11)
 CASES = []
 OP = schema.BuiltinOperator
-TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9}
+TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9, "complex64": 8}
 RELU, RELU6 = 1, 3
 SAME, VALID = 0, 1
 
@@ -33,10 +34,22 @@ class Model:
         self.model.version, self.model.description = 3, "nearside tests"
         self.model.buffers = [schema.BufferT()]
         self.model.operatorCodes = []
+        self.model.subgraphs = []
+        self.subgraph()
+
+    def subgraph(self, number=None):
+        """Begins another graph, or goes on with one; what follows is added to it."""
+        if number is not None:
+            self.graph = self.model.subgraphs[number]
+            return number
         self.graph = schema.SubGraphT()
         self.graph.tensors, self.graph.operators = [], []
         self.graph.inputs, self.graph.outputs = [], []
-        self.model.subgraphs = [self.graph]
+        self.model.subgraphs.append(self.graph)
+        return len(self.model.subgraphs) - 1
+
+    def ends(self, inputs, outputs):
+        self.graph.inputs, self.graph.outputs = inputs, outputs
 
     def tensor(self, name, dtype, shape, data=None, q=None):
         """`q`: (scales, zero points, axis)."""
@@ -44,7 +57,7 @@ class Model:
         t.name, t.type, t.shape, t.buffer = name, TYPES[dtype], list(shape), 0
         if data is not None:
             buffer = schema.BufferT()
-            buffer.data = np.frombuffer(data.tobytes(), np.uint8)
+            buffer.data = np.frombuffer(np.asarray(data).tobytes(), np.uint8)
             t.buffer = len(self.model.buffers)
             self.model.buffers.append(buffer)
         if q is not None:
@@ -55,10 +68,11 @@ class Model:
         self.graph.tensors.append(t)
         return len(self.graph.tensors) - 1
 
-    def op(self, code, inputs, outputs, kind=None, custom=None, **options):
+    def op(self, code, inputs, outputs, kind=None, custom=None, version=1, custom_options=None, **options):
         entry = schema.OperatorCodeT()
         entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), 1
         entry.customCode = custom
+        entry.version = version
         self.model.operatorCodes.append(entry)
         o = schema.OperatorT()
         o.opcodeIndex, o.inputs, o.outputs = len(self.model.operatorCodes) - 1, inputs, outputs
@@ -68,10 +82,13 @@ class Model:
             for key, value in options.items():
                 assert hasattr(o.builtinOptions, key), key
                 setattr(o.builtinOptions, key, value)
+        if custom_options is not None:
+            o.customOptions = list(custom_options)
         self.graph.operators.append(o)
 
     def bytes(self, inputs, outputs):
-        self.graph.inputs, self.graph.outputs = inputs, outputs
+        self.subgraph(0)
+        self.ends(inputs, outputs)
         builder = flatbuffers.Builder(1024)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -106,7 +123,8 @@ def one(name, code, x, out, kind=None, constants=(), outputs=1, out_type="float3
     xs = x if isinstance(x, tuple) else (x,)
     ins = [m.tensor(f"x{i}", str(v.dtype), v.shape) for i, v in enumerate(xs)]
     more = [-1 if c is None else m.tensor(f"c{i}", str(c.dtype), c.shape, c) for i, c in enumerate(constants)]
-    outs = [m.tensor(f"y{i}", out_type, out) for i in range(outputs)]
+    shapes, types = options.pop("out_shapes", (out,) * outputs), options.pop("out_types", (out_type,) * outputs)
+    outs = [m.tensor(f"y{i}", types[i], shapes[i]) for i in range(outputs)]
     order = options.pop("order", None)
     every = ins + more
     m.op(code, [every[i] for i in order] if order else every, outs, kind, **options)
@@ -248,12 +266,203 @@ def quantised(dtype):
     case(f"QUANTIZE_FULLY_CONNECTED_DEQUANTIZE_{word}", m.bytes([ins], [y]), {"x": x}, 0, 0.0501)
 
 
+def picked():
+    x = f32(2, 3, 4)
+    one("TOPK_V2", OP.TOPK_V2, x, (2, 3, 2), "TopKV2Options", constants=(np.array(2, np.int32),), outputs=2, out_types=("float32", "int32"))
+    one("ONE_HOT", OP.ONE_HOT, i32(0, 2, -1, 5), (4, 4), "OneHotOptions",
+        constants=(np.array(4, np.int32), np.float32(2.5), np.float32(-1)), axis=-1)
+    one("CUMSUM", OP.CUMSUM, x, x.shape, "CumsumOptions", constants=(np.array(1, np.int32),))
+    one("CUMSUM_exclusive_reverse", OP.CUMSUM, x, x.shape, "CumsumOptions", constants=(np.array(-1, np.int32),), exclusive=True, reverse=True)
+    one("REVERSE_V2", OP.REVERSE_V2, x, x.shape, constants=(i32(1),))
+    one("REVERSE_SEQUENCE", OP.REVERSE_SEQUENCE, (x, i32(3, 1)), x.shape, "ReverseSequenceOptions", seqDim=1, batchDim=0)
+    one("SCATTER_ND", OP.SCATTER_ND, f32(3, 4), (5, 4), constants=(np.array([[1], [4], [1]], np.int32), i32(5, 4)), order=[1, 0, 2])
+    one("FLOOR_DIV", OP.FLOOR_DIV, (i32(7, -7, 7, -7, 6), i32(2, 2, -2, -2, 3)), (5,), out_type="int32")
+    one("FLOOR_MOD", OP.FLOOR_MOD, (i32(7, -7, 7, -7, 6), i32(2, 2, -2, -2, 3)), (5,), out_type="int32")
+    one("FLOOR_MOD_float", OP.FLOOR_MOD, (f32(6), np.abs(f32(6)) + 0.1), (6,))
+    one("FLOOR_DIV_float", OP.FLOOR_DIV, (f32(6) * 5, np.abs(f32(6)) + 0.1), (6,))
+    one("ZEROS_LIKE", OP.ZEROS_LIKE, x, x.shape, "ZerosLikeOptions")
+    one("FILL", OP.FILL, np.float32(1.5), (2, 3), "FillOptions", constants=(i32(2, 3),), order=[1, 0])
+    one("RANGE", OP.RANGE, (np.array(2, np.int32), np.array(11, np.int32), np.array(3, np.int32)), (0,), out_type="int32")
+    one("RANK", OP.RANK, x, (), out_type="int32")
+    one("WHERE", OP.WHERE, x > 0, (0, 3), "WhereOptions", out_type="int64")
+    one("UNIQUE", OP.UNIQUE, i32(4, 2, 4, 1, 2), (0,), "UniqueOptions", outputs=2, out_types=("int32", "int32"), idxOutType=2)
+    for word in ("REDUCE_ANY", "REDUCE_ALL"):
+        one(word, getattr(OP, word), x > -0.5, (2, 4), "ReducerOptions", constants=(i32(1),), out_type="bool")
+    one("GATHER_batched", OP.GATHER, (x, np.array([[2, 0], [1, 1]], np.int32)), (2, 2, 4), "GatherOptions", axis=1, batchDims=1)
+    one("EMBEDDING_LOOKUP", OP.EMBEDDING_LOOKUP, i32(2, 0, 1), (3, 4), constants=(f32(3, 4),))
+    one("DYNAMIC_UPDATE_SLICE", OP.DYNAMIC_UPDATE_SLICE, (f32(4, 5), f32(2, 3), i32(1, 4)), (4, 5))
+    one("FAKE_QUANT", OP.FAKE_QUANT, x * 2, x.shape, "FakeQuantOptions", min=-2.0, max=3.0, numBits=8)
+    image = f32(1, 6, 4, 4)
+    one("LOCAL_RESPONSE_NORMALIZATION", OP.LOCAL_RESPONSE_NORMALIZATION, image, image.shape, "LocalResponseNormalizationOptions",
+        radius=1, bias=1.0, alpha=0.3, beta=0.5)
+    one("L2_POOL_2D", OP.L2_POOL_2D, image, (1, 3, 2, 4), "Pool2DOptions", padding=SAME, strideW=2, strideH=2, filterWidth=2, filterHeight=3)
+    one("SPACE_TO_BATCH_ND", OP.SPACE_TO_BATCH_ND, image, (4, 4, 3, 4), constants=(i32(2, 2), np.array([[1, 1], [0, 2]], np.int32)))
+    one("BATCH_TO_SPACE_ND", OP.BATCH_TO_SPACE_ND, f32(4, 4, 3, 2), (1, 6, 5, 2), constants=(i32(2, 2), np.array([[1, 1], [0, 1]], np.int32)))
+    for mode, word in ((0, "reflect"), (1, "symmetric")):
+        one(f"MIRROR_PAD_{word}_deep", OP.MIRROR_PAD, x, (4, 6, 4), "MirrorPadOptions",
+            constants=(np.array([[1, 1], [1, 2], [0, 0]], np.int32),), mode=mode)
+
+
+def slices():
+    x = f32(4, 5, 6)
+    two = np.array(2, np.int32)
+    one("STRIDED_SLICE_new_axis", OP.STRIDED_SLICE, x, (4, 1, 5, 6), "StridedSliceOptions", constants=(i32(0, 0), i32(0, 0), i32(1, 1)),
+        beginMask=1, endMask=1, newAxisMask=2)
+    one("STRIDED_SLICE_ellipsis", OP.STRIDED_SLICE, x, (4, 5), "StridedSliceOptions", constants=(i32(0, -2), i32(0, -1), i32(1, 1)),
+        ellipsisMask=1, shrinkAxisMask=2)
+    one("STRIDED_SLICE_ellipsis_new", OP.STRIDED_SLICE, x, (2, 5, 6, 1), "StridedSliceOptions", constants=(i32(1, 0, 0), i32(3, 0, 0), i32(1, 1, 1)),
+        ellipsisMask=2, newAxisMask=4)
+    one("STRIDED_SLICE_computed", OP.STRIDED_SLICE, (x, i32(1, 2), i32(3, 5)), (0, 0, 6), "StridedSliceOptions", constants=(i32(1, 2),))
+    one("STRIDED_SLICE_computed_shrink", OP.STRIDED_SLICE, (x, i32(2), i32(3)), (5, 6), "StridedSliceOptions", constants=(i32(1),), shrinkAxisMask=1)
+    one("SLICE_computed", OP.SLICE, (x, i32(1, 0, 2)), (0, 5, 3), constants=(i32(2, -1, 3),))
+    one("SLICE_all_computed", OP.SLICE, (x, i32(1, 0, 2), i32(2, -1, 3)), (0, 0, 0))
+    one("RESHAPE_computed", OP.RESHAPE, (x, i32(10, 12)), (0, 0))
+    one("TILE_computed", OP.TILE, (f32(2, 3), i32(2, 1)), (0, 0))
+
+
+def recurrent():
+    for name, time_major, peep, coupled, clip in (("plain", False, False, False, 0), ("time_major", True, False, False, 0),
+                                                  ("peephole", False, True, False, 0), ("coupled", False, False, True, 0),
+                                                  ("coupled_peephole", True, True, True, 0), ("clipped", False, False, False, 0.1)):
+        batch, steps, inputs, hidden = 2, 5, 3, 4
+        m = Model()
+        x = f32(*((steps, batch, inputs) if time_major else (batch, steps, inputs)))
+        ins = m.tensor("x", "float32", x.shape)
+        constant = lambda n, *shape: m.tensor(n, "float32", shape, f32(*shape, scale=0.5))
+        left = lambda made: -1 if coupled else made()
+        w = [left(lambda: constant("wi", hidden, inputs))] + [constant(f"w{g}", hidden, inputs) for g in "fco"]
+        r = [left(lambda: constant("ri", hidden, hidden))] + [constant(f"r{g}", hidden, hidden) for g in "fco"]
+        p = ([left(lambda: constant("pi", hidden))] + [constant(f"p{g}", hidden) for g in "fo"]) if peep else [-1, -1, -1]
+        b = [left(lambda: constant("bi", hidden))] + [constant(f"b{g}", hidden) for g in "fco"]
+        state = [m.tensor(n, "float32", (batch, hidden)) for n in ("h", "c")]
+        for at in state:
+            m.graph.tensors[at].isVariable = True
+        y = m.tensor("y", "float32", (*x.shape[:2], hidden))
+        m.op(OP.UNIDIRECTIONAL_SEQUENCE_LSTM, [ins, *w, *r, *p, *b, -1, -1, *state, -1, -1, -1, -1], [y],
+             "UnidirectionalSequenceLSTMOptions", fusedActivationFunction=4, timeMajor=time_major, cellClip=float(clip))
+        case(f"UNIDIRECTIONAL_SEQUENCE_LSTM_{name}", m.bytes([ins], [y]), {"x": x}, 1e-5, 1e-6)
+    for activation, word in ((4, "tanh"), (1, "relu")):
+        m = Model()
+        x = f32(2, 5, 3)
+        ins, y = m.tensor("x", "float32", x.shape), m.tensor("y", "float32", (2, 5, 4))
+        state = m.tensor("h", "float32", (2, 4))
+        m.graph.tensors[state].isVariable = True
+        weights = [m.tensor(n, "float32", s, f32(*s, scale=0.5)) for n, s in (("w", (4, 3)), ("r", (4, 4)), ("b", (4,)))]
+        m.op(OP.UNIDIRECTIONAL_SEQUENCE_RNN, [ins, *weights, state], [y], "SequenceRNNOptions", fusedActivationFunction=activation)
+        case(f"UNIDIRECTIONAL_SEQUENCE_RNN_{word}", m.bytes([ins], [y]), {"x": x}, 1e-5, 1e-6)
+
+
+def control():
+    for value in (True, False):
+        m = Model()
+        c, a, b, y = m.tensor("c", "bool", ()), m.tensor("a", "float32", (2, 3)), m.tensor("b", "float32", (2, 3)), m.tensor("y", "float32", (2, 3))
+        m.op(OP.IF, [c, a, b], [y], "IfOptions", thenSubgraphIndex=1, elseSubgraphIndex=2)
+        for code, kind in ((OP.ADD, "AddOptions"), (OP.MUL, "MulOptions")):
+            m.subgraph()
+            ta, tb, ty = (m.tensor(n, "float32", (2, 3)) for n in "aby")
+            m.op(code, [ta, tb], [ty], kind)
+            m.ends([ta, tb], [ty])
+        case(f"IF_{value}", m.bytes([c, a, b], [y]), {"c": np.array(value), "a": f32(2, 3), "b": f32(2, 3)}, 1e-6, 1e-6)
+    # while i < n: x = tanh(x @ w) + x[i]; i += 1, as a converted Keras layer has it.
+    m = Model()
+    names = (("i", "int32", ()), ("x", "float32", (4, 3)))
+    ins = [m.tensor(*n) for n in names]
+    outs = [m.tensor(f"{n}_out", t, s) for n, t, s in names]
+    m.op(OP.WHILE, ins, outs, "WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2)
+    m.subgraph()
+    i, x = (m.tensor(*n) for n in names)
+    go = m.tensor("go", "bool", ())
+    m.op(OP.LESS, [i, m.tensor("n", "int32", (), np.array(4, np.int32))], [go], "LessOptions")
+    m.ends([i, x], [go])
+    m.subgraph()
+    i, x = (m.tensor(*n) for n in names)
+    row, product, wave, total, nexti = (m.tensor(n, "float32", s) for n, s in (("row", (1, 3)), ("p", (4, 3)), ("t", (4, 3)), ("x2", (4, 3)), ("", ())))
+    m.graph.tensors[nexti].type, m.graph.tensors[nexti].name = TYPES["int32"], "i2"
+    zero, begin = m.tensor("zero", "int32", (), np.array(0, np.int32)), m.tensor("begin", "int32", (2,))
+    m.op(OP.PACK, [i, zero], [begin], "PackOptions", valuesCount=2, axis=0)
+    m.op(OP.SLICE, [x, begin, m.tensor("size", "int32", (2,), i32(1, 3))], [row], "SliceOptions")
+    m.op(OP.FULLY_CONNECTED, [x, m.tensor("w", "float32", (3, 3), f32(3, 3)), -1], [product], "FullyConnectedOptions")
+    m.op(OP.TANH, [product], [wave])
+    m.op(OP.ADD, [wave, row], [total], "AddOptions")
+    m.op(OP.ADD, [i, m.tensor("one", "int32", (), np.array(1, np.int32))], [nexti], "AddOptions")
+    m.ends([i, x], [nexti, total])
+    for start in (0, 2, 9):
+        case(f"WHILE_from_{start}", m.bytes(ins, outs), {"i": np.array(start, np.int32), "x": f32(4, 3)}, 1e-5, 1e-5)
+
+
+def detectors():
+    boxes = np.array([[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, -0.1, 1, 0.9], [0, 10, 1, 11], [1, 10.1, 0, 11.1], [0, 100, 1, 101]], np.float32)
+    scores = np.array([0.9, 0.75, 0.6, 0.95, 0.5, 0.3], np.float32)
+    limit, overlap, least = np.array(4, np.int32), np.float32(0.5), np.float32(0.4)
+    one("NON_MAX_SUPPRESSION_V4", OP.NON_MAX_SUPPRESSION_V4, (boxes, scores), (4,), constants=(limit, overlap, least), outputs=2, out_types=("int32", "int32"),
+        out_shapes=((4,), ()))
+    for sigma in (0.0, 0.5):
+        one(f"NON_MAX_SUPPRESSION_V5_{sigma}", OP.NON_MAX_SUPPRESSION_V5, (boxes, scores), (4,),
+            constants=(limit, np.float32(1.0 if sigma else 0.5), np.float32(0.0), np.float32(sigma)),
+            outputs=3, out_types=("int32", "float32", "int32"), out_shapes=((4,), (4,), ()))
+    count, classes = 12, 3
+    centers = np.stack([rng.uniform(0.2, 0.8, count), rng.uniform(0.2, 0.8, count), np.full(count, 0.3), np.full(count, 0.3)], 1).astype(np.float32)
+    builder = flatbuffers.flexbuffers.Builder()
+    # The regular form leaves the rest of its outputs unwritten where a box may tell several classes.
+    for regular, each in ((False, 1), (False, 2), (True, 1)):
+        builder.Clear()
+        builder.MapFromElements({
+            "max_detections": 5, "max_classes_per_detection": each, "detections_per_class": 4, "use_regular_nms": regular,
+            "nms_score_threshold": 0.3, "nms_iou_threshold": 0.5, "num_classes": classes, "y_scale": 10.0, "x_scale": 10.0,
+            "h_scale": 5.0, "w_scale": 5.0,
+        })
+        m = Model()
+        feeds = {"boxes": f32(1, count, 4), "scores": rng.uniform(0, 1, (1, count, classes + 1)).astype(np.float32)}
+        ins = [m.tensor(n, "float32", a.shape) for n, a in feeds.items()]
+        anchors = m.tensor("anchors", "float32", centers.shape, centers)
+        outs = [m.tensor(n, "float32", s) for n, s in (("where", (1, 5, 4)), ("class", (1, 5)), ("score", (1, 5)), ("number", (1,)))]
+        m.op(OP.CUSTOM, [*ins, anchors], outs, custom="TFLite_Detection_PostProcess", custom_options=builder.Finish())
+        case(f"TFLite_Detection_PostProcess_{'regular' if regular else 'fast'}_{each}", m.bytes(ins, outs), feeds, 1e-5, 1e-6)
+
+
+def spectra():
+    m = Model()
+    x = f32(1, 3, 1, 16)
+    ins = m.tensor("x", "float32", x.shape)
+    waves = m.tensor("waves", "complex64", (1, 3, 1, 9))
+    size, real, imag = m.tensor("size", "float32", waves_shape := (1, 3, 1, 9)), m.tensor("real", "float32", waves_shape), m.tensor("imag", "float32", waves_shape)
+    m.op(OP.RFFT2D, [ins, m.tensor("lengths", "int32", (2,), i32(1, 16))], [waves], "Rfft2dOptions")
+    for code, out in ((OP.COMPLEX_ABS, size), (OP.REAL, real), (OP.IMAG, imag)):
+        m.op(code, [waves], [out])
+    case("RFFT2D", m.bytes([ins], [size, real, imag]), {"x": x}, 1e-5, 1e-5)
+
+
+def sparse():
+    dense = np.zeros((4, 6), np.float32)
+    dense[0, 1], dense[2, 0], dense[2, 5], dense[3, 3] = 1.5, -2, 3, 0.25
+    m = Model()
+    x = f32(2, 6)
+    ins, y = m.tensor("x", "float32", x.shape), m.tensor("y", "float32", (2, 4))
+    values = dense[dense != 0]
+    w = m.tensor("w", "float32", dense.shape, values)
+    rows, columns = schema.DimensionMetadataT(), schema.DimensionMetadataT()
+    rows.format, rows.denseSize = 0, 4
+    columns.format = 1
+    columns.arraySegmentsType = columns.arrayIndicesType = 3
+    columns.arraySegments, columns.arrayIndices = schema.Uint8VectorT(), schema.Uint8VectorT()
+    columns.arraySegments.values = np.concatenate([[0], np.cumsum((dense != 0).sum(1))]).astype(np.uint8)
+    columns.arrayIndices.values = np.nonzero(dense)[1].astype(np.uint8)
+    sparsity = schema.SparsityParametersT()
+    sparsity.traversalOrder, sparsity.blockMap, sparsity.dimMetadata = [0, 1], [], [rows, columns]
+    m.graph.tensors[w].sparsity = sparsity
+    full = m.tensor("full", "float32", dense.shape)
+    m.op(OP.DENSIFY, [w], [full], "DensifyOptions")
+    m.op(OP.FULLY_CONNECTED, [ins, full, -1], [y], "FullyConnectedOptions")
+    case("DENSIFY", m.bytes([ins], [y]), {"x": x}, 1e-5, 1e-6)
+
+
 def refused():
     m = Model()
     x, a, y = (m.tensor(name, "float32", (2, 3)) for name in ("x", "a", "y"))
     m.op(OP.CUSTOM, [x], [a], custom="Frobnicate")
-    m.op(OP.GATHER, [a, m.tensor("i", "int32", (2, 1), i32(1, 0))], [y], "GatherOptions", axis=1, batchDims=1)
-    case("refused", m.bytes([x], [y]), {}, error="tflite.Frobnicate (not implemented); tflite.GATHER (with batch dimensions)")
+    # Where nothing more is done with it: a state that is read and written in turn.
+    m.op(OP.SVDF, [a, m.tensor("w", "float32", (2, 3), f32(2, 3)), m.tensor("t", "float32", (2, 4), f32(2, 4)), -1, m.tensor("s", "float32", (2, 8))], [y], "SVDFOptions", rank=1)
+    case("refused", m.bytes([x], [y]), {}, error="tflite.Frobnicate (not implemented); tflite.SVDF (not implemented)")
     m = Model()
     x, y = m.tensor("x", "float32", (2,)), m.tensor("y", "float32", (2,))
     m.op(OP.ABS, [x], [y])
@@ -265,5 +474,7 @@ floats()
 halves()
 quantised(np.int8)
 quantised(np.uint8)
+for family in (picked, slices, recurrent, control, detectors, spectra, sparse):
+    family()
 refused()
 write("tflite", CASES)

@@ -61,6 +61,7 @@ impl Recurrent {
                         false => gate(2, i, &act[0], of.peep[2 * n + i] * c[i]),
                     };
                     let cell = forget * c[i] + input * gate(3, i, &act[1], 0.0);
+                    let cell = cell.clamp(-self.cell_clip, self.cell_clip);
                     let output = gate(1, i, &act[0], of.peep[n + i] * cell);
                     c[i] = cell;
                     output * act[2].of(cell)

@@ -42,6 +42,8 @@ pub(crate) struct Recurrent {
     /// Whether those are the ones that ONNX takes where a node names none.
     usual: bool,
     clip: f64,
+    /// LSTM: the largest cell; ONNX has no word for it, TensorFlow Lite has.
+    cell_clip: f64,
     /// The batch is the first axis of the sequence, and of the state.
     pub(crate) batch_first: bool,
     /// LSTM: the forget gate is what the input gate leaves.
@@ -63,6 +65,8 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
         other => bail!("direction {other} is unknown"),
     };
     let clip: Option<f32> = node.get_attr_opt("clip")?;
+    let cell_clip: Option<f32> = node.get_attr_opt(super::CELL_CLIP)?;
+    ensure!([clip, cell_clip].iter().flatten().all(|c| *c >= 0.), "a clip below 0");
     let usual: Vec<String> =
         default.repeat(backwards.len()).into_iter().map(str::to_owned).collect();
     let names = match node.get_attr_opt_vec("activations")? {
@@ -85,6 +89,7 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
         usual: names.iter().zip(&usual).all(|(name, usual)| name.eq_ignore_ascii_case(usual)),
         backwards,
         clip: clip.map_or(f64::INFINITY, f64::from),
+        cell_clip: cell_clip.map_or(f64::INFINITY, f64::from),
         batch_first: node.get_attr_opt("layout")?.unwrap_or(0i64) == 1,
         coupled: node.get_attr_opt("input_forget")?.unwrap_or(0i64) != 0,
         late_reset: node.get_attr_opt("linear_before_reset")?.unwrap_or(0i64) != 0,
@@ -103,7 +108,8 @@ pub(crate) struct Sizes<D = usize> {
 impl Recurrent {
     /// The kernel that does the same in float32.
     pub(crate) fn cell(&self) -> Option<Cell> {
-        let plain = self.usual && self.clip == f64::INFINITY && !self.coupled;
+        let bounded = self.clip < f64::INFINITY || self.cell_clip < f64::INFINITY;
+        let plain = self.usual && !bounded && !self.coupled;
         plain.then_some(match self.kind {
             Kind::Lstm => Cell::Lstm,
             Kind::Gru => Cell::Gru { late_reset: self.late_reset },
