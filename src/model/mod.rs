@@ -45,6 +45,8 @@ pub(crate) use inspect::domain_name;
 #[cfg(feature = "native")]
 pub(crate) use narrow::widen_tensor;
 pub(crate) use onnx::Model;
+#[cfg(feature = "images")]
+pub(crate) use program::Pixels;
 pub(crate) use program::{Body, Graph, Loop, Node, Operator, Program, Scan, Step, Values};
 #[cfg(feature = "native")]
 pub(crate) use signature::{dtype_of, type_name};

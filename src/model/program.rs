@@ -56,11 +56,25 @@ pub(crate) struct Node {
 
 #[derive(Debug)]
 pub(crate) enum Operator {
-    If { then_branch: Body, else_branch: Body },
+    If {
+        then_branch: Body,
+        else_branch: Body,
+    },
     Loop(Loop),
     Scan(Scan),
     SequenceMap(Body),
+    #[cfg(feature = "images")]
+    Image(Pixels),
     Values(Values),
+}
+
+/// What a decoded image has for each pixel.
+#[cfg(feature = "images")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pixels {
+    Rgb,
+    Bgr,
+    Grey,
 }
 
 /// A nested graph, and where the values lie, outside, that it reads.
@@ -136,6 +150,8 @@ impl Operator {
             | Self::SequenceMap(body) => {
                 vec![body]
             }
+            #[cfg(feature = "images")]
+            Self::Image(_) => vec![],
             Self::Values(_) => vec![],
         }
     }

@@ -7,6 +7,8 @@ use std::collections::HashSet;
 use tract_onnx::pb;
 
 use super::ops::is_default;
+#[cfg(feature = "images")]
+use super::program::Pixels;
 use super::program::{Body, Loop, Operator, Scan, Values};
 use super::split::{Outer, Splitter, invalid};
 use super::{Kind, scope, signature};
@@ -16,6 +18,8 @@ use crate::error::Result;
 const ROWS: &[(&str, Option<Values>)] = &[
     ("ConcatFromSequence", Some(Values::Concat { axis: 0, new_axis: false })),
     ("If", None),
+    #[cfg(feature = "images")]
+    ("ImageDecoder", None),
     ("Loop", None),
     ("Optional", Some(Values::Optional)),
     ("OptionalGetElement", Some(Values::GetElement)),
@@ -55,7 +59,11 @@ pub(super) fn is_special(node: &pb::NodeProto, opset: i64, loose: &HashSet<&str>
     }
     match node.op_type.as_str() {
         "Identity" => node.input.iter().any(|n| loose.contains(n.as_str())),
-        "Scan" => opset < 9 || scope::nested(node).any(|g| holds_special(g, opset)),
+        "Scan" => {
+            let untyped =
+                |g: &pb::GraphProto| g.input.iter().any(|i| signature::declared_type(i).is_none());
+            opset < 9 || scope::nested(node).any(|g| untyped(g) || holds_special(g, opset))
+        }
         op_type => is_known("", op_type),
     }
 }
@@ -99,6 +107,20 @@ pub(super) fn operator<'a>(
         "Scan" => {
             let (body, graph) = body("body")?;
             scan(node, body, graph, splitter.opset < 9)?
+        }
+        #[cfg(feature = "images")]
+        "ImageDecoder" => {
+            let format = attribute(node, "pixel_format").map_or(&b"RGB"[..], |a| &a.s);
+            let pixels = match format {
+                b"RGB" => Pixels::Rgb,
+                b"BGR" => Pixels::Bgr,
+                b"Grayscale" => Pixels::Grey,
+                other => {
+                    let other = String::from_utf8_lossy(other);
+                    return Err(bad(node, &format!("has the unknown pixel_format {other}")));
+                }
+            };
+            Operator::Image(pixels)
         }
         "SequenceMap" => {
             let (body, graph) = body("body")?;

@@ -7,6 +7,8 @@
 mod control;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "images")]
+mod image;
 mod scan;
 mod sequence;
 
@@ -85,6 +87,11 @@ impl<'a> Run<'a> {
             Operator::Loop(op) => self.repeat(op, &inputs, frame),
             Operator::Scan(op) => self.scan(op, &inputs, frame),
             Operator::SequenceMap(body) => self.map(body, inputs, frame),
+            #[cfg(feature = "images")]
+            Operator::Image(pixels) => {
+                let file = need(&inputs, 0)?.tensor().ok_or_else(|| refused("no tensor"))?;
+                image::decode(file, *pixels, self.limits.tensor_bytes).map(|t| vec![t.into()])
+            }
             Operator::Values(op) => {
                 sequence::run(*op, &inputs, self.limits.tensor_bytes).map(|value| vec![value])
             }

@@ -4,7 +4,7 @@
 //! `{name, model: <base64 of an ONNX file>, inputs, outputs, rtol, atol}`, where a tensor is
 //! `{type, dims, values}` and a float that JSON cannot write is "nan", "inf" or "-inf".
 //! Out: one test a case. A case without `outputs` has `error` instead: a part of the message with
-//! which the model must be refused.
+//! which the model must be refused. `wasm` is for another runner: what the smaller engine refuses.
 
 #![allow(clippy::expect_used, clippy::panic)]
 

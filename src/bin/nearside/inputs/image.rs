@@ -1,4 +1,4 @@
-//! PNG and JPEG -> tensor in an input's layout, size and type.
+//! A picture (PNG, JPEG, WebP, BMP, TIFF, PNM) -> tensor in an input's layout, size and type.
 //!
 //! In: a file's bytes, the input's signature, options. Out: `(pixel × scale − mean) / std` for each channel,
 //! in the order that the signature asks for. What the signature leaves open, the options or the image say.
@@ -17,7 +17,7 @@ const MAX_PIXELS: u64 = 1 << 28;
 
 /// How images become tensors.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Images (PNG, JPEG)")]
+#[command(next_help_heading = "Images (PNG, JPEG, WebP, BMP, TIFF, PNM)")]
 pub(crate) struct ImageOptions {
     /// The order of an image input's dimensions [default: by where the model has 1, 3 or 4]
     #[arg(long, value_enum)]
