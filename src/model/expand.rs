@@ -122,7 +122,8 @@ fn lstm(node: &NodeProto) -> Vec<NodeProto> {
         parts.add("Transpose", &[&weights], vec![perm.clone()])
     });
     let mut lstm = NodeProto { op_type: "LSTM".to_owned(), domain: String::new(), ..node.clone() };
-    lstm.input.truncate(8);
+    // What lacks its weights is refused behind this.
+    lstm.input.resize(lstm.input.len().clamp(3, 8), String::new());
     lstm.input[1] = w;
     lstm.input[2] = r;
     while lstm.input.last().is_some_and(String::is_empty) {

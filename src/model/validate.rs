@@ -8,12 +8,19 @@ use std::collections::HashSet;
 use tract_onnx::pb;
 
 use super::signature::{dtype_of, type_name};
-use super::window;
+use super::{ops, window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{DType, volume};
 
 /// Graphs nest through `If`, `Loop` and `Scan`; real models stay below 10.
 const MAX_NESTING: usize = 32;
+
+/// The least inputs of operators whose importer looks at them without asking; of one that is not here, one.
+const LEAST_INPUTS: &[(&str, usize)] =
+    &[("Attention", 3), ("Conv", 2), ("GRU", 3), ("LSTM", 3), ("RNN", 3)];
+/// Operators that make something out of nothing, or may.
+const SOURCES: &[&str] =
+    &["Constant", "Loop", "Optional", "RandomNormal", "RandomUniform", "SequenceEmpty"];
 
 /// Checks every tensor and every name of the main graph and its subgraphs.
 pub(crate) fn validate(model: &pb::ModelProto) -> Result<()> {
@@ -56,6 +63,17 @@ fn check_graph<'a>(
     }
     for node in &graph.node {
         window::check(node)?;
+        let row = LEAST_INPUTS.iter().find(|(name, _)| *name == node.op_type);
+        let least = row.map_or(usize::from(!SOURCES.contains(&&*node.op_type)), |(_, n)| *n);
+        let known = || ops::unsupported_reason(&node.domain, &node.op_type).is_none();
+        if ops::is_default(&node.domain) && node.input.len() < least && known() {
+            return Err(invalid(format!(
+                "node `{}` ({}) has {} inputs and needs {least}",
+                super::inspect::node_name(node),
+                node.op_type,
+                node.input.len()
+            )));
+        }
         for input in node.input.iter().filter(|i| !i.is_empty()) {
             if !names.contains(input.as_str()) {
                 return Err(invalid(format!(

@@ -4,6 +4,7 @@
 //! better. Each pass is one file and one row.
 
 mod batches;
+mod binary;
 mod bounds;
 mod branches;
 mod broadcasts;
@@ -11,8 +12,8 @@ mod division;
 mod engine;
 mod extremes;
 mod few_bits;
+mod integers;
 mod norms;
-mod order;
 mod precision;
 mod products;
 mod recurrences;
@@ -58,7 +59,8 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("few_bits", few_bits::few_bits, Some(Target::Cpu)),
     ("recurrences", recurrences::recurrences, Some(Target::Cpu)),
     ("keep_strides", stride::keep_strides, None),
-    ("keep_order", order::keep_order, None),
+    ("keep_binary", binary::keep_binary, None),
+    ("integer_products", integers::integer_products, None),
     ("keep_broadcasts", broadcasts::keep_broadcasts, None),
 ];
 

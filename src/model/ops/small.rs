@@ -56,6 +56,16 @@ impl Expansion for ToInteger {
     }
 }
 
+/// The engine's own takes a vector for a matrix.
+pub(super) fn trilu(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let whole = their_whole(ctx, node)?;
+    lowered(node, move |g, inputs| {
+        ensure!(g.rank(inputs.need(0)?)? >= 2, "a matrix is needed");
+        let y = g.part(&whole, &inputs.present())?;
+        Ok(tvec!(y))
+    })
+}
+
 /// The attributes of a `Gemm`. Of any type: the engine's own factors are float32.
 pub(super) struct Gemm {
     alpha: f32,

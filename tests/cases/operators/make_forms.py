@@ -118,9 +118,10 @@ def group_query():
     call("prompt_room", 4, 0, {"do_rotary": 1}, constants=tables, room=7)
 
 
-def refused(name, op, feeds, error, attributes=None, opset=17):
+def refused(name, op, feeds, error, attributes=None, opset=17, domain="", order=None):
     """`error`: a part of the message."""
-    proto = model([helper.make_node(op, list(feeds), ["y"], **(attributes or {}))], feeds, {}, [], opset)
+    node = helper.make_node(op, list(feeds) if order is None else order, ["y"], **({"domain": domain} if domain else {}), **(attributes or {}))
+    proto = model([node], feeds, {}, [], opset, [(domain, 1)] if domain else [])
     proto.graph.output.append(helper.make_tensor_value_info("y", onnx_type(next(iter(feeds.values()))), None))
     CASES.append({"name": name, "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": error})
 
@@ -194,6 +195,27 @@ def by_data():
     add("Compress_Size", [("Compress", ["x", "c"], ["p"], {"axis": 1}), ("Size", ["p"], ["y"], {})], {"x": found, "c": np.array([True, False, True])}, ["y"])
 
 
+def whole():
+    """Products and powers of integers, and what is missing inputs."""
+    for kind in (np.int64, np.uint32, np.uint64, np.int32):
+        number = lambda *shape: rng.integers(0, 9, shape).astype(kind)
+        a, b, v = number(2, 3), number(3, 4), number(3)
+        for name, x, y in (("", a, b), ("_vector", v, b), ("_vectors", v, v), ("_batch", number(2, 2, 3), b), ("_broadcast", number(2, 1, 2, 3), number(5, 3, 4))):
+            one(f"MatMul{name}_{kind.__name__}", "MatMul", {"a": x, "b": y})
+        one(f"Mul_by_itself_{kind.__name__}", "Mul", {"a": a}, order=["a", "a"])
+    wide = np.array([[2**62, 3], [-2**62, 5]], np.int64)
+    one("MatMul_wraps_around", "MatMul", {"a": wide, "b": wide})
+    for equation in ("ij,jk->ik", "ij,jk->", "ij,jk->kij"):
+        one(f"Einsum_int64_{equation}", "Einsum", {"a": rng.integers(-5, 5, (2, 3)), "b": rng.integers(-5, 5, (3, 4))}, {"equation": equation})
+    for kind in (np.int32, np.int64):
+        for by in (2, 3):
+            one(f"Pow_{kind.__name__}_{by}", "Pow", {"x": np.array([-3, 0, 7, 11], kind)}, order=["x", "by"], constants={"by": np.array(by, kind)})
+    refused("LSTM_without_weights", "LSTM", {"x": f32(4, 3, 2)}, "needs 3")
+    refused("Relu_of_nothing", "Relu", {"x": f32(3)}, "needs 1", order=[])
+    refused("Trilu_of_a_vector", "Trilu", {"x": f32(3)}, "a matrix is needed")
+    refused("DynamicQuantizeLSTM_without_weights", "DynamicQuantizeLSTM", {"x": f32(4, 3, 2)}, "LSTM", domain=MS)
+
+
 def attention():
     """What com.microsoft's attention gives beside the result, and its rarer masks."""
     heads, near = 2, dict(rtol=1e-5, atol=1e-5)
@@ -217,4 +239,5 @@ if __name__ == "__main__":
     group_query()
     by_data()
     attention()
+    whole()
     write("forms", CASES)

@@ -90,6 +90,7 @@ fn both_ways(node: &NodeProto, name: &'static str, strings: &[String], ints: &[i
 pub(in super::super) fn build_category_mapper(_: &ParsingContext, node: &NodeProto) -> Built {
     let strings: Vec<String> = node.get_attr_opt_vec("cats_strings")?.unwrap_or_default();
     let ints: Vec<i64> = node.get_attr_opt_vec("cats_int64s")?.unwrap_or_default();
+    ensure!(!ints.is_empty() && ints.len() == strings.len(), "it names no categories");
     both_ways(node, "CategoryMapper", &strings, &ints)
 }
 
