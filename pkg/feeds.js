@@ -7,6 +7,7 @@
  * @module
  */
 import { NearsideError } from './errors.js';
+import { tableOf } from './maps.js';
 import { Tensor, toWireTensor } from './tensor.js';
 import { TYPES, sizeOf } from './types.js';
 
@@ -38,7 +39,9 @@ function readValue(value, info) {
   return readFeed(value, info);
 }
 
-function readFeed(value, { name, type, shape }) {
+function readFeed(given, info) {
+  const { name, type, shape, labels } = info;
+  const value = labels && typeof given === 'object' && !isTensor(given) ? tableOf(given, info) : given;
   if (!isTensor(value)) fail('INVALID_INPUT', `input '${name}' is not a Tensor`);
   // Tensors of another library, so that code can migrate file by file: their data may be anything.
   const tensor = value instanceof Tensor ? value : new Tensor(value.type, value.data, value.dims);

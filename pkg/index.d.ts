@@ -121,8 +121,11 @@ export declare const Tensor: TensorConstructor;
 
 /** The value of an input or an output. */
 export type OnnxValue = Tensor;
-/** What an input takes: where the model wants a sequence, an array of tensors; where it wants an optional, null too. */
-export type InputValue = OnnxValue | readonly Tensor[] | null;
+/**
+ * What an input takes: where the model wants a sequence, an array of tensors; where it wants an optional, null too; where
+ * it wants a map, which its `labels` say, one or several.
+ */
+export type InputValue = OnnxValue | readonly Tensor[] | LabelledMap | readonly LabelledMap[] | null;
 
 // --------------------------------------------------------------------------------------------------- placement
 
@@ -247,6 +250,15 @@ export interface SessionReport extends Report {
 
 /** The report of the results of a run. */
 export declare function reportOf(results: InferenceSession.ReturnType): Report | undefined;
+
+/**
+ * The rows of a table that stands for maps, as objects: what `ZipMap` gives. `labels` is the output's entry in
+ * `outputMetadata`, or what it has under `labels`.
+ */
+export declare function mapsOf(table: Tensor, labels: readonly string[] | { readonly labels?: readonly string[] }): Record<string, number>[];
+
+/** A map from words to numbers, for an input that has `labels`. */
+export type LabelledMap = { readonly [label: string]: number } | ReadonlyMap<string | number, number>;
 
 // --------------------------------------------------------------------------------------------------- sessions
 

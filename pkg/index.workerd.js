@@ -6,4 +6,5 @@ export const InferenceSession = sessionOn(platform);
 export { Tensor } from './tensor.js';
 export { env } from './env.js';
 export { NearsideError } from './errors.js';
+export { mapsOf } from './maps.js';
 export { reportOf } from './report.js';

@@ -5,7 +5,9 @@
 
 use prost::Message;
 use serde::Serialize;
-use tract_onnx::pb::{self, type_proto::Value};
+use tract_onnx::pb::{self, tensor_proto::DataType, type_proto::Value};
+
+use super::maps;
 
 /// What holds the elements of an input or output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -70,8 +72,16 @@ struct Type {
     tensor: Option<pb::type_proto::Tensor>,
     #[prost(message, optional, boxed, tag = "4")]
     sequence: Option<Box<Element>>,
+    #[prost(message, optional, boxed, tag = "5")]
+    map: Option<Box<Map>>,
     #[prost(message, optional, boxed, tag = "9")]
     optional: Option<Box<Element>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Map {
+    #[prost(message, optional, boxed, tag = "2")]
+    value: Option<Box<Type>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -83,6 +93,11 @@ struct Element {
 impl Type {
     fn element(of: &Option<Box<Element>>) -> Option<&Self> {
         of.as_ref()?.r#type.as_deref()
+    }
+
+    fn is_map_of_text(&self) -> bool {
+        let value = self.map.as_ref().and_then(|m| m.value.as_ref()?.tensor.as_ref());
+        value.is_some_and(|t| t.elem_type == DataType::String as i32)
     }
 
     /// What holds the tensors, and their type.
@@ -116,6 +131,9 @@ pub(super) fn mark(model: &mut pb::ModelProto, bytes: bytes::Bytes) {
         let Some(declared) = &mut value.r#type else { continue };
         if declared.value.is_some() {
             continue;
+        }
+        if types.r#type.as_ref().is_some_and(Type::is_map_of_text) {
+            declared.denotation = maps::OF_TEXT.to_owned();
         }
         let Some((kind, tensor)) = types.r#type.as_ref().and_then(Type::resolve) else { continue };
         declared.denotation = kind.mark().to_owned();

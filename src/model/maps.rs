@@ -1,8 +1,8 @@
 //! Maps at the edge of a graph, as tables: the engine has tensors only.
 //!
 //! In: a graph whose output is made by `ZipMap` (a sequence of maps from label to score), or whose
-//! input goes into `DictVectorizer` (a map from word to number). Out: the labels of the columns of the
-//! float32 table [rows, columns] that stands in the map's place.
+//! input goes into `DictVectorizer` (a map from word to number) or `CastMap` (a map from number to number or
+//! text). Out: the columns of the table [rows, columns] that stands in the map's place.
 
 use tract_onnx::pb::{
     self, TensorShapeProto, TypeProto,
@@ -12,6 +12,9 @@ use tract_onnx::pb::{
 };
 
 const DOMAIN: &str = "ai.onnx.ml";
+
+/// The mark of a declared map whose values are texts, in the decoded file; others have none.
+pub(super) const OF_TEXT: &str = "nearside.map.text";
 
 fn is(node: &pb::NodeProto, op_type: &str) -> bool {
     node.domain == DOMAIN && node.op_type == op_type
@@ -27,22 +30,56 @@ fn labels(node: &pb::NodeProto, ints: &str, strings: &str) -> Option<Vec<String>
     strings.filter(|s| !s.is_empty()).or_else(ints).filter(|l| !l.is_empty())
 }
 
-/// Of an output that `ZipMap` makes.
-pub(super) fn of_output(graph: &pb::GraphProto, name: &str) -> Option<Vec<String>> {
-    let maker = |n: &&pb::NodeProto| is(n, "ZipMap") && n.output.iter().any(|o| o == name);
-    let node = graph.node.iter().find(maker)?;
-    labels(node, "classlabels_int64s", "classlabels_strings")
+/// The columns of a table that stands for a map.
+#[derive(PartialEq)]
+pub(super) struct Columns {
+    /// What each one stands for; empty where the keys say nothing.
+    pub(super) labels: Vec<String>,
+    /// How many there are; a dense map may have any number of them.
+    pub(super) count: Option<usize>,
+    pub(super) elements: DataType,
 }
 
-/// Of an input that goes into `DictVectorizer` and nowhere else.
-pub(super) fn of_input(graph: &pb::GraphProto, name: &str) -> Option<Vec<String>> {
-    let mut readers = graph.node.iter().filter(|n| n.input.iter().any(|i| i == name));
-    let words = |node| {
+impl Columns {
+    fn labelled(labels: Vec<String>, elements: DataType) -> Self {
+        Self { count: Some(labels.len()), labels, elements }
+    }
+}
+
+/// Keys of a sparse map, beyond which no table has columns.
+const MAX_KEYS: i64 = 1 << 16;
+
+/// Of an output that `ZipMap` makes.
+pub(super) fn of_output(graph: &pb::GraphProto, name: &str) -> Option<Columns> {
+    let maker = |n: &&pb::NodeProto| is(n, "ZipMap") && n.output.iter().any(|o| o == name);
+    let node = graph.node.iter().find(maker)?;
+    let labels = labels(node, "classlabels_int64s", "classlabels_strings")?;
+    Some(Columns::labelled(labels, DataType::Float))
+}
+
+/// Of an input that goes into one kind of `DictVectorizer` or `CastMap` and nowhere else.
+pub(super) fn of_input(graph: &pb::GraphProto, value: &pb::ValueInfoProto) -> Option<Columns> {
+    let mut readers = graph.node.iter().filter(|n| n.input.contains(&value.name));
+    let text = value.r#type.as_ref().is_some_and(|t| t.denotation == OF_TEXT);
+    let elements = if text { DataType::String } else { DataType::Float };
+    let columns = |node: &pb::NodeProto| {
+        if is(node, "CastMap") {
+            let attribute = |name: &str| node.attribute.iter().find(|a| a.name == name);
+            if attribute("map_form").is_none_or(|a| a.s != b"SPARSE") {
+                return Some(Columns { labels: vec![], count: None, elements });
+            }
+            let keys = attribute("max_map").map_or(1, |a| a.i);
+            let labels = (0..keys).map(|key| key.to_string());
+            return (1..=MAX_KEYS)
+                .contains(&keys)
+                .then(|| Columns::labelled(labels.collect(), elements));
+        }
         let words = labels(node, "int64_vocabulary", "string_vocabulary");
-        words.filter(|_| is(node, "DictVectorizer"))
+        let words = words.filter(|_| is(node, "DictVectorizer") && !text);
+        words.map(|words| Columns::labelled(words, elements))
     };
-    let first = words(readers.next()?)?;
-    readers.all(|node| words(node).as_ref() == Some(&first)).then_some(first)
+    let first = columns(readers.next()?)?;
+    readers.all(|node| columns(node).as_ref() == Some(&first)).then_some(first)
 }
 
 /// Declares the inputs that are maps as the tables that a caller feeds.
@@ -54,11 +91,12 @@ pub(super) fn declare_inputs(graph: &mut pb::GraphProto) {
         if is_tensor(&graph.input[ix]) {
             continue;
         }
-        let Some(words) = of_input(graph, &graph.input[ix].name) else { continue };
-        let columns = i64::try_from(words.len()).ok().map(dimension::Value::DimValue);
+        let Some(table) = of_input(graph, &graph.input[ix]) else { continue };
+        let columns = table.count.and_then(|n| i64::try_from(n).ok());
+        let columns = columns.map(dimension::Value::DimValue);
         let dim = [None, columns].map(|value| Dimension { value, ..Dimension::default() }).into();
         let tensor =
-            Tensor { elem_type: DataType::Float as i32, shape: Some(TensorShapeProto { dim }) };
+            Tensor { elem_type: table.elements as i32, shape: Some(TensorShapeProto { dim }) };
         let value = Some(Value::TensorType(tensor));
         graph.input[ix].r#type = Some(TypeProto { value, ..TypeProto::default() });
     }

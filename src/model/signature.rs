@@ -53,7 +53,7 @@ pub struct ValueInfo {
     #[serde(skip)]
     pub ranked: bool,
     /// What each column stands for, where the model has a map and the engine a table: the classes of
-    /// `ZipMap`, the vocabulary of `DictVectorizer`. Else empty.
+    /// `ZipMap`, the vocabulary of `DictVectorizer`, the keys of a sparse `CastMap`. Else empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
 }
@@ -86,7 +86,7 @@ impl Signature {
 }
 
 pub(super) fn input_info(graph: &pb::GraphProto, value: &pb::ValueInfoProto) -> Result<ValueInfo> {
-    value_info(value, "input", || maps::of_input(graph, &value.name))
+    value_info(value, "input", || maps::of_input(graph, value))
 }
 
 pub(super) fn output_info(graph: &pb::GraphProto, value: &pb::ValueInfoProto) -> Result<ValueInfo> {
@@ -119,25 +119,19 @@ pub(crate) fn type_name(code: i32) -> String {
     DataType::try_from(code).map_or_else(|_| format!("type {code}"), |t| format!("{t:?}"))
 }
 
-/// `columns` gives the labels of the table that stands for a map.
+/// `columns` gives those of the table that stands for a map.
 fn value_info(
     value: &pb::ValueInfoProto,
     role: &str,
-    columns: impl FnOnce() -> Option<Vec<String>>,
+    columns: impl FnOnce() -> Option<maps::Columns>,
 ) -> Result<ValueInfo> {
     let (name, kind) = (value.name.clone(), Kind::of(value));
     let Some(Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
-        if let Some(labels) = columns() {
-            let shape = vec![Dim::Unknown, Dim::Known(labels.len())];
-            return Ok(ValueInfo {
-                name,
-                kind,
-                dtype: DType::Float32,
-                shape,
-                ranked: true,
-                labels,
-            });
+        if let Some(maps::Columns { labels, count, elements }) = columns() {
+            let shape = vec![Dim::Unknown, count.map_or(Dim::Unknown, Dim::Known)];
+            let dtype = if elements == DataType::String { DType::String } else { DType::Float32 };
+            return Ok(ValueInfo { name, kind, dtype, shape, ranked: true, labels });
         }
         return Err(Error::unsupported_type(format!(
             "{role} `{name}` is not a tensor (a map, or its type is not declared); \

@@ -23,9 +23,11 @@ export const ELEMENT = {
 };
 
 const dimension = (dim) => bytes(1, typeof dim === 'string' ? text(2, dim) : int(1, dim));
+const tensorType = (type, shape) => bytes(1, [...int(1, ELEMENT[type]), ...bytes(2, many(shape, dimension))]);
+/** `type` may be `map`: from whole numbers to float32. */
 const value = ({ name, type, shape }) => [
   ...text(1, name),
-  ...bytes(2, bytes(1, [...int(1, ELEMENT[type]), ...bytes(2, many(shape, dimension))])),
+  ...bytes(2, type === 'map' ? bytes(5, [...int(1, ELEMENT.int64), ...bytes(2, tensorType('float32'))]) : tensorType(type, shape)),
 ];
 /** A number, integers, a text, a graph, or in a function `{ of }`, the name of the function's own attribute. */
 const attribute = ([name, content]) => {

@@ -157,10 +157,12 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "TensorScatter", tensor_scatter::build),
     (DEFAULT_DOMAIN, "TfIdfVectorizer", tfidf::build),
     (DEFAULT_DOMAIN, "TopK", small::top_k),
+    (DEFAULT_DOMAIN, "Trilu", small::trilu),
     (DEFAULT_DOMAIN, "Unique", unique::build),
     (DEFAULT_DOMAIN, "Upsample", upsample::build),
     (ML, "ArrayFeatureExtractor", ml::array_feature_extractor::build),
     (ML, "Binarizer", ml::binarizer::build),
+    (ML, "CastMap", ml::cast_map::build),
     (ML, "CategoryMapper", ml::label_encoder::build_category_mapper),
     (ML, "DictVectorizer", ml::dict_vectorizer::build),
     (ML, "FeatureVectorizer", ml::feature_vectorizer::build),
@@ -218,7 +220,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "SkipLayerNormalization", skip_norm::skip),
     (MICROSOFT, "SkipSimplifiedLayerNormalization", skip_norm::skip_simplified),
     (MICROSOFT, "TransposeMatMul", fused::matmul),
-    (MICROSOFT, "Trilu", theirs),
+    (MICROSOFT, "Trilu", small::trilu),
     (MICROSOFT, "Unique", unique::in_order),
 ];
 

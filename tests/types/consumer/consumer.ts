@@ -1,5 +1,5 @@
 // What a consumer writes, checked by tsc --strict. Nothing here runs: the expectations are the types.
-import { env, InferenceSession, NearsideError, reportOf, Tensor } from 'nearside';
+import { env, InferenceSession, mapsOf, NearsideError, reportOf, Tensor } from 'nearside';
 import type { Attempt, ErrorCode, Mode, ModelCheck, ModelInspection, NearsideOptions, Problem, ProgressEvent, Report, Source, TypedTensor } from 'nearside';
 import * as ort from 'nearside';
 
@@ -47,6 +47,8 @@ export async function use(buffer: ArrayBuffer): Promise<ReadonlyArray<number | s
   await session.run({ image }, ['probabilities'], { signal: AbortSignal.timeout(1) });
   await session.run({ image }, { probabilities: null });
   await session.run({ image }, { tag: 'a' });
+  await session.run({ words: { good: 1 }, more: [new Map([[3, 0.5]])] });
+  const classes: Record<string, number>[] = mapsOf(results.probabilities as Tensor, session.outputMetadata[0]?.isTensor ? session.outputMetadata[0] : ['a']);
   // @ts-expect-error: feeds are tensors
   await session.run({ image: new Float32Array(64) });
   const report: Report | undefined = reportOf(results);
@@ -59,7 +61,7 @@ export async function use(buffer: ArrayBuffer): Promise<ReadonlyArray<number | s
   const advice = problems.map(({ kind, operator, names, reason, advice }: Problem) => `${kind} ${operator} ${names.join()} ${reason} ${advice}`);
   session.startProfiling();
   await session.release();
-  void [report, source, attempts, thread, missing, ok, advice];
+  void [classes, report, source, attempts, thread, missing, ok, advice];
   const [input] = session.inputMetadata;
   return input?.isTensor ? input.shape : [];
 }

@@ -6,6 +6,7 @@
 
 pub(super) mod array_feature_extractor;
 pub(super) mod binarizer;
+pub(super) mod cast_map;
 pub(super) mod dict_vectorizer;
 pub(super) mod feature_vectorizer;
 pub(super) mod imputer;
