@@ -19,8 +19,15 @@ const MAX_NESTING: usize = 32;
 const LEAST_INPUTS: &[(&str, usize)] =
     &[("Attention", 3), ("Conv", 2), ("GRU", 3), ("LSTM", 3), ("RNN", 3)];
 /// Operators that make something out of nothing, or may.
-const SOURCES: &[&str] =
-    &["Constant", "Loop", "Optional", "RandomNormal", "RandomUniform", "SequenceEmpty"];
+const SOURCES: &[&str] = &[
+    "Constant",
+    "Loop",
+    "Optional",
+    "OptionalHasElement",
+    "RandomNormal",
+    "RandomUniform",
+    "SequenceEmpty",
+];
 
 /// Checks every tensor and every name of the main graph and its subgraphs.
 pub(crate) fn validate(model: &pb::ModelProto) -> Result<()> {

@@ -201,6 +201,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
     (MICROSOFT, "MatMulNBits", nbits::build),
     (MICROSOFT, "MultiHeadAttention", contrib_attention::multi_head),
+    (MICROSOFT, "NhwcMaxPool", qlinear::max_pool),
     (MICROSOFT, "Pad", pad::build),
     (MICROSOFT, "QAttention", contrib_attention::quantized),
     (MICROSOFT, "QGemm", qlinear_product::gemm),

@@ -151,6 +151,19 @@ pub(super) fn average_pool(ctx: &ParsingContext, node: &NodeProto) -> Built {
     })
 }
 
+/// `NhwcMaxPool`: of the integers themselves, with the channels last.
+pub(super) fn max_pool(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let pool = part(ctx, node, "MaxPool", 1)?;
+    lowered(node, move |g, inputs| {
+        let x = inputs.need(0)?;
+        let rank = g.rank(x)?;
+        ensure!(rank > 2, "a pool needs spatial axes");
+        let x = g.move_axis(x, rank - 1, 1)?;
+        let y = g.part(&pool, &[x])?;
+        Ok(tvec!(g.move_axis(y, 1, rank - 1)?))
+    })
+}
+
 pub(super) fn global_average_pool(_: &ParsingContext, node: &NodeProto) -> Built {
     let last = channels_last(node)?;
     lowered(node, move |g, inputs| {

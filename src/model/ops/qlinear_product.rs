@@ -36,14 +36,15 @@ fn combined(
 }
 
 pub(super) fn conv(ctx: &ParsingContext, node: &NodeProto) -> Built {
-    ensure!(
-        !node.get_attr_opt("channels_last")?.unwrap_or(false),
-        "channels_last is not supported"
-    );
+    let last = node.get_attr_opt("channels_last")?.unwrap_or(false);
     let product = part(ctx, node, "ConvInteger", 4)?;
     lowered(node, move |g, inputs| {
-        let x = inputs.need(0)?;
+        let mut x = inputs.need(0)?;
         let rank = g.rank(x)?;
+        ensure!(rank > 2, "a convolution needs spatial axes");
+        if last {
+            x = g.move_axis(x, rank - 1, 1)?;
+        }
         let zero_x = g.parameter(inputs.need(2)?)?;
         let zero_w = g.parameter(inputs.need(5)?)?;
         let mut y = g.part(&product, &[x, inputs.need(3)?, zero_x, zero_w])?;
@@ -56,7 +57,8 @@ pub(super) fn conv(ctx: &ParsingContext, node: &NodeProto) -> Built {
         let scale = g.along(scale, 1, rank)?;
         let y = g.mul(y, scale)?;
         let zero = g.parameter(inputs.need(7)?)?;
-        Ok(tvec!(g.saturate(y, Some(zero), 1)?))
+        let y = g.saturate(y, Some(zero), 1)?;
+        Ok(tvec!(if last { g.move_axis(y, 1, rank - 1)? } else { y }))
     })
 }
 

@@ -213,7 +213,20 @@ def whole():
     refused("LSTM_without_weights", "LSTM", {"x": f32(4, 3, 2)}, "needs 3")
     refused("Relu_of_nothing", "Relu", {"x": f32(3)}, "needs 1", order=[])
     refused("Trilu_of_a_vector", "Trilu", {"x": f32(3)}, "a matrix is needed")
-    refused("DynamicQuantizeLSTM_without_weights", "DynamicQuantizeLSTM", {"x": f32(4, 3, 2)}, "LSTM", domain=MS)
+    refused("DynamicQuantizeLSTM_without_weights", "DynamicQuantizeLSTM", {"x": f32(4, 3, 2)}, "Wrong input number", domain=MS)
+
+
+def channels_last():
+    """What ONNX Runtime makes of quantised models when it saves them optimised."""
+    for kind in (np.uint8, np.int8):
+        number = lambda *shape: rng.integers(np.iinfo(kind).min, np.iinfo(kind).max + 1, shape).astype(kind)
+        x, zero = number(1, 6, 7, 4), kind(3)
+        constants = {"xs": np.float32(0.02), "xz": zero, "w": rng.integers(-100, 100, (5, 4, 3, 3)).astype(np.int8), "ws": np.float32(0.01), "wz": np.int8(0),
+                     "ys": np.float32(0.1), "yz": zero, "b": rng.integers(-500, 500, 5).astype(np.int32)}
+        one(f"QLinearConv_channels_last_{kind.__name__}", "QLinearConv", {"x": x}, {"channels_last": 1, "pads": [1, 1, 1, 1], "strides": [2, 1]},
+            order=["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"], constants=constants, domain=MS, atol=1.0)
+        for name, attributes in (("", {}), ("_pads", {"pads": [1, 0, 1, 1], "strides": [2, 2]})):
+            one(f"NhwcMaxPool{name}_{kind.__name__}", "NhwcMaxPool", {"x": x}, {"kernel_shape": [3, 2], **attributes}, domain=MS)
 
 
 def attention():
@@ -240,4 +253,5 @@ if __name__ == "__main__":
     by_data()
     attention()
     whole()
+    channels_last()
     write("forms", CASES)

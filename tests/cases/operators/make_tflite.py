@@ -352,6 +352,29 @@ def recurrent():
         case(f"UNIDIRECTIONAL_SEQUENCE_RNN_{word}", m.bytes([ins], [y]), {"x": x}, 1e-5, 1e-6)
 
 
+def steps():
+    """Layers that do one step, from a state that is zero."""
+    batch, inputs, hidden = 2, 3, 4
+    m = Model()
+    feeds = {"x": f32(batch, inputs)}
+    ins = m.tensor("x", "float32", (batch, inputs))
+    constant = lambda n, *shape: m.tensor(n, "float32", shape, f32(*shape, scale=0.5))
+    w, r, b = ([constant(f"{n}{g}", *shape) for g in "ifco"] for n, shape in (("w", (hidden, inputs)), ("r", (hidden, hidden)), ("b", (hidden,))))
+    state = [m.tensor(n, "float32", (batch, hidden)) for n in ("h", "c")]
+    for at in state:
+        m.graph.tensors[at].isVariable = True
+    y = m.tensor("y", "float32", (batch, hidden))
+    m.op(OP.LSTM, [ins, *w, *r, -1, -1, -1, *b, -1, -1, *state, -1, -1, -1, -1], [y], "LSTMOptions", fusedActivationFunction=4, kernelType=0)
+    case("LSTM", m.bytes([ins], [y]), feeds, 1e-5, 1e-6)
+    m = Model()
+    ins, y = m.tensor("x", "float32", (batch, inputs)), m.tensor("y", "float32", (batch, hidden))
+    weights = [constant("w", hidden, inputs), constant("r", hidden, hidden), constant("b", hidden)]
+    state = m.tensor("h", "float32", (batch, hidden))
+    m.graph.tensors[state].isVariable = True
+    m.op(OP.RNN, [ins, *weights, state], [y], "RNNOptions", fusedActivationFunction=4)
+    case("RNN", m.bytes([ins], [y]), feeds, 1e-5, 1e-6)
+
+
 def control():
     for value in (True, False):
         m = Model()
@@ -474,7 +497,7 @@ floats()
 halves()
 quantised(np.int8)
 quantised(np.uint8)
-for family in (picked, slices, recurrent, control, detectors, spectra, sparse):
+for family in (picked, slices, recurrent, control, detectors, spectra, sparse, steps):
     family()
 refused()
 write("tflite", CASES)
