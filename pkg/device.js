@@ -12,7 +12,6 @@ import { besideUrl, blobFile, givenFor } from './external.js';
 import { largestModel } from './place.js';
 import { limited, throwIfAborted } from './signals.js';
 
-export const BACKEND = 'wasm-simd128';
 /** How much of the caller's bytes is copied at a time on its way to the engine. */
 const CHUNK = 4 << 20;
 /** How often a call is repeated that failed only because another one crashed the engine, or because a part was trimmed. */
@@ -40,7 +39,7 @@ export class DeviceModel {
   /** @type {{ engine: import('./engine/inline.js').Engine, key: number } | undefined} */
   #loaded;
   #entered = false;
-  backend = BACKEND;
+  backend = 'wasm-simd128';
   /** What is asked of the GPU: `{ strict }`. */
   #gpu;
   #gpuError;
@@ -79,6 +78,7 @@ export class DeviceModel {
         const loadStarted = performance.now();
         const { ms, ...signature } = await engine.call('load', { key, gpu: this.#gpu });
         this.#loaded = { engine, key };
+        this.backend = backendOf(engine);
         this.#policy.onProgress?.({ status: 'ready', ...this.#names() });
         return {
           signature,
@@ -102,6 +102,7 @@ export class DeviceModel {
       const result = await engine.call('run', { key, feeds, fetches, profile: this.#policy.profile });
       return {
         outputs: result.outputs,
+        backend: backendOf(engine),
         ...onGpu({ gpuError: this.#gpuError, ...result }),
         engine: describe(engine),
         bytesFetched: reopened?.bytesFetched ?? 0,
@@ -149,7 +150,10 @@ export class DeviceModel {
   async #enter() {
     if (!this.#entered) this.#platform.host.enter();
     // The trimmed engine has no GPU part.
-    if (this.#gpu) this.#platform.host.needWhole();
+    if (this.#gpu) {
+      this.#platform.host.needWhole();
+      this.#platform.host.needSingle();
+    }
     this.#entered = true;
     const engine = await this.#platform.host.acquire();
     nextKey += 1;
@@ -247,7 +251,11 @@ function onGpu({ plan, gpuError }) {
 }
 
 /** @param {import('./engine/inline.js').Engine} engine */
-const describe = ({ thread, reason, trimmed }) => Object.freeze({ thread, trimmed, ...(reason !== undefined && { reason }) });
+const describe = ({ thread, reason, trimmed, simd, threads }) =>
+  Object.freeze({ thread, trimmed, simd, threads, ...(reason !== undefined && { reason }) });
+
+/** @param {import('./engine/inline.js').Engine} engine */
+const backendOf = ({ simd, threads }) => (threads > 1 ? 'wasm-threads' : `wasm-${simd}`);
 
 const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
 

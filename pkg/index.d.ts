@@ -207,7 +207,10 @@ export interface Attempt {
 /** Where something ran, why there, and how long it took. */
 export interface Report {
   readonly source: Source;
-  /** `wasm-simd128` or `webgpu` on the device; elsewhere the server's word for its engine. */
+  /**
+   * On the device `wasm-simd128`, `wasm-relaxed-simd`, `wasm-threads` where more than one thread worked, or `webgpu`;
+   * elsewhere the server's word for its engine.
+   */
   readonly backend: string;
   /** `PREFERRED`, or the code of what kept the model from a place before. */
   readonly reason: { readonly code: ErrorCode | 'PREFERRED' | 'NOT_CONFIGURED'; readonly message: string };
@@ -218,9 +221,13 @@ export interface Report {
   readonly bytesSent?: number;
   /**
    * On the device: in which thread the engine ran, and why not in a worker; `trimmed`: whether it was the one that
-   * pages load first, without the functions that few models need, or the whole one.
+   * pages load first, without the functions that few models need, or the whole one; `simd`: with `simd128` results are
+   * the same bits on every machine; `threads`: how many worked.
    */
-  readonly engine?: { readonly thread: 'worker' | 'inline'; readonly trimmed: boolean; readonly reason?: string };
+  readonly engine?: {
+    readonly thread: 'worker' | 'inline'; readonly trimmed: boolean; readonly simd: 'simd128' | 'relaxed-simd';
+    readonly threads: number; readonly reason?: string;
+  };
   /** Milliseconds by part: `engine download load metadata total` of a session, `queue plan run request total` of a run. */
   readonly times: Readonly<Record<string, number>>;
   /** On the device, with the option `profile`: the nodes in the order in which they ran. */
@@ -452,18 +459,25 @@ type CompiledWasm = typeof globalThis extends { WebAssembly: { Module: { prototy
 export declare namespace Env {
   interface WebAssemblyFlags {
     /**
-     * Where the wasm is: a prefix to which `nearside_bg.wasm` or `nearside_full_bg.wasm` is added, or the addresses of
-     * the files themselves. `whole` is fetched only when a model needs what the trimmed one lacks.
-     * Default: next to the package's scripts.
+     * Where the wasm is: a prefix to which the name of a file of the package's `wasm/` is added, or the addresses of
+     * the files themselves. Under a prefix `nearside_relaxed_bg.wasm` is asked for first where the host has relaxed
+     * SIMD, and `nearside_bg.wasm` where it is not there. `whole` is fetched only when a model needs what the trimmed
+     * one lacks. Default: next to the package's scripts.
      */
     wasmPaths?: string | { wasm?: string | URL; whole?: string | URL; mjs?: string | URL };
     /** The wasm itself, as bytes or compiled. Goes before `wasmPaths`, but not for the whole engine. */
     wasmBinary?: ArrayBufferLike | Uint8Array | CompiledWasm;
     /** `false`: the engine runs in this thread, not in a worker. */
     proxy?: boolean;
-    /** No effect: the engine has one thread. */
+    /**
+     * Threads, where there can be more than one: in Node, and in cross-origin isolated pages with the engine in its
+     * worker. 0 or nothing: half the cores, up to 4. Results do not depend on it.
+     */
     numThreads?: number;
-    /** No effect: the engine needs SIMD. */
+    /**
+     * `'fixed'`: the reference engine, whose results are the same bits everywhere. Anything else: the one with relaxed
+     * SIMD where the host has it, which is faster and rounds as the machine does.
+     */
     simd?: boolean | 'fixed' | 'relaxed';
     /** No effect. */
     initTimeout?: number;

@@ -9,7 +9,9 @@ import { pathToFileURL } from 'node:url';
 import { childEnv, lockedVersion, nativeBinary, root } from './lib/paths.mjs';
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
 import { wasmEnv } from './lib/wasm-target.mjs';
-import { corpusKey, trim, WHOLE } from './lib/trim.mjs';
+import { lower } from './lib/lower.mjs';
+import { corpusKey, trim } from './lib/trim.mjs';
+import { divide, shareGlue, untrimmed, variantsKey } from './lib/variants.mjs';
 import { publish } from './lib/wasm.mjs';
 import { setup } from './setup.mjs';
 
@@ -27,10 +29,14 @@ async function finishPkg({ optimise, bound }) {
     input: wasmFile('nearside_web.wasm'),
     folder: join(root, 'pkg', 'wasm'),
     module: 'nearside_bg.wasm',
-    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey()],
+    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey()],
     optimise,
     bound,
-    derive: (out) => (optimise ? trim(out, 'nearside_bg.wasm') : copyFileSync(join(out, 'nearside_bg.wasm'), join(out, WHOLE))),
+    async derive(out) {
+      shareGlue(join(out, 'nearside.js'));
+      divide(out, 'nearside_bg.wasm');
+      await (optimise ? trim(out) : untrimmed(out));
+    },
     // wasm-pack calls cargo again with the same arguments, which finds nothing to do.
     bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
       '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm', '--', '--features', 'gpu'], { label: 'wasm-pack', env: wasmEnv() }),
@@ -46,11 +52,13 @@ async function finishEdge({ optimise, bound }) {
     input: wasmFile('edge.wasm'),
     folder: join(root, 'edge', 'build'),
     module: 'index_bg.wasm',
-    recipe: ['wasm-bindgen', lockedVersion('wasm-bindgen'), readFileSync(shim, 'utf8')],
+    recipe: ['wasm-bindgen', lockedVersion('wasm-bindgen'), readFileSync(shim, 'utf8'), variantsKey()],
     optimise,
     bound,
     // wasm-bindgen's abort handler catches what the runtime throws.
     features: ['exception-handling'],
+    // The edge gives the same bits as the reference on the device.
+    derive: (out) => writeFileSync(join(out, 'index_bg.wasm'), lower(readFileSync(join(out, 'index_bg.wasm'))).bytes),
     async bindgen(out) {
       await run('wasm-bindgen', [wasmFile('edge.wasm'), '--target', 'module', '--out-dir', out, '--out-name', 'index', '--no-typescript',
         '--experimental-reset-state-function', '--force-enable-abort-handler'], { label: 'wasm-bindgen edge' });

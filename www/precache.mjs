@@ -5,7 +5,8 @@
  * address on the site and place on disk; `precacheList()`, the same with sizes and hashes, as precache.json.
  * One decision: the package's files are found by following its imports, so that the list holds what a page can
  * ask for and nothing else, and needs no care when the package changes. The whole engine is left out: the trimmed one
- * runs whatever our tests run, and a visitor who is offline should not have paid for both.
+ * runs whatever our tests run, and a visitor who is offline should not have paid for both; and so is the one with
+ * relaxed SIMD, because the demo shows the same bits in all three places.
  */
 import { createHash } from 'node:crypto';
 import { readFile, readdir, stat } from 'node:fs/promises';
@@ -16,7 +17,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 export const www = dirname(fileURLToPath(import.meta.url));
 export const pkg = resolve(www, '../pkg');
 const ENTRY = 'index.browser.js';
-const WHOLE = 'nearside_full_bg.wasm';
+const OTHER_ENGINES = /nearside_(full|relaxed|relaxed_full)_bg\.wasm$/;
 
 /** The policy under which the site runs; every answer of a server carries it. */
 export const POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
@@ -46,7 +47,7 @@ export async function siteFiles() {
   }
   const files = own.map((url) => ({ url, path: join(www, url) }));
   const modules = await reachable(join(pkg, ENTRY));
-  files.push(...modules.filter((path) => !path.endsWith(WHOLE)).map((path) => ({ url: `pkg/${relative(pkg, path).replaceAll('\\', '/')}`, path })));
+  files.push(...modules.filter((path) => !OTHER_ENGINES.test(path)).map((path) => ({ url: `pkg/${relative(pkg, path).replaceAll('\\', '/')}`, path })));
   return [...files, ...modelFiles()];
 }
 

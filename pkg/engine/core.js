@@ -88,6 +88,11 @@ export class EngineCore {
   async #openGpu(strict) {
     try {
       const { GpuHandle } = this.#binding;
+      // As with a part that was trimmed away: the caller starts an engine that has what is lacking.
+      if (this.#binding.shared) {
+        this.#crash ??= new NearsideError('ENGINE_CRASHED', 'an engine with threads has no GPU', { fatal: true, incomplete: true });
+        throw this.#crash;
+      }
       if (!GpuHandle) throw new NearsideError('GPU_UNAVAILABLE', 'this build of the engine has no GPU part');
       this.#gpu ??= await this.#awaited('opening the GPU', () => GpuHandle.open());
       return { handle: this.#gpu };

@@ -12,8 +12,9 @@ export class EngineHost {
   #current;
   #users = 0;
   #whole = false;
+  #single = false;
 
-  /** @param {(options: { whole: boolean }) => Promise<import('./inline.js').Engine>} start */
+  /** @param {(options: { whole: boolean, single: boolean }) => Promise<import('./inline.js').Engine>} start */
   constructor(start) {
     this.#start = start;
   }
@@ -21,6 +22,11 @@ export class EngineHost {
   /** From now on nothing less than the whole engine. */
   needWhole() {
     this.#whole = true;
+  }
+
+  /** From now on one thread: what the GPU's interface takes must not lie in memory that is shared. */
+  needSingle() {
+    this.#single = true;
   }
 
   enter() {
@@ -38,7 +44,7 @@ export class EngineHost {
   /** @returns {Promise<import('./inline.js').Engine>} */
   async acquire() {
     for (;;) {
-      const current = (this.#current ??= this.#start({ whole: this.#whole }));
+      const current = (this.#current ??= this.#start({ whole: this.#whole, single: this.#single }));
       const engine = await current.catch((error) => {
         this.#forget(current);
         throw error;

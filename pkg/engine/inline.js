@@ -12,6 +12,8 @@ import { discard, instantiate } from './wasm.js';
  * @property {'worker' | 'inline'} thread
  * @property {string} [reason] why this thread, where it is not the wanted one
  * @property {boolean} trimmed whether it lacks functions that few models need
+ * @property {'simd128' | 'relaxed-simd'} simd
+ * @property {number} threads that work on its inner loops at present
  * @property {boolean} alive false after a crash: get another one
  * @property {(op: string, args: object, options?: { signal?: AbortSignal, onEvent?: Function }) => Promise<any>} call
  * @property {() => void} close
@@ -29,6 +31,10 @@ export async function startInline(source, reason) {
     thread: 'inline',
     reason,
     trimmed: binding.trimmed,
+    simd: binding.simd,
+    get threads() {
+      return binding.threads;
+    },
     get alive() {
       return !core.dead;
     },

@@ -6,47 +6,78 @@
  * engine's own `reinit`, not from importing the glue again: that also works in service workers and bundles.
  * @module
  */
-import init, { check, initSync, inspect, instanceMemory, Model, ModelBytes, reinit, version } from '../wasm/nearside.js';
 import * as glue from '../wasm/nearside.js';
 import { NearsideError, asNearsideError } from '../errors.js';
-import { isTrimmed } from './trimmed.js';
+import { marksOf } from './marks.js';
+import { Pool } from './pool.js';
+import { sharedMemory, toShared, withMemory } from './shared.js';
 
-/** The module of the present instance, or of the next one.
- * @type {WebAssembly.Module | undefined} */
+/** What the present instance was made of, or the next one is.
+ * @type {Compiled | undefined} */
 let current;
+/** The threads of the present instance.
+ * @type {Pool | undefined} */
+let pool;
 /** What the present instance is being made by; two callers share it.
  * @type {Promise<void> | undefined} */
 let starting;
 let discarded = false;
 
 /**
- * @param {{ compile: () => Promise<WebAssembly.Module>, whole?: boolean, sync?: boolean }} source `whole`: a trimmed
- *   module will not do; `sync`: the host allows only synchronous instantiation
+ * @typedef {{ module: WebAssembly.Module, shared?: import('./shared.js').Shared }} Compiled `shared`: it wants a memory
+ *   from the host
+ * @typedef {object} Source
+ * @property {(options: { shared: boolean }) => Promise<Compiled>} compile
+ * @property {boolean} [whole] a trimmed module will not do
+ * @property {boolean} [sync] the host allows only synchronous instantiation
+ * @property {number} [threads] how many may work, with this one
+ * @property {import('./pool.js').Spawn} [spawn] starts one
  */
+
+/** @param {Source} source */
 export async function instantiate(source) {
   try {
     if (discarded) starting = undefined;
     discarded = false;
     starting ??= start(source);
     await starting;
-    return { Model, ModelBytes, GpuHandle: glue.GpuHandle, check, inspect, version: version(), memory: instanceMemory(), trimmed: isTrimmed(current) };
+    const { Model, ModelBytes, GpuHandle, check, inspect, version, instanceMemory } = glue;
+    const { trimmed, relaxed } = marksOf(current.module);
+    const threads = pool;
+    return {
+      Model, ModelBytes, GpuHandle, check, inspect, version: version(), memory: instanceMemory(), trimmed,
+      simd: /** @type {'simd128' | 'relaxed-simd'} */ (relaxed ? 'relaxed-simd' : 'simd128'), get threads() { return threads?.lanes ?? 1; }, shared: threads !== undefined,
+    };
   } catch (error) {
     starting = undefined;
     throw asNearsideError(error, 'ENGINE_FAILED', 'the engine could not be started');
   }
 }
 
-async function start({ compile, whole = false, sync = false }) {
-  const usable = current && !(whole && isTrimmed(current));
-  const module = usable ? current : await compile();
-  if (current) {
-    const imports = wantedImports();
-    const instance = sync ? new WebAssembly.Instance(module, imports) : await WebAssembly.instantiate(module, imports);
-    swapWith(() => instance);
-  } else {
-    await (sync ? initSync({ module }) : init({ module_or_path: module }));
+/** @param {Source} source */
+async function start({ compile, whole = false, sync = false, threads = 1, spawn }) {
+  const wantsShared = threads > 1 && spawn !== undefined;
+  const usable = current && !(whole && marksOf(current.module).trimmed) && (!current.shared || wantsShared);
+  let compiled = usable ? current : await compile({ shared: wantsShared });
+  let memory = compiled.shared && room(compiled.shared);
+  if (compiled.shared && !memory) compiled = await compile({ shared: false });
+  const { module, shared } = compiled;
+  const imports = memory ? withMemory(wantedImports(module), memory) : wantedImports(module);
+  const instance = sync || memory ? new WebAssembly.Instance(module, imports) : await WebAssembly.instantiate(module, imports);
+  if (memory) for (const { at, bytes } of shared.data) new Uint8Array(memory.buffer, at, bytes.length).set(bytes);
+  swapWith(() => instance, module);
+  current = compiled;
+  pool = memory && new Pool(module, memory, instance.exports, { threads, spawn });
+  if (pool) glue.useThreads(threads, pool.lend);
+}
+
+/** @returns {WebAssembly.Memory | undefined} undefined: the host has no room for one that may grow so far */
+function room(shared) {
+  try {
+    return sharedMemory(shared);
+  } catch {
+    return undefined;
   }
-  current = module;
 }
 
 /**
@@ -54,29 +85,33 @@ async function start({ compile, whole = false, sync = false }) {
  * for small modules only, and the next module may be another one. So the glue is asked twice: first with what it would
  * instantiate, then to take the result.
  */
-function wantedImports() {
+function wantedImports(module) {
   const noted = new Error('noted');
   let imports;
   try {
     swapWith((/** @type {any} */ _module, /** @type {any} */ given) => {
       imports = given;
       throw noted;
-    });
+    }, module);
   } catch (error) {
     if (error !== noted) throw error;
   }
   return imports;
 }
 
-/** The glue swaps its instance at the call after `reinit`. */
-function swapWith(make) {
+/** The glue makes its first instance when it is started, and swaps it at the call after `reinit`. */
+function swapWith(make, module) {
   const { Instance } = WebAssembly;
   WebAssembly.Instance = /** @type {any} */ (function (...args) {
     return make(...args);
   });
   try {
-    reinit();
-    version();
+    if (current) {
+      glue.reinit();
+      glue.version();
+    } else {
+      glue.initSync({ module });
+    }
   } finally {
     WebAssembly.Instance = Instance;
   }
@@ -85,35 +120,57 @@ function swapWith(make) {
 /** The instance trapped: the next `instantiate` makes a new one. */
 export function discard() {
   discarded = true;
+  pool?.close();
+  pool = undefined;
 }
 
-/** Where the package has its engine. The literals are what bundlers look for. */
-export const packaged = (whole) =>
-  (whole ? new URL('../wasm/nearside_full_bg.wasm', import.meta.url) : new URL('../wasm/nearside_bg.wasm', import.meta.url));
+/**
+ * Where the package has its engine: the fastest that this host can run first. The literals are what bundlers look for.
+ * @param {{ whole: boolean, relaxed: boolean }} wanted
+ */
+export function packaged({ whole, relaxed }) {
+  const plain = whole ? new URL('../wasm/nearside_full_bg.wasm', import.meta.url) : new URL('../wasm/nearside_bg.wasm', import.meta.url);
+  if (!relaxed) return [plain.href];
+  return [(whole ? new URL('../wasm/nearside_relaxed_full_bg.wasm', import.meta.url) : new URL('../wasm/nearside_relaxed_bg.wasm', import.meta.url)).href, plain.href];
+}
 
 /**
- * Compiles the module from its file, while it arrives where the server names its type.
- * @param {{ url?: string, binary?: BufferSource | WebAssembly.Module, whole?: boolean }} source
+ * Compiles the module from its file, while it arrives where the server names its type and nothing is changed in it.
+ * @param {import('../env.js').WasmSource} source
+ * @param {{ shared: boolean }} options
+ * @param {(address: string) => Promise<Response>} [ask] fetches a file
+ * @returns {Promise<Compiled>}
  */
-export async function compileFrom({ url, binary, whole = false }) {
-  if (binary instanceof WebAssembly.Module) return binary;
-  if (binary !== undefined) return WebAssembly.compile(binary);
-  const address = url ?? packaged(whole).href;
+export async function compileFrom({ urls, binary, whole, relaxed }, { shared }, ask = fetched) {
+  if (binary instanceof WebAssembly.Module) return { module: binary };
+  if (binary !== undefined) return compileBytes(bytesOf(binary), shared);
+  const addresses = urls ?? packaged({ whole, relaxed });
+  for (const [index, address] of addresses.entries()) {
+    try {
+      const response = await ask(address);
+      const streams = !shared && WebAssembly.compileStreaming && response.headers.get('Content-Type')?.startsWith('application/wasm');
+      return streams ? { module: await WebAssembly.compileStreaming(response) } : await compileBytes(new Uint8Array(await response.arrayBuffer()), shared);
+    } catch (error) {
+      // An application may host the reference engine alone.
+      if (index === addresses.length - 1) throw error;
+    }
+  }
+  throw new NearsideError('ENGINE_FAILED', 'there is no address of the engine');
+}
+
+/** A file by its address, or the reason why not. */
+export async function fetched(address) {
   const response = await fetch(address).catch((error) => {
     throw new NearsideError('ENGINE_FAILED', `${address}: ${error.message}`, { url: address }, error);
   });
-  if (!response.ok) {
-    throw new NearsideError('ENGINE_FAILED', `${address}: HTTP ${response.status}`, { url: address, status: response.status });
-  }
-  const streams = WebAssembly.compileStreaming && response.headers.get('Content-Type')?.startsWith('application/wasm');
-  return streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer());
+  if (!response.ok) throw new NearsideError('ENGINE_FAILED', `${address}: HTTP ${response.status}`, { url: address, status: response.status });
+  return response;
 }
 
-/** A module of one function that returns a v128: whether this host can run the engine at all. */
-const SIMD = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11]);
+const bytesOf = (binary) => (ArrayBuffer.isView(binary) ? new Uint8Array(binary.buffer, binary.byteOffset, binary.byteLength) : new Uint8Array(binary));
 
-/** @returns {string | undefined} why the engine cannot run in this host */
-export function missing() {
-  if (typeof WebAssembly !== 'object') return 'this host has no WebAssembly';
-  return WebAssembly.validate(SIMD) ? undefined : 'the WebAssembly of this host has no SIMD';
+/** @param {Uint8Array<any>} bytes @returns {Promise<Compiled>} */
+async function compileBytes(bytes, shared) {
+  const made = shared ? toShared(bytes) : undefined;
+  return made ? { module: await WebAssembly.compile(made.bytes), shared: made } : { module: await WebAssembly.compile(bytes) };
 }

@@ -13,14 +13,14 @@ const START_TIMEOUT_MS = 20_000;
 export class WorkerUnavailable extends Error {}
 
 /**
- * @param {{ url?: string, binary?: any, whole?: boolean }} wasm where the worker gets the engine from; empty: next to its script
+ * @param {import('../env.js').WasmSource} wasm
  * @returns {Promise<import('./inline.js').Engine>}
  */
 export async function startWorker(wasm) {
   const engine = new WorkerEngine(await spawn());
   try {
-    const { trimmed } = await engine.call('start', wasm);
-    engine.trimmed = trimmed;
+    const { trimmed, simd } = await engine.call('start', wasm);
+    Object.assign(engine, { trimmed, simd });
   } catch (error) {
     engine.close();
     throw error;
@@ -64,6 +64,9 @@ class WorkerEngine {
   alive = true;
   reason = undefined;
   trimmed = false;
+  /** @type {'simd128' | 'relaxed-simd'} */
+  simd = 'simd128';
+  threads = 1;
   #worker;
   #calls = new Map();
   #next = 0;
@@ -104,7 +107,7 @@ class WorkerEngine {
     this.#end();
   }
 
-  #receive({ id, value, error, event }) {
+  #receive({ id, value, error, event, threads }) {
     const call = this.#calls.get(id);
     if (!call) return;
     if (event) {
@@ -114,6 +117,7 @@ class WorkerEngine {
     this.#calls.delete(id);
     call.done();
     if (!error) {
+      this.threads = threads;
       call.resolve(value);
       return;
     }

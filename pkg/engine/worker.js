@@ -1,15 +1,18 @@
 /**
  * Worker: the engine in its own thread. The entry of a module worker; nothing imports it.
  *
- * In: messages `{ id, op, args }` of worker-client.js; the first one is `start`. Out: `{ id, value }`,
+ * In: messages `{ id, op, args }` of worker-client.js; the first one is `start`. Out: `{ id, value, threads }`,
  * `{ id, error }` or `{ id, event }`. One decision: outputs leave by transfer, so that a result is copied once,
  * out of wasm memory.
  * @module
  */
 import { toWire } from '../errors.js';
 import { EngineCore, OPERATIONS } from './core.js';
+import { canLend, spawnLane } from './lanes.js';
 import { compileFrom, instantiate } from './wasm.js';
 
+/** @type {Awaited<ReturnType<typeof instantiate>>} */
+let binding;
 /** @type {EngineCore} */
 let core;
 /** Running operations that can be aborted. */
@@ -27,7 +30,7 @@ self.addEventListener('message', async ({ data: { id, op, args } }) => {
       signal: controller.signal,
       onEvent: (event) => self.postMessage({ id, event }),
     });
-    self.postMessage({ id, value }, { transfer: buffersOf(value?.outputs) });
+    self.postMessage({ id, value, threads: binding.threads }, { transfer: buffersOf(value?.outputs) });
   } catch (error) {
     self.postMessage({ id, error: toWire(error) });
   } finally {
@@ -37,9 +40,12 @@ self.addEventListener('message', async ({ data: { id, op, args } }) => {
 
 async function perform(op, args, options) {
   if (op === 'start') {
-    const binding = await instantiate({ compile: () => compileFrom(args), whole: args.whole });
+    binding = await instantiate({
+      compile: (options) => compileFrom(args, options), whole: args.whole, threads: canLend() ? args.threads : 1, spawn: spawnLane,
+    });
     core = new EngineCore(binding);
-    return { version: binding.version, trimmed: binding.trimmed };
+    const { version, trimmed, simd } = binding;
+    return { version, trimmed, simd };
   }
   if (!OPERATIONS.includes(op)) throw new Error(`unknown operation ${op}`);
   return core[op](args, options);

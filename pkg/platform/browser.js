@@ -6,21 +6,25 @@
  * started is no failure, the engine then runs inline and the report says why.
  * @module
  */
-import { env, wasmSource, warnOnce } from '../env.js';
+import { checkThreads, env, wasmSource, warnOnce } from '../env.js';
 import { EngineHost } from '../engine/host.js';
 import { startInline } from '../engine/inline.js';
+import { canLend, spawnLane } from '../engine/lanes.js';
 import { startWorker, WorkerUnavailable } from '../engine/worker-client.js';
 import { compileFrom } from '../engine/wasm.js';
 
-export { missing } from '../engine/wasm.js';
+export { missing } from '../engine/support.js';
 
 /** Read at each use and never at import: there is no document in a worker. */
 const base = () => globalThis.document?.baseURI ?? globalThis.location?.href;
 const absolute = (url) => new URL(url, base()).href;
 
-export const host = new EngineHost(async ({ whole }) => {
-  const source = wasmSource(absolute, whole);
-  const inline = (reason) => startInline({ compile: () => compileFrom(source), whole }, reason);
+export const host = new EngineHost(async (wanted) => {
+  const source = wasmSource(absolute, wanted, globalThis.navigator?.hardwareConcurrency);
+  if (source.threads > 1) checkThreads(globalThis.crossOriginIsolated, 'the page is not cross-origin isolated');
+  const inline = (reason) => startInline({
+    compile: (options) => compileFrom(source, options), whole: wanted.whole, threads: canLend() ? source.threads : 1, spawn: spawnLane,
+  }, reason);
   if (env.wasm.proxy === false) return inline('env.wasm.proxy is false');
   if (typeof Worker !== 'function') return inline('there is no Worker here');
   try {

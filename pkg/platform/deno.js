@@ -9,11 +9,11 @@ import { EngineHost } from '../engine/host.js';
 import { startInline } from '../engine/inline.js';
 import { compileFrom } from '../engine/wasm.js';
 
-export { missing } from '../engine/wasm.js';
+export { missing } from '../engine/support.js';
 
 const absolute = (url) => new URL(url, `file://${globalThis.Deno.cwd()}/`).href;
 
-export const host = new EngineHost(({ whole }) => startInline({ compile: () => compileFrom(wasmSource(absolute, whole)), whole }));
+export const host = new EngineHost((wanted) => startInline({ compile: (options) => compileFrom(wasmSource(absolute, wanted, 1), options), whole: wanted.whole }));
 
 /** @type {import('../device.js').Platform['locate']} */
 export function locate(source) {

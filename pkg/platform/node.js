@@ -5,27 +5,44 @@
  * @module
  */
 import { open, readFile, realpath, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
 import { wasmSource } from '../env.js';
 import { EngineHost } from '../engine/host.js';
 import { startInline } from '../engine/inline.js';
-import { compileFrom, packaged } from '../engine/wasm.js';
+import { compileFrom, fetched } from '../engine/wasm.js';
 import { NearsideError } from '../errors.js';
 
-export { missing } from '../engine/wasm.js';
+export { missing } from '../engine/support.js';
 
 /** Of one letter it is a drive of Windows. */
 const hasScheme = (text) => /^[a-z][a-z0-9+.-]+:/i.test(text);
 const isFile = (text) => !hasScheme(text) || text.startsWith('file:');
 const pathOf = (text) => (text.startsWith('file:') ? fileURLToPath(text) : text);
 
-export const host = new EngineHost(({ whole }) => startInline({ compile: () => compile(whole), whole }));
+export const host = new EngineHost((wanted) => {
+  const source = wasmSource((text) => text, wanted, availableParallelism());
+  return startInline({ compile: (options) => compileFrom(source, options, asked), whole: wanted.whole, threads: source.threads, spawn });
+});
 
-async function compile(whole) {
-  const { url, binary } = wasmSource((text) => text, whole);
-  if (binary !== undefined || (url !== undefined && !isFile(url))) return compileFrom({ url, binary, whole });
-  return WebAssembly.compile(await readFile(url === undefined ? packaged(whole) : pathOf(url)));
+/** Files are read, the rest is fetched. */
+async function asked(address) {
+  if (!isFile(address)) return fetched(address);
+  const bytes = await readFile(pathOf(address)).catch((error) => {
+    throw new NearsideError('ENGINE_FAILED', `${address}: ${error.message}`, { url: address }, error);
+  });
+  return new Response(bytes);
+}
+
+/** A thread that does not keep the process alive. @type {import('../engine/pool.js').Spawn} */
+function spawn(workerData) {
+  const thread = new Worker(new URL('./node-lane.js', import.meta.url), { workerData });
+  // One that does not start is not missed.
+  thread.on('error', () => {});
+  thread.unref();
+  return thread;
 }
 
 /** @type {import('../device.js').Platform['locate']} */

@@ -11,9 +11,9 @@ import { env } from '../env.js';
 import { EngineHost } from '../engine/host.js';
 import { startInline } from '../engine/inline.js';
 
-export { missing } from '../engine/wasm.js';
+export { missing } from '../engine/support.js';
 
-export const host = new EngineHost(() => startInline({ compile: async () => env.wasm.wasmBinary ?? wasm, sync: true }));
+export const host = new EngineHost(() => startInline({ compile: async () => ({ module: env.wasm.wasmBinary ?? wasm }), sync: true }));
 
 /** Addresses are absolute here: a Worker has no page that they could be relative to. */
 export const locate = (source) => source;

@@ -13,6 +13,11 @@ unsafe extern "C" {
     safe fn __wasm_call_ctors();
 }
 
+/// Threads that are lent to this instance compute and never ask for memory.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: nearside_kernels::parallel::MainOnly = nearside_kernels::parallel::MainOnly;
+
 /// Runs when an instance starts: a panic leaves as a JavaScript error with its words, where a trap would only say
 /// "unreachable".
 #[wasm_bindgen(start)]

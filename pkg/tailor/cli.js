@@ -32,6 +32,8 @@ const EXIT = { INVALID_MODEL: 2, UNSUPPORTED_OPERATOR: 2, UNSUPPORTED_TYPE: 2, I
 const OURS = '.tailored.json';
 const ENGINE = join('wasm', 'nearside_bg.wasm');
 const WHOLE = join('wasm', 'nearside_full_bg.wasm');
+const RELAXED = join('wasm', 'nearside_relaxed_bg.wasm');
+const RELAXED_WHOLE = join('wasm', 'nearside_relaxed_full_bg.wasm');
 const home = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
 const mib = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
@@ -55,7 +57,7 @@ function readArguments(args) {
 }
 
 /** The package's own files; not its dependencies, of which it has none. */
-function write(folder, bytes, facts) {
+function write(folder, { bytes, relaxed }, facts) {
   const part = `${folder}.${process.pid}`;
   rmSync(part, { recursive: true, force: true });
   const { files } = JSON.parse(read(join(home, 'package.json')).toString());
@@ -75,6 +77,7 @@ function write(folder, bytes, facts) {
     manifest.files = manifest.files.filter((pattern) => !pattern.startsWith('tailor'));
     writeFileSync(join(part, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     writeFileSync(join(part, ENGINE), bytes);
+    writeFileSync(join(part, RELAXED), relaxed);
     writeFileSync(join(part, OURS), `${JSON.stringify(facts, null, 2)}\n`);
     rmSync(folder, { recursive: true, force: true });
     renameSync(part, folder);
@@ -99,14 +102,16 @@ async function main(args) {
   const shapes = readShapes(values.shape ?? []);
   const subjects = models.map((path) => ({ name: path, model: read(path), shapes }));
 
-  const [trimmed, whole] = [ENGINE, WHOLE].map((name) => read(join(home, name)));
+  const [trimmed, whole, ...others] = [ENGINE, WHOLE, RELAXED, RELAXED_WHOLE].map((name) => read(join(home, name)));
+  const relaxed = { trimmed: others[0], whole: others[1] };
   const say = (text) => values.json || console.log(text);
   say(`running ${models.length === 1 ? basename(models[0]) : `${models.length} models`} to see what the engine needs …`);
   let copies = 0;
   const glue = () => import(`../wasm/nearside.js?${(copies += 1)}`);
-  const { bytes, functions, of } = await tailor(subjects, { whole, trimmed, glue });
-  const [before, after] = [trimmed, bytes].map((engine) => ({ raw: engine.length, gzip: gzipSync(engine, { level: 9 }).length }));
-  write(folder, bytes, { models: models.map((path) => basename(path)), functions, ...after });
+  const made = await tailor(subjects, { whole, trimmed, relaxed, glue });
+  const { functions, of } = made;
+  const [before, after] = [trimmed, made.bytes].map((engine) => ({ raw: engine.length, gzip: gzipSync(engine, { level: 9 }).length }));
+  write(folder, made, { models: models.map((path) => basename(path)), functions, ...after });
   if (values.json) console.log(JSON.stringify({ folder, functions, of, package: before, tailored: after }));
   say(`${folder}: ${functions} of ${of} functions, ${mib(after.raw)}, gzip ${mib(after.gzip)} (the package's: gzip ${mib(before.gzip)})`);
 }

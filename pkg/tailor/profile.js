@@ -8,6 +8,8 @@
  */
 import { COUNTER, instrument } from './module.js';
 
+const LANES = 2;
+
 /** @typedef {typeof import('../wasm/nearside.js')} Glue what wasm-bindgen generated for the engine */
 
 export class Profile {
@@ -16,6 +18,7 @@ export class Profile {
   #counters;
   #functions;
   #glue;
+  #part;
 
   /**
    * @param {Glue} glue not started yet
@@ -25,7 +28,10 @@ export class Profile {
     const { bytes, functions } = instrument(engine);
     this.#functions = functions;
     this.#glue = glue;
-    this.#watch(glue.initSync({ module: new WebAssembly.Module(bytes) }));
+    const exports = glue.initSync({ module: new WebAssembly.Module(bytes) });
+    // What a host with threads calls.
+    exports.nearside_stack(1024);
+    this.#watch(exports);
     // What every host calls, and what it needs to get rid of an instance.
     glue.instanceMemory();
     appended(glue, new Uint8Array(8), 0).free();
@@ -43,7 +49,9 @@ export class Profile {
    */
   run(work) {
     try {
-      work(this.#glue);
+      const { useThreads } = this.#glue;
+      // An engine does the same with threads and without them, by other ways.
+      work({ ...this.#glue, threads: (count) => useThreads(count, lanes(this.#part)) });
       return undefined;
     } catch (error) {
       if (!error?.code) this.#renew();
@@ -58,6 +66,7 @@ export class Profile {
   }
 
   #watch(exports) {
+    this.#part = exports.nearside_part;
     this.#counters = Array.from({ length: this.#functions }, (_, number) => exports[`${COUNTER}${number}`]);
   }
 
@@ -84,6 +93,13 @@ export class Profile {
   }
 }
 
+/** What the engine does with threads, all in this one: every part of a job, in lanes by turns. */
+function lanes(part) {
+  return (call, data, parts) => {
+    for (let turn = 0; turn < parts; turn += 1) part(call, data, turn, turn % LANES);
+  };
+}
+
 /**
  * Loads a model, runs it for each of `runs`, and does everything else that a session does with one.
  * @param {Glue} engine
@@ -101,11 +117,14 @@ export function exercise(engine, model, runs, files) {
     loaded.inspect();
     return runs.map((feeds) => {
       const named = feeds.map((feed, at) => wire(inputs[at]?.name, feed));
+      engine.threads(LANES);
       const { outputs } = loaded.run(named);
+      engine.threads(1);
       loaded.run(named, outputs.slice(0, 1).map(({ name }) => name));
       return outputs;
     });
   } finally {
+    engine.threads(1);
     loaded.free();
   }
 }

@@ -28,20 +28,22 @@ const SHAPES = ['INVALID_INPUT', 'SHAPE_MISMATCH', 'CANNOT_PLAN', 'INTERNAL'];
 
 /**
  * @param {Subject[]} subjects
- * @param {{ whole: Uint8Array, trimmed: Uint8Array, glue: () => Promise<import('./profile.js').Glue> }} source
- *   `glue`: a fresh copy of the generated glue at every call
- * @returns {Promise<{ bytes: Uint8Array, functions: number, of: number }>}
+ * @typedef {{ whole: Uint8Array, trimmed: Uint8Array }} Engines
+ * @param {Engines & { relaxed?: Engines, glue: () => Promise<import('./profile.js').Glue> }} source `relaxed`: those with
+ *   relaxed SIMD, in which each function has the same number; `glue`: a fresh copy of the generated glue at every call
+ * @returns {Promise<{ bytes: Uint8Array, relaxed?: Uint8Array, functions: number, of: number }>}
  */
-export async function tailor(subjects, { whole, trimmed, glue }) {
+export async function tailor(subjects, { whole, trimmed, relaxed, glue }) {
   const reference = new Profile(await glue(), whole);
   const answers = subjects.flatMap((subject) => answersOf(reference, subject));
   const smaller = new Profile(await glue(), trimmed);
   const enough = repeat(smaller, answers);
   const [engine, profile] = enough ? [trimmed, smaller] : [whole, reference];
   const ran = profile.ran();
-  const bytes = mark(drop(engine, ran), ran.size);
+  const cut = (one) => mark(drop(one, ran), ran.size);
+  const bytes = cut(engine);
   if (!repeat(new Profile(await glue(), bytes), answers)) throw new NearsideError('INTERNAL', 'the tailored engine gives other results');
-  return { bytes, functions: ran.size, of: profile.functions };
+  return { bytes, relaxed: relaxed && cut(enough ? relaxed.trimmed : relaxed.whole), functions: ran.size, of: profile.functions };
 }
 
 /** Runs a model on everything that can be made up for it; at least one of that must work. @returns {Answer[]} */

@@ -1,6 +1,6 @@
 // The engine that a page loads first: the whole one without the functions that no test needs.
-// In: the folder of the generated glue with the whole engine in it. Out: `nearside_bg.wasm` trimmed, the whole engine
-// beside it as `nearside_full_bg.wasm`, to which the package turns when a model needs more (pkg/engine/core.js).
+// In: the folder of the generated glue with the whole engine in it, the reference and the one with relaxed SIMD. Out:
+// both trimmed; to the whole one the package turns when a model needs more (pkg/engine/core.js).
 // The one decision: what to keep is measured anew for every engine, by running scripts/lib/corpus.mjs on it; a list
 // kept from an earlier one would name functions that no longer exist.
 import { createHash } from 'node:crypto';
@@ -11,9 +11,9 @@ import { drop, mark } from '../../pkg/tailor/module.js';
 import { sets } from '../../tests/lib/conformance.mjs';
 import { cache, root, sharedModels } from './paths.mjs';
 import { run } from './run.mjs';
+import { ENGINES, writeReference } from './variants.mjs';
 import { wasmOpt } from './wasm.mjs';
 
-export const WHOLE = 'nearside_full_bg.wasm';
 
 /** Everything that decides what is run; large files by their size. */
 export function corpusKey() {
@@ -29,19 +29,20 @@ export function corpusKey() {
   return hash.digest('hex');
 }
 
-/** Trims `module` in `folder`. */
-export async function trim(folder, module) {
-  const engine = readFileSync(join(folder, module));
-  const whole = join(folder, WHOLE);
-  copyFileSync(join(folder, module), whole);
+/**
+ * Trims the whole engine of `folder`. What runs is found with the reference, whose functions have the same numbers as
+ * those of the engine with relaxed SIMD, which is the one that is trimmed.
+ */
+export async function trim(folder) {
+  const engine = readFileSync(join(folder, ENGINES.relaxed.whole));
   const key = createHash('sha256').update(engine).update(corpusKey()).digest('hex');
   const kept = join(cache, 'wasm-opt', `${key}.trimmed.wasm`);
   if (!existsSync(kept)) {
     const scratch = mkdtempSync(join(tmpdir(), 'nearside-trim-'));
     try {
-      const [ran, trimmed] = [join(scratch, 'ran.json'), join(scratch, module)];
+      const [ran, trimmed] = [join(scratch, 'ran.json'), join(scratch, 'trimmed.wasm')];
       const corpus = join(root, 'scripts', 'lib', 'corpus.mjs');
-      await run(process.execPath, ['--max-old-space-size=8192', corpus, folder, whole, ran], { label: 'trim' });
+      await run(process.execPath, ['--max-old-space-size=8192', corpus, folder, join(folder, ENGINES.simd128.whole), ran], { label: 'trim' });
       const functions = new Set(JSON.parse(readFileSync(ran, 'utf8')));
       writeFileSync(trimmed, drop(engine, functions));
       await wasmOpt(trimmed, 'trimmed');
@@ -53,5 +54,6 @@ export async function trim(folder, module) {
       rmSync(scratch, { recursive: true, force: true });
     }
   }
-  copyFileSync(kept, join(folder, module));
+  copyFileSync(kept, join(folder, ENGINES.relaxed.trimmed));
+  writeReference(folder, 'trimmed');
 }

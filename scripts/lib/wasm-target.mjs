@@ -29,21 +29,23 @@ function rustLld() {
 /** A folder of its own: the variable below would have cargo build the host's half of the native build again. */
 const wasmTarget = join(cache, 'target-wasm');
 /**
+ * With relaxed SIMD: the reference engine, which has none, is made from the result (lower.mjs), so that the two cost
+ * one build.
  * Panics say what happened, not in which line of whose source: 76 kB (3 %) of the module's gzip size are such lines.
  * The option is unstable, so the compiler is asked to take it; the flags of .cargo/config.toml are repeated, because
  * the variable replaces them.
  */
-const LOCATIONS = {
+const FLAGS = {
   RUSTC_BOOTSTRAP: '1',
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: '-C target-feature=+simd128 -Z location-detail=none',
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: '-C target-feature=+simd128,+relaxed-simd -Z location-detail=none',
 };
 
 /** The environment for wasm builds, or undefined when no installed compiler has the target. */
 export function wasmEnv() {
-  if (hasStd('rustc')) return { ...LOCATIONS, CARGO_TARGET_DIR: wasmTarget };
+  if (hasStd('rustc')) return { ...FLAGS, CARGO_TARGET_DIR: wasmTarget };
   if (!existsSync(DEBIAN.rustc) || !hasStd(DEBIAN.rustc)) return undefined;
   return {
-    ...LOCATIONS,
+    ...FLAGS,
     RUSTC: DEBIAN.rustc,
     CARGO: DEBIAN.cargo,
     PATH: `${dirname(DEBIAN.rustc)}:${childEnv().PATH}`,

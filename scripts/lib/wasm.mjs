@@ -11,7 +11,7 @@ import { cache, root } from './paths.mjs';
 import { run } from './run.mjs';
 
 // By name: `--all-features` writes an import encoding that no engine reads.
-const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue'];
+const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue', 'relaxed-simd'];
 const flags = (more) => ['-Os', ...[...FEATURES, ...more].map((name) => `--enable-${name}`)];
 const require = createRequire(join(root, 'package.json'));
 

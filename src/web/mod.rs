@@ -7,6 +7,7 @@
 mod convert;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod threads;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -16,6 +17,7 @@ use crate::model::ModelFile;
 use crate::session::{RunResult, Session, SessionOptions};
 use crate::value::Value;
 use convert::{from_wire, js_error, to_wire};
+pub use threads::use_threads;
 
 #[wasm_bindgen]
 extern "C" {

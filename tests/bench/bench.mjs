@@ -17,7 +17,7 @@ import { line, tables } from './table.mjs';
 const USAGE = `npm run bench -- [options]
   --quick              smaller samples
   --models a,b         only these
-  --only run,create,cold,memory
+  --only run,fixed,create,cold,memory   fixed: runs in one thread on the reference engine, without relaxed SIMD
   --threads 1,2        threads of the runs [default: 1,2]
   --profile MODEL      instead: where nearside's time goes in one model, node by node
   --no-build           measure the package as it is built`;
@@ -26,7 +26,7 @@ const OPTIONS = {
   quick: { type: 'boolean' }, models: { type: 'string' }, only: { type: 'string' }, threads: { type: 'string' },
   profile: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
 };
-const PARTS = ['run', 'create', 'cold', 'memory'];
+const PARTS = ['run', 'fixed', 'create', 'cold', 'memory'];
 const BITS_PER_SECOND = 10e6;
 
 const settingsOf = (quick) => ({
@@ -76,7 +76,7 @@ await main(async () => {
   try {
     if (args.profile) return await profile(bench, found[0]);
     const runs = threads.map((count) => [`run${count}`, run(count)]);
-    const jobs = [...(parts.includes('run') ? runs : []), ...Object.entries({ create, cold, memory }).filter(([name]) => parts.includes(name))];
+    const jobs = [...(parts.includes('run') ? runs : []), ...Object.entries({ fixed: run(1, 'fixed'), create, cold, memory }).filter(([name]) => parts.includes(name))];
     const rows = await measure(bench, found, jobs);
     const record = { ...facts(chromium.browser), settings, absent, means: means(rows), models: rows };
     say(tables(record));

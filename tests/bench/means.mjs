@@ -8,6 +8,7 @@ const one = (ratio) => ({ median: ratio, min: ratio, rounds: ratio });
 /** Each figure of the record: its label, and where a model's ratio is. */
 export const FIGURES = [
   { key: 'run1', label: 'run, one thread', ratio: (row) => row.run1?.ratio },
+  { key: 'fixed', label: 'run, one thread, simd128', ratio: (row) => row.fixed?.ratio },
   { key: 'run2', label: 'run, two threads', ratio: (row) => row.run2?.ratio },
   { key: 'create', label: 'create from .onnx', ratio: (row) => row.create?.create?.ratio },
   { key: 'first', label: 'first run', ratio: (row) => row.create?.first?.ratio },

@@ -46,7 +46,8 @@ function compare({ nearside, ort }) {
   return { nearside: summary(nearside), ort: summary(ort), ratio: ratio(nearside, ort) };
 }
 
-export const run = (threads) => (bench, subject) => prepared(bench, subject, { threads }, async (ask) =>
+/** `simd`: which engine of nearside's, as `env.wasm.simd` has it. */
+export const run = (threads, simd) => (bench, subject) => prepared(bench, subject, { threads, simd }, async (ask) =>
   compare(await ask('run', bench.settings.run)));
 
 export const create = (bench, subject) => prepared(bench, subject, { threads: 1 }, async (ask) => {

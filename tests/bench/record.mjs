@@ -5,7 +5,7 @@ import { arch, cpus, loadavg, platform } from 'node:os';
 import { join, relative } from 'node:path';
 import { root } from '../../scripts/lib/paths.mjs';
 import { capture } from '../../scripts/lib/run.mjs';
-import { WHOLE } from '../../scripts/lib/trim.mjs';
+import { ENGINES } from '../../scripts/lib/variants.mjs';
 import { page } from './html.mjs';
 import { compressed, folders } from './site.mjs';
 
@@ -24,8 +24,9 @@ export function facts(browser) {
     browser: browser.version(),
     versions: { nearside: version(folders.pkg), 'onnxruntime-web': version(join(folders.ort, '..')) },
     wasm: {
-      nearside: sizes(folders.pkg, 'wasm', 'nearside_bg.wasm'),
-      'nearside, on need': sizes(folders.pkg, 'wasm', WHOLE),
+      // Those that Chromium gets.
+      nearside: sizes(folders.pkg, 'wasm', ENGINES.relaxed.trimmed),
+      'nearside, on need': sizes(folders.pkg, 'wasm', ENGINES.relaxed.whole),
       'onnxruntime-web': sizes(folders.ort, 'ort-wasm-simd-threaded.wasm'),
     },
   };

@@ -10,7 +10,7 @@ import { root, sharedModels } from '../../scripts/lib/paths.mjs';
 import { check } from './tolerance.mjs';
 import { readNpz } from './npz.mjs';
 
-const { tolerances, models } = JSON.parse(readFileSync(join(root, 'tests', 'cases', 'models.json'), 'utf8'));
+export const { tolerances, models } = JSON.parse(readFileSync(join(root, 'tests', 'cases', 'models.json'), 'utf8'));
 
 export const modelFile = ({ model }) => join(sharedModels, model, 'model.onnx');
 const present = (row) => existsSync(modelFile(row));

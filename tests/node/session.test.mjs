@@ -19,6 +19,8 @@ const refused = (code, message) => (error) => {
 let session;
 let bytes;
 before(async () => {
+  // Elsewhere the defaults may give more.
+  Object.assign(env.wasm, { simd: 'fixed', numThreads: 1 });
   bytes = new Uint8Array(await readFile(digitsPath));
   session = await InferenceSession.create(digitsPath);
 });
@@ -41,7 +43,7 @@ test('session: every digit is the reference\'s, and says where it ran', async ()
     assert.equal(report, results.report);
     assert.equal(report.source, 'on_device');
     assert.equal(report.backend, 'wasm-simd128');
-    assert.deepEqual(report.engine, { thread: 'inline', trimmed: true });
+    assert.deepEqual(report.engine, { thread: 'inline', trimmed: true, simd: 'simd128', threads: 1 });
     assert.deepEqual(report.reason, { code: 'PREFERRED', message: 'prefer_on_device' });
     assert.ok(report.times.run >= 0 && report.times.total >= report.times.run);
     assert.equal(session.report.lastRun, report);

@@ -26,19 +26,20 @@ test('tailor: a package that runs its model on a smaller engine, and another mod
   assert.ok(tailored.gzip <= 2 ** 20, `${tailored.gzip} bytes gzip`);
   assert.ok(functions < of / 2);
 
-  const { InferenceSession, reportOf, Tensor } = await import(pathToFileURL(join(folder, 'index.node.js')).href);
+  const { env, InferenceSession, reportOf, Tensor } = await import(pathToFileURL(join(folder, 'index.node.js')).href);
+  Object.assign(env.wasm, { simd: 'fixed', numThreads: 1 });
   const session = await InferenceSession.create(digitsPath);
   const image = () => new Tensor(pixels(example), digits.shape);
   const results = await session.run({ image: image() });
   checkDigit(results.probabilities, example);
-  assert.deepEqual(reportOf(results).engine, { thread: 'inline', trimmed: true });
+  assert.deepEqual(reportOf(results).engine, { thread: 'inline', trimmed: true, simd: 'simd128', threads: 1 });
 
   const { model, feeds, output } = stranger();
   const other = await InferenceSession.create(model);
   const tensors = Object.entries(feeds).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]);
   const answer = (await other.run(Object.fromEntries(tensors)))[output.name];
   assert.deepEqual([answer.type, answer.dims, answer.data], [output.type, output.dims, output.data]);
-  assert.deepEqual(other.report.engine, { thread: 'inline', trimmed: false });
+  assert.deepEqual(other.report.engine, { thread: 'inline', trimmed: false, simd: 'simd128', threads: 1 });
 
   // The session whose engine is gone moves over, too.
   const again = await session.run({ image: image() });

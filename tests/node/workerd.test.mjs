@@ -56,7 +56,7 @@ test('workerd: the model is fetched and run in the Worker, with the reference\'s
     assert.equal(answer.code, undefined, answer.stack);
     checkDigit({ type: 'float32', dims: answer.dims, data: Float32Array.from(answer.data) }, example);
     assert.equal(answer.report.source, 'on_device');
-    assert.deepEqual(answer.created.engine, { thread: 'inline', trimmed: false });
+    assert.deepEqual(answer.created.engine, { thread: 'inline', trimmed: false, simd: 'simd128', threads: 1 });
   }
   assert.equal(files.requests.length, 1);
 });

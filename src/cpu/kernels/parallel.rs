@@ -142,7 +142,7 @@ impl<'a, T> Divided<'a, T> {
 ///
 /// # Safety
 /// `call` and `data` must be those of a job that is not done yet.
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "threads"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nearside_part(call: usize, data: usize, part: usize, lane: usize) {
     // SAFETY: a function pointer of wasm is its index in the table, as a number.
@@ -151,17 +151,17 @@ pub unsafe extern "C" fn nearside_part(call: usize, data: usize, part: usize, la
 }
 
 /// Room for the stack of a thread that is lent, `bytes` long, for as long as this instance lives; its upper end.
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "threads"))]
 #[unsafe(no_mangle)]
 pub extern "C" fn nearside_stack(bytes: usize) -> usize {
     let stack = vec![0u128; bytes / size_of::<u128>()].leak();
     stack.as_ptr_range().end as usize
 }
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "threads"))]
 pub use main_only::MainOnly;
 
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "threads"))]
 mod main_only {
     use std::alloc::{GlobalAlloc, Layout, System};
 

@@ -4,10 +4,10 @@
 // only the cold start takes each package as it comes (`plain`).
 const ADDRESS = { nearside: '/pkg/index.browser.js', ort: '/ort/ort.wasm.bundle.min.mjs' };
 
-async function nearside({ threads, profile, plain }) {
+async function nearside({ threads, simd, profile, plain }) {
   const { InferenceSession, Tensor, env, reportOf } = await import(ADDRESS.nearside);
   if (!plain) env.wasm.proxy = false;
-  env.wasm.numThreads = threads;
+  Object.assign(env.wasm, { numThreads: threads, simd });
   return {
     Tensor,
     async create(model) {

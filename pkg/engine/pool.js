@@ -1,0 +1,80 @@
+/**
+ * Pool: the threads that are lent to the engine's inner loops, seen from the engine's own thread.
+ *
+ * In: the engine's instance over a shared memory, how to start a thread. Out: `lend`, which has a job done. One
+ * decision: nobody waits for a thread to start. A job is what its turns are taken from by whoever is there, and this
+ * thread always is; so a first run is never later for having threads, and a thread that fails to start costs nothing.
+ * @module
+ */
+import { CLOSED, SPINS, WORD, WORDS } from './words.js';
+
+/** Of a lent thread. Parts are loops without recursion, whose largest arrays have some kilobytes. */
+const STACK = 256 << 10;
+
+/**
+ * @typedef {{ terminate: () => void }} Thread
+ * @typedef {(lane: import('./lane.js').Lane) => Thread} Spawn starts a thread that calls `serve`
+ */
+
+export class Pool {
+  #words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+  #threads = [];
+  #part;
+
+  /**
+   * @param {WebAssembly.Module} module
+   * @param {WebAssembly.Memory} memory
+   * @param {Record<string, any>} exports of this thread's instance
+   * @param {{ threads: number, spawn: Spawn }} options `threads`: with this one
+   */
+  constructor(module, memory, exports, { threads, spawn }) {
+    this.#part = exports.nearside_part;
+    for (let lane = 1; lane < threads; lane += 1) {
+      const stack = exports.nearside_stack(STACK);
+      try {
+        this.#threads.push(spawn({ module, memory, words: this.#words, lane, stack }));
+      } catch {
+        // Fewer will do.
+        return;
+      }
+    }
+  }
+
+  /** Threads that work at present, this one among them. */
+  get lanes() {
+    return 1 + Atomics.load(this.#words, WORD.lanes);
+  }
+
+  /** Has `parts` turns of a job taken, each once; called by the engine. */
+  lend = (call, data, parts) => {
+    const words = this.#words;
+    [words[WORD.call], words[WORD.data], words[WORD.parts]] = [call, data, parts];
+    Atomics.store(words, WORD.next, 0);
+    // Odd, and never CLOSED.
+    const job = (Atomics.load(words, WORD.job) + 1) & 0x7fffffff;
+    Atomics.store(words, WORD.job, job);
+    if (Atomics.load(words, WORD.asleep) > 0) Atomics.notify(words, WORD.job);
+    try {
+      for (let turn = Atomics.add(words, WORD.next, 1); turn < parts; turn = Atomics.add(words, WORD.next, 1)) this.#part(call, data, turn, 0);
+    } finally {
+      Atomics.store(words, WORD.job, (job + 1) & 0x7fffffff);
+      this.#settle();
+    }
+    if (Atomics.load(words, WORD.failed)) throw new WebAssembly.RuntimeError('a thread of the engine trapped');
+  };
+
+  /** Waits until no other thread is in the job. */
+  #settle() {
+    for (let spins = 0; ; spins += 1) {
+      const active = Atomics.load(this.#words, WORD.active);
+      if (active === 0) return;
+      if (spins >= SPINS) Atomics.wait(this.#words, WORD.active, active);
+    }
+  }
+
+  close() {
+    Atomics.store(this.#words, WORD.job, CLOSED);
+    Atomics.notify(this.#words, WORD.job);
+    for (const thread of this.#threads) thread.terminate();
+  }
+}
