@@ -35,12 +35,14 @@ pub mod web;
 
 pub use error::{Error, ErrorKind, Problem, ProblemKind, Result};
 #[cfg(feature = "gpu")]
-pub use gpu::Gpu;
+pub use gpu::{Gpu, GpuOptions, GpuTensor, Verdict, Verdicts};
 pub use model::{Check, Dim, Format, Inspection, Kind, ModelFile, OperatorUse};
 pub use model::{Signature, ValueInfo, check, inspect};
 pub use plan::Step;
 #[cfg(feature = "gpu")]
-pub use plan::{PlacedNode, PlacedSegment, Placement};
+pub use plan::{GpuReport, PlacedNode, PlacedSegment, Placement};
+#[cfg(feature = "gpu")]
+pub use session::{Golden, GpuRun};
 pub use session::{RunResult, Session, SessionOptions};
 pub use tensor::{DType, Tensor};
 pub use value::Value;

@@ -3,12 +3,19 @@
 //! In: model bytes, then named tensors. Out: named tensors and how long it took. A session is `Sync`:
 //! runs of several threads share its plans.
 
+mod feeds;
+#[cfg(feature = "gpu")]
+mod gpu;
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Dim, Inspection, Kind, Model, ModelFile, Program, Signature, ValueInfo};
+use crate::model::{Inspection, Model, ModelFile, Program, Signature};
 use crate::plan::{PlanKey, Segment, Step, Times};
 use crate::run::{Limits, Run};
 use crate::tensor::Tensor;
 use crate::value::Value;
+use feeds::{order_feeds, pick_outputs};
+#[cfg(feature = "gpu")]
+pub use gpu::{Golden, GpuRun};
 
 /// Limits of a session.
 #[derive(Clone, Debug)]
@@ -23,6 +30,13 @@ pub struct SessionOptions {
     /// A run of which any part would fall back to the CPU fails instead.
     #[cfg(feature = "gpu")]
     pub strict_gpu: bool,
+    /// The first run of a model on a GPU that has not run it yet is compared with the CPU's; where they differ beyond
+    /// rounding the CPU runs the model from then on.
+    #[cfg(feature = "gpu")]
+    pub check_gpu: bool,
+    /// Whichever of GPU and CPU was faster in the first runs has the later ones.
+    #[cfg(feature = "gpu")]
+    pub fastest: bool,
 }
 
 impl Default for SessionOptions {
@@ -36,6 +50,10 @@ impl Default for SessionOptions {
             gpu: None,
             #[cfg(feature = "gpu")]
             strict_gpu: false,
+            #[cfg(feature = "gpu")]
+            check_gpu: true,
+            #[cfg(feature = "gpu")]
+            fastest: false,
         }
     }
 }
@@ -53,12 +71,9 @@ pub struct RunResult<T = Tensor> {
     pub planned: bool,
     /// The nodes in the order in which they ran; empty unless asked for.
     pub profile: Vec<Step>,
-    /// Where the nodes of each graph of the model ran; nothing when all ran on the CPU.
+    /// What the GPU had to do with it, where the session has one.
     #[cfg(feature = "gpu")]
-    pub placements: Vec<std::sync::Arc<crate::Placement>>,
-    /// Why the CPU ran what the GPU should have.
-    #[cfg(feature = "gpu")]
-    pub gpu_error: Option<Error>,
+    pub gpu: crate::GpuReport,
 }
 
 impl<T> Default for RunResult<T> {
@@ -71,7 +86,7 @@ impl<T> RunResult<T> {
     /// Whether a part of it ran on a GPU.
     pub fn on_gpu(&self) -> bool {
         #[cfg(feature = "gpu")]
-        return self.placements.iter().flat_map(|p| &p.segments).any(|s| s.device == "gpu");
+        return self.gpu.placements.iter().any(|p| p.has_gpu());
         #[cfg(not(feature = "gpu"))]
         false
     }
@@ -84,9 +99,7 @@ impl<T> RunResult<T> {
             planned: times.planned,
             profile: times.profile.unwrap_or_default(),
             #[cfg(feature = "gpu")]
-            placements: times.placements,
-            #[cfg(feature = "gpu")]
-            gpu_error: times.gpu_error,
+            gpu: times.gpu,
         }
     }
 }
@@ -97,6 +110,9 @@ pub struct Session {
     program: Program,
     segments: Vec<Segment>,
     options: SessionOptions,
+    /// What golden inputs showed of the GPU.
+    #[cfg(feature = "gpu")]
+    proven: std::sync::OnceLock<crate::Verdict>,
 }
 
 impl Session {
@@ -128,7 +144,14 @@ impl Session {
         {
             whole.plan_ahead(key, options.max_tensor_bytes)?;
         }
-        Ok(Self { inspection, program, segments, options: options.clone() })
+        Ok(Self {
+            inspection,
+            program,
+            segments,
+            options: options.clone(),
+            #[cfg(feature = "gpu")]
+            proven: std::sync::OnceLock::new(),
+        })
     }
 
     /// What it takes and gives.
@@ -181,9 +204,7 @@ impl Session {
             planned: result.planned,
             profile: result.profile,
             #[cfg(feature = "gpu")]
-            placements: result.placements,
-            #[cfg(feature = "gpu")]
-            gpu_error: result.gpu_error,
+            gpu: result.gpu,
         })
     }
 
@@ -199,38 +220,15 @@ impl Session {
         profile: bool,
     ) -> Result<RunResult<Value>> {
         #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
-        if self.options.gpu.is_some() && !profile {
-            return pollster::block_on(self.run_async(feeds, fetches));
+        if self.options.gpu.is_some() {
+            let run = GpuRun { fetches, profile, ..GpuRun::default() };
+            return pollster::block_on(self.run_async(feeds, &run));
         }
         let signature = self.signature();
         let picks = pick_outputs(signature, fetches)?;
         let inputs = order_feeds(signature, feeds)?;
         let mut run = Run::new(&self.segments, self.limits(), profile);
         let made = run.program(&self.program, inputs, vec![])?;
-        picked(picks, made, run.times)
-    }
-
-    /// [`Session::run_values`] without blocking, on the GPU where the session has one.
-    ///
-    /// # Errors
-    /// As [`Session::run`]; of a strict session also what the GPU refuses.
-    #[cfg(feature = "gpu")]
-    pub async fn run_async(
-        &self,
-        feeds: Vec<(String, Value)>,
-        fetches: &[String],
-    ) -> Result<RunResult<Value>> {
-        let picks = pick_outputs(self.signature(), fetches)?;
-        let inputs = order_feeds(self.signature(), feeds)?;
-        let mut run = Run::new(&self.segments, self.limits(), false);
-        let made = match &self.options.gpu {
-            None => run.program(&self.program, inputs, vec![])?,
-            Some(gpu) => {
-                let max_bytes = self.options.max_tensor_bytes;
-                let on = crate::plan::OnGpu { gpu, strict: self.options.strict_gpu, max_bytes };
-                run.program_on_gpu(&self.program, inputs, on).await?
-            }
-        };
         picked(picks, made, run.times)
     }
 
@@ -254,160 +252,4 @@ fn picked(picks: Vec<(String, usize)>, made: Vec<Value>, times: Times) -> Result
         })
         .collect::<Result<_>>()?;
     Ok(RunResult::new(outputs, times))
-}
-
-fn names(values: &[ValueInfo]) -> String {
-    values.iter().map(|v| v.name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-fn pick_outputs(signature: &Signature, fetches: &[String]) -> Result<Vec<(String, usize)>> {
-    if fetches.is_empty() {
-        return Ok(signature
-            .outputs
-            .iter()
-            .enumerate()
-            .map(|(i, o)| (o.name.clone(), i))
-            .collect());
-    }
-    let mut picks: Vec<(String, usize)> = Vec::with_capacity(fetches.len());
-    for name in fetches {
-        let at = signature.outputs.iter().position(|o| o.name == *name).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                format!("unknown output `{name}`; the outputs are: {}", names(&signature.outputs)),
-            )
-        })?;
-        if picks.iter().any(|(_, p)| *p == at) {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("output `{name}` is asked for twice"),
-            ));
-        }
-        picks.push((name.clone(), at));
-    }
-    Ok(picks)
-}
-
-/// The feeds in the signature's order, checked against it.
-fn order_feeds(signature: &Signature, feeds: Vec<(String, Value)>) -> Result<Vec<Value>> {
-    let mut slots: Vec<Option<Value>> = vec![None; signature.inputs.len()];
-    for (name, value) in feeds {
-        let at = signature.inputs.iter().position(|i| i.name == name).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                format!("unknown input `{name}`; the inputs are: {}", names(&signature.inputs)),
-            )
-        })?;
-        if slots[at].replace(value).is_some() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("input `{name}` is given twice"),
-            ));
-        }
-    }
-    let mut symbols: Vec<(&str, usize, &str)> = vec![];
-    signature
-        .inputs
-        .iter()
-        .zip(slots)
-        .map(|(info, slot)| {
-            let value = slot.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    format!(
-                        "input `{}` is missing; the inputs are: {}",
-                        info.name,
-                        names(&signature.inputs)
-                    ),
-                )
-            })?;
-            check_value(info, &value, &mut symbols)?;
-            Ok(value)
-        })
-        .collect()
-}
-
-/// What the model takes under this name, and each of its tensors.
-fn check_value<'a>(
-    info: &'a ValueInfo,
-    value: &Value,
-    symbols: &mut Vec<(&'a str, usize, &'a str)>,
-) -> Result<()> {
-    match (value, info.kind) {
-        (Value::Tensor(tensor), Kind::Tensor | Kind::Optional) => {
-            check_input(info, tensor, symbols)
-        }
-        // Symbols of elements are those of each one.
-        (Value::Sequence(list), Kind::Sequence | Kind::Optional) => {
-            list.iter().try_for_each(|tensor| check_input(info, tensor, &mut vec![]))
-        }
-        (Value::Absent, Kind::Optional) => Ok(()),
-        (_, wanted) => Err(Error::new(
-            ErrorKind::TypeMismatch,
-            format!(
-                "input `{}` is {}, the model wants {}",
-                info.name,
-                value.kind(),
-                match wanted {
-                    Kind::Tensor => "a tensor",
-                    Kind::Sequence => "a sequence",
-                    Kind::Optional => "an optional",
-                }
-            ),
-        )),
-    }
-}
-
-fn check_input<'a>(
-    info: &'a ValueInfo,
-    tensor: &Tensor,
-    symbols: &mut Vec<(&'a str, usize, &'a str)>,
-) -> Result<()> {
-    if tensor.dtype() != info.dtype {
-        return Err(Error::new(
-            ErrorKind::TypeMismatch,
-            format!(
-                "input `{}` is {}, the model wants {}",
-                info.name,
-                tensor.dtype().name(),
-                info.dtype.name()
-            ),
-        ));
-    }
-    if !info.ranked {
-        return Ok(());
-    }
-    let mismatch = |detail: String| {
-        let wanted = info.shape.iter().map(|d| match d {
-            Dim::Known(n) => n.to_string(),
-            Dim::Symbol(s) => s.clone(),
-            Dim::Unknown => "?".to_owned(),
-        });
-        Error::new(
-            ErrorKind::ShapeMismatch,
-            format!(
-                "input `{}` has shape {:?}, the model wants [{}]{detail}",
-                info.name,
-                tensor.shape(),
-                wanted.collect::<Vec<_>>().join(", ")
-            ),
-        )
-    };
-    if tensor.shape().len() != info.shape.len() {
-        return Err(mismatch(String::new()));
-    }
-    for (dim, size) in info.shape.iter().zip(tensor.shape()) {
-        match dim {
-            Dim::Known(n) if n != size => return Err(mismatch(String::new())),
-            Dim::Symbol(symbol) => match symbols.iter().find(|(s, _, _)| s == symbol) {
-                Some((_, bound, by)) if bound != size => {
-                    return Err(mismatch(format!("; `{symbol}` is already {bound} by `{by}`")));
-                }
-                Some(_) => {}
-                None => symbols.push((symbol, *size, &info.name)),
-            },
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -4,11 +4,12 @@
 //! of the GPU ends as one typed error here: a validation error is a defect of ours, an exhausted memory is
 //! the caller's to know, and a lost device is told as lost: the next plan is made on another.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::builder::Limits;
-use super::kernel::{MAX_STORAGE_BINDINGS, Shader};
+use super::memory::Constants;
+use super::pipelines::Pipelines;
+use super::verdicts::Verdicts;
 use crate::error::{Error, ErrorKind, Result};
 
 #[derive(Default)]
@@ -17,11 +18,22 @@ struct Health {
     error: Option<(ErrorKind, String)>,
 }
 
-/// Layouts by (what is read, what is written).
-type Layouts = HashMap<(usize, usize), (wgpu::BindGroupLayout, wgpu::PipelineLayout)>;
+/// What is asked of a GPU beside its adapter's best.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    /// Most bytes of one tensor in GPU memory; the adapter's own limit where that is less, or none is given.
+    pub max_tensor_bytes: Option<u64>,
+    /// The file that keeps what the first runs of models showed, between processes. None: nothing is kept.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub verdicts: Option<std::path::PathBuf>,
+}
 
 /// A GPU; behind it another device once the first is lost.
-pub struct Gpu(Mutex<Arc<Device>>);
+pub struct Gpu {
+    current: Mutex<Arc<Device>>,
+    options: GpuOptions,
+    verdicts: Verdicts,
+}
 
 /// An open device.
 pub(crate) struct Device {
@@ -29,11 +41,11 @@ pub(crate) struct Device {
     pub(crate) queue: wgpu::Queue,
     name: String,
     health: Arc<Mutex<Health>>,
-    layouts: Mutex<Layouts>,
-    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    pub(super) pipelines: Pipelines,
+    pub(super) constants: Constants,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -48,7 +60,7 @@ fn unavailable(message: impl Into<String>) -> Error {
 }
 
 /// An error of the GPU as ours.
-pub(crate) fn told(error: wgpu::Error) -> Error {
+fn told(error: wgpu::Error) -> Error {
     match kind_of(&error) {
         ErrorKind::OutOfMemory => {
             Error::new(ErrorKind::OutOfMemory, "the GPU's memory does not suffice")
@@ -70,49 +82,94 @@ impl Gpu {
     /// # Errors
     /// `GpuUnavailable` where there is none, or it grants no device.
     pub async fn open() -> Result<Arc<Self>> {
-        Ok(Arc::new(Self(Mutex::new(Arc::new(Device::open().await?)))))
+        Self::open_with(GpuOptions::default()).await
+    }
+
+    /// The same with limits, and with a memory.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    pub async fn open_with(options: GpuOptions) -> Result<Arc<Self>> {
+        let device = Arc::new(Device::open(&options).await?);
+        #[cfg(not(target_arch = "wasm32"))]
+        let verdicts = Verdicts::of_file(options.verdicts.clone());
+        #[cfg(target_arch = "wasm32")]
+        let verdicts = Verdicts::default();
+        Ok(Arc::new(Self { current: Mutex::new(device), options, verdicts }))
+    }
+
+    /// What the first runs of models showed on this machine's GPUs.
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
     }
 
     /// Adapter and driver.
     pub fn name(&self) -> String {
-        lock(&self.0).name.clone()
+        lock(&self.current).name.clone()
     }
 
     /// Gives the device up, as a crashed driver does: what runs on it fails, what comes next opens another.
     pub fn destroy(&self) {
-        let device = Arc::clone(&lock(&self.0));
+        let device = Arc::clone(&lock(&self.current));
+        device.give_up("it was destroyed");
         device.device.destroy();
-        lock(&device.health).lost.get_or_insert_with(|| "it was destroyed".to_owned());
     }
 
     /// The device, another one if the last is lost.
     pub(crate) async fn device(&self) -> Result<Arc<Device>> {
-        let current = Arc::clone(&lock(&self.0));
+        let current = Arc::clone(&lock(&self.current));
         if !current.is_lost() {
             return Ok(current);
         }
-        let other = Arc::new(Device::open().await?);
-        *lock(&self.0) = Arc::clone(&other);
+        let other = Arc::new(Device::open(&self.options).await?);
+        *lock(&self.current) = Arc::clone(&other);
         Ok(other)
     }
 }
 
+/// Adapter and driver, as far as they are told.
+fn named(adapter: &wgpu::Adapter, device: &wgpu::Device) -> String {
+    let info = adapter.get_info();
+    let mut parts = vec![info.name, info.driver, info.driver_info];
+    parts.extend(of_browser(device));
+    parts.retain(|part| !part.is_empty());
+    if parts.is_empty() { "WebGPU adapter".to_owned() } else { parts.join(", ") }
+}
+
+/// Browsers tell the maker and the architecture, and mostly no name.
+#[cfg(target_arch = "wasm32")]
+fn of_browser(device: &wgpu::Device) -> Vec<String> {
+    use js_sys::Reflect;
+    let Some(device) = device.as_webgpu() else { return vec![] };
+    let Ok(info) = Reflect::get(device.as_ref(), &"adapterInfo".into()) else { return vec![] };
+    let word = |key: &str| Reflect::get(&info, &key.into()).ok()?.as_string();
+    ["vendor", "architecture"].into_iter().filter_map(word).collect()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn of_browser(_: &wgpu::Device) -> Vec<String> {
+    vec![]
+}
+
 impl Device {
-    async fn open() -> Result<Self> {
+    async fn open(options: &GpuOptions) -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends: wgpu::Backends::PRIMARY,
             ..wgpu::InstanceDescriptor::new_without_display_handle()
         });
-        let options = wgpu::RequestAdapterOptions {
+        let wanted = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = instance.request_adapter(&options).await.map_err(|e| {
+        let adapter = instance.request_adapter(&wanted).await.map_err(|e| {
             unavailable("this machine has no GPU adapter").with_source(Text::of(&e))
         })?;
         let has = adapter.limits();
+        // Vectors of four, and at least a page.
+        let most = options.max_tensor_bytes.unwrap_or(u64::MAX).clamp(4096, u64::MAX - 16);
+        let most = most.next_multiple_of(16);
         let required_limits = wgpu::Limits {
-            max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+            max_storage_buffer_binding_size: has.max_storage_buffer_binding_size.min(most),
             max_buffer_size: has.max_buffer_size,
             ..wgpu::Limits::default()
         };
@@ -127,13 +184,7 @@ impl Device {
             .request_device(&descriptor)
             .await
             .map_err(|e| unavailable("the GPU grants no device").with_source(Text::of(&e)))?;
-        let info = adapter.get_info();
-        let name = [info.name.as_str(), info.driver.as_str(), info.driver_info.as_str()]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join(", ");
-        let name = if name.is_empty() { "WebGPU adapter".to_owned() } else { name };
+        let name = named(&adapter, &device);
         let health = Arc::new(Mutex::new(Health::default()));
         let noted = Arc::clone(&health);
         device.set_device_lost_callback(move |reason, message| {
@@ -148,8 +199,8 @@ impl Device {
             queue,
             name,
             health,
-            layouts: Mutex::default(),
-            pipelines: Mutex::default(),
+            pipelines: Pipelines::default(),
+            constants: Constants::default(),
         })
     }
 
@@ -161,6 +212,19 @@ impl Device {
     /// Whether the device is gone for good.
     pub(crate) fn is_lost(&self) -> bool {
         lock(&self.health).lost.is_some()
+    }
+
+    /// From now on it counts as gone: what is told of a loss may come before the loss itself is.
+    pub(crate) fn give_up(&self, why: &str) {
+        lock(&self.health).lost.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// An error of the device: its loss, where it is lost, since what is asked of it then is refused for that.
+    pub(super) fn refused(&self, error: wgpu::Error) -> Error {
+        match self.check() {
+            Err(lost) if *lost.kind() == ErrorKind::GpuLost => lost,
+            _ => told(error),
+        }
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -179,77 +243,6 @@ impl Device {
             None => Ok(()),
             Some((kind, why)) => Err(Error::new(kind, format!("the GPU refuses its work: {why}"))),
         }
-    }
-
-    /// The layout of a shader's bindings: parameters, what it reads, what it writes.
-    pub(crate) fn layout(&self, shader: &Shader) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
-        let key = (shader.reads.len(), shader.writes.len());
-        debug_assert!(key.0 + key.1 <= MAX_STORAGE_BINDINGS + 1);
-        lock(&self.layouts)
-            .entry(key)
-            .or_insert_with(|| {
-                let entry = |binding: usize| {
-                    let ty = match binding {
-                        0 => wgpu::BufferBindingType::Uniform,
-                        b => wgpu::BufferBindingType::Storage { read_only: b <= key.0 },
-                    };
-                    wgpu::BindGroupLayoutEntry {
-                        binding: binding as u32,
-                        visibility: wgpu::ShaderStages::COMPUTE,
-                        ty: wgpu::BindingType::Buffer {
-                            ty,
-                            has_dynamic_offset: false,
-                            min_binding_size: None,
-                        },
-                        count: None,
-                    }
-                };
-                let entries: Vec<_> = (0..=key.0 + key.1).map(entry).collect();
-                let group =
-                    self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                        label: None,
-                        entries: &entries,
-                    });
-                let pipeline =
-                    self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                        label: None,
-                        bind_group_layouts: &[Some(&group)],
-                        immediate_size: 0,
-                    });
-                (group, pipeline)
-            })
-            .clone()
-    }
-
-    /// Drops the pipelines that are kept.
-    pub(crate) fn forget_pipelines(&self) {
-        lock(&self.pipelines).clear();
-    }
-
-    /// The pipeline of a shader's text, made once for each device.
-    pub(crate) fn pipeline(&self, shader: &Shader) -> wgpu::ComputePipeline {
-        if let Some(pipeline) = lock(&self.pipelines).get(&shader.source) {
-            return pipeline.clone();
-        }
-        let (_, layout) = self.layout(shader);
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&shader.label),
-            source: wgpu::ShaderSource::Wgsl(shader.source.as_str().into()),
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&shader.label),
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                // Every kernel writes its workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        lock(&self.pipelines).insert(shader.source.clone(), pipeline.clone());
-        pipeline
     }
 }
 

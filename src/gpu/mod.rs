@@ -29,20 +29,30 @@
 //! run go to the CPU.
 
 mod arena;
+#[cfg(target_arch = "wasm32")]
+mod borrowed;
 pub(crate) mod builder;
 mod chain;
 mod device;
 mod kernel;
 mod kernels;
 pub(crate) mod lower;
+mod memory;
+mod pipelines;
 mod program;
 mod readback;
+mod resident;
+mod stopwatch;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transfer;
 pub(crate) mod value;
+mod verdicts;
 
 pub(crate) use builder::{Builder, Limits};
 pub(crate) use device::Device;
-pub use device::Gpu;
-pub(crate) use program::Program;
+pub use device::{Gpu, GpuOptions};
+pub(crate) use program::{Exchange, Program};
+pub use resident::GpuTensor;
+pub(crate) use stopwatch::Timed;
+pub use verdicts::{Verdict, Verdicts};

@@ -8,31 +8,48 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::arena::{Arena, assign};
-use super::builder::{Builder, Origin};
-use super::device::{Device, told};
+use super::builder::{Builder, Origin, Value};
+use super::device::Device;
 use super::kernel::Shader;
+use super::memory::Memory;
 use super::readback::Staging;
+use super::resident::GpuTensor;
+use super::stopwatch::{Stopwatch, Timed};
 use super::transfer;
 use super::value::{ValueId, View};
 use crate::error::{Error, ErrorKind, Result};
 
 struct Dispatch {
+    label: String,
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     groups: [u32; 3],
 }
 
+/// The memory of each value that is used.
+type Buffers = HashMap<ValueId, Arc<Memory>>;
+
 /// Dispatches that are ready to run.
 pub(crate) struct Program {
     gpu: Arc<Device>,
     dispatches: Vec<Option<Dispatch>>,
-    buffers: HashMap<ValueId, wgpu::Buffer>,
+    buffers: Buffers,
+    constant_bytes: u64,
     staging: Staging,
 }
 
-const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
-    .union(wgpu::BufferUsages::COPY_DST)
-    .union(wgpu::BufferUsages::COPY_SRC);
+/// What crosses the borders of a program's part, beside what is written to it.
+#[derive(Default)]
+pub(crate) struct Exchange {
+    /// Tensors of the GPU that the part reads.
+    pub(crate) copies: Vec<(GpuTensor, ValueId)>,
+    /// What comes to the host.
+    pub(crate) reads: Vec<View>,
+    /// What stays on the GPU, and in which memory.
+    pub(crate) keeps: Vec<(ValueId, GpuTensor)>,
+    /// Whether each dispatch is timed.
+    pub(crate) profile: bool,
+}
 
 impl Program {
     /// Makes everything on the device; the pipelines are ready when this is. `kept` are values that the
@@ -43,22 +60,23 @@ impl Program {
         kept: &[ValueId],
     ) -> Result<Self> {
         gpu.check()?;
-        let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let shaders: Vec<Option<Shader>> =
             builder.kernels.iter().map(|k| k.as_ref().map(|k| k.shader())).collect();
+        gpu.prepare(shaders.iter().flatten()).await?;
+        let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let buffers = buffers(&gpu, builder, &assign(&builder.values, &shaders, kept));
         let dispatches = buffers.and_then(|b| Ok((dispatches(&gpu, &shaders, &b)?, b)));
         // Scopes end in the reverse order, and before anything is awaited.
         let (memory, validation) = (memory.pop(), validation.pop());
         if let Some(error) = memory.await.or(validation.await) {
-            // What failed must not be found again.
-            gpu.forget_pipelines();
-            return Err(told(error));
+            return Err(gpu.refused(error));
         }
         let (dispatches, buffers) = dispatches?;
         gpu.check()?;
-        Ok(Self { gpu, dispatches, buffers, staging: Staging::default() })
+        let constant = |v: &&Value| matches!(v.origin, Origin::Constant(_));
+        let constant_bytes = builder.values.iter().filter(constant).map(|v| v.len as u64 * 4).sum();
+        Ok(Self { gpu, dispatches, buffers, constant_bytes, staging: Staging::default() })
     }
 
     /// Writes what the next segment reads.
@@ -72,45 +90,76 @@ impl Program {
         Ok(())
     }
 
-    /// Runs the dispatches of `range` and gives the words of `reads`.
-    pub(crate) async fn run(&self, range: Range<usize>, reads: &[View]) -> Result<Vec<Vec<u8>>> {
+    /// Runs the dispatches of `range` and gives the words of what is read, and how long each dispatch took where that
+    /// is asked for and the adapter has a clock. Waits for the GPU only where something is read.
+    pub(crate) async fn run(
+        &self,
+        range: Range<usize>,
+        exchange: &Exchange,
+    ) -> Result<(Vec<Vec<u8>>, Vec<Timed>)> {
         self.gpu.check()?;
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for dispatch in self.dispatches.get(range).unwrap_or_default().iter().flatten() {
-                let [x, y, z] = dispatch.groups;
-                pass.set_pipeline(&dispatch.pipeline);
-                pass.set_bind_group(0, &dispatch.group, &[]);
-                pass.dispatch_workgroups(x, y, z);
-            }
-        }
-        if reads.is_empty() {
-            self.gpu.queue.submit([encoder.finish()]);
-            return Ok(vec![]);
-        }
-        let sizes: Vec<u64> = reads.iter().map(|v| v.len() as u64 * 4).collect();
-        let total = sizes.iter().sum();
-        let staging = self.staging.take(&self.gpu, total);
-        let mut at = 0;
-        for (view, size) in reads.iter().zip(&sizes) {
-            if let Some(buffer) = self.buffers.get(&view.value) {
-                encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, *size);
-            }
-            at += size;
-        }
-        self.gpu.queue.submit([encoder.finish()]);
-        let split = |bytes: &[u8]| {
-            let mut rest = bytes;
-            let mut words = vec![];
-            for size in &sizes {
-                let (own, others) = rest.split_at_checked(*size as usize).unwrap_or((rest, &[]));
-                words.push(own.to_vec());
-                rest = others;
-            }
-            Ok(words)
+        let dispatches = self.dispatches.get(range).unwrap_or_default();
+        let dispatches: Vec<&Dispatch> = dispatches.iter().flatten().collect();
+        let mut stopwatch = match exchange.profile {
+            true => Stopwatch::new(&self.gpu, dispatches.len()),
+            false => None,
         };
-        self.staging.read(&self.gpu, staging, total, split).await
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        for (tensor, value) in &exchange.copies {
+            if let Some(buffer) = self.buffers.get(value) {
+                encoder.copy_buffer_to_buffer(tensor.buffer(), 0, buffer, 0, tensor.bytes());
+            }
+        }
+        match &mut stopwatch {
+            // A pass of its own for each: passes are what the GPU's clock measures.
+            Some(watch) => {
+                for (at, dispatch) in dispatches.iter().enumerate() {
+                    dispatch.record(&mut encoder.begin_compute_pass(&watch.pass(at)));
+                }
+                watch.resolve(&mut encoder);
+            }
+            None => {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                dispatches.iter().for_each(|dispatch| dispatch.record(&mut pass));
+            }
+        }
+        for (value, tensor) in &exchange.keeps {
+            if let Some(buffer) = self.buffers.get(value) {
+                encoder.copy_buffer_to_buffer(buffer, 0, tensor.buffer(), 0, tensor.bytes());
+            }
+        }
+        let sizes: Vec<u64> = exchange.reads.iter().map(|v| v.len() as u64 * 4).collect();
+        let total = sizes.iter().sum();
+        let words = if exchange.reads.is_empty() {
+            self.gpu.queue.submit([encoder.finish()]);
+            vec![]
+        } else {
+            let staging = self.staging.take(&self.gpu, total);
+            let mut at = 0;
+            for (view, size) in exchange.reads.iter().zip(&sizes) {
+                if let Some(buffer) = self.buffers.get(&view.value) {
+                    encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, *size);
+                }
+                at += size;
+            }
+            self.gpu.queue.submit([encoder.finish()]);
+            self.staging.read(&self.gpu, staging, total, |bytes| Ok(split(bytes, &sizes))).await?
+        };
+        let times = match stopwatch {
+            Some(watch) => watch.read(&self.gpu).await?,
+            None => vec![],
+        };
+        let timed = dispatches.iter().zip(times).map(|(dispatch, ms)| Timed {
+            label: dispatch.label.clone(),
+            groups: dispatch.groups,
+            ms,
+        });
+        Ok((words, timed.collect()))
+    }
+
+    /// Bytes of its constants in GPU memory.
+    pub(crate) fn constant_bytes(&self) -> u64 {
+        self.constant_bytes
     }
 
     /// How many dispatches there are.
@@ -119,21 +168,28 @@ impl Program {
     }
 }
 
-fn buffers(
-    gpu: &Device,
-    builder: &Builder<'_>,
-    arena: &Arena,
-) -> Result<HashMap<ValueId, wgpu::Buffer>> {
-    let make = |size: u64| {
-        gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            // Whole vectors, for kernels that read four elements at a time.
-            size: size.next_multiple_of(16).max(16),
-            usage: STORAGE,
-            mapped_at_creation: false,
-        })
-    };
-    let shared: Vec<wgpu::Buffer> = arena.buffers.iter().map(|size| make(*size)).collect();
+impl Dispatch {
+    fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.groups;
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+/// What was read back, by what it belongs to.
+fn split(bytes: &[u8], sizes: &[u64]) -> Vec<Vec<u8>> {
+    let mut rest = bytes;
+    let own = sizes.iter().map(|size| {
+        let (own, others) = rest.split_at_checked(*size as usize).unwrap_or((rest, &[]));
+        rest = others;
+        own.to_vec()
+    });
+    own.collect()
+}
+
+fn buffers(gpu: &Device, builder: &Builder<'_>, arena: &Arena) -> Result<Buffers> {
+    let shared: Vec<_> = arena.buffers.iter().map(|size| gpu.memory(*size)).collect();
     let mut buffers = HashMap::new();
     for (at, value) in builder.values.iter().enumerate() {
         let id = ValueId(at);
@@ -141,14 +197,9 @@ fn buffers(
             continue;
         }
         if let Origin::Constant(tensor) = &value.origin {
-            let words = transfer::words(tensor).ok_or_else(|| {
-                Error::new(ErrorKind::Internal, "a constant that the GPU cannot carry")
-            })?;
-            let buffer = make(words.len() as u64);
-            gpu.queue.write_buffer(&buffer, 0, &words);
-            buffers.insert(id, buffer);
+            buffers.insert(id, gpu.constant(tensor)?);
         } else if let Some(place) = arena.places[at] {
-            buffers.insert(id, shared[place].clone());
+            buffers.insert(id, Arc::clone(&shared[place]));
         }
     }
     Ok(buffers)
@@ -157,7 +208,7 @@ fn buffers(
 fn dispatches(
     gpu: &Device,
     shaders: &[Option<Shader>],
-    buffers: &HashMap<ValueId, wgpu::Buffer>,
+    buffers: &Buffers,
 ) -> Result<Vec<Option<Dispatch>>> {
     // All parameters lie in one buffer, each dispatch's in a slot of its own.
     let slot = u64::from(gpu.device.limits().min_uniform_buffer_offset_alignment).max(16);
@@ -207,7 +258,12 @@ fn dispatches(
             layout: &layout,
             entries: &entries,
         });
-        made.push(Some(Dispatch { pipeline: gpu.pipeline(shader), group, groups: shader.groups }));
+        made.push(Some(Dispatch {
+            label: shader.label.clone(),
+            pipeline: gpu.pipeline(shader)?,
+            group,
+            groups: shader.groups,
+        }));
     }
     Ok(made)
 }

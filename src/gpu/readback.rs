@@ -14,6 +14,14 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Default)]
 pub(crate) struct Staging(Mutex<Vec<wgpu::Buffer>>);
 
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // In a browser the memory would wait for the garbage collector.
+        let free = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        free.iter().for_each(wgpu::Buffer::destroy);
+    }
+}
+
 impl Staging {
     /// A buffer of at least `bytes`.
     pub(crate) fn take(&self, gpu: &Device, bytes: u64) -> wgpu::Buffer {

@@ -31,4 +31,10 @@ impl<P> PlanCache<P> {
         plans.insert(0, (key, plan));
         plans.truncate(CAPACITY);
     }
+
+    /// Lets go of all of them.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }

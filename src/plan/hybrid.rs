@@ -1,84 +1,35 @@
 //! A plan on two engines: segments of one graph, alternately on the CPU and on the GPU.
 //!
 //! In: a decluttered, concrete-shaped graph and an open GPU. Out: [`Hybrid`], run asynchronously, and a
-//! [`Placement`] that says where each node is and why. Tensors cross between the engines only at the
-//! borders of segments; what the caller wants is read back with the last GPU segment.
+//! [`Placement`] that says where each node is and why. Values cross between the engines only at the
+//! borders of segments; what the caller wants is read back with the last GPU segment, or stays on the GPU.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::lock::Mutex;
-use serde::Serialize;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::rewrite_einsum_to_prefix_matmul;
-use tract_onnx::tract_core::ops::konst::Const;
 
-use super::partition::{Partition, Place, partition};
-use crate::error::{Error, ErrorKind, Problem, ProblemKind, Result};
-use crate::gpu::builder::{Lowered, Reason};
-use crate::gpu::lower::{lower, verdict};
-use crate::gpu::value::{ValueId, View};
-use crate::gpu::{Builder, Device, Program, transfer};
+use super::draft::{Stage, draft};
+use super::partition::{partition, work};
+use super::placement::{Placement, placement, refuse_cpu};
+use super::trial::{MOST_WEIGHTS, MOST_WORK};
+use super::{Step, profile};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::lower::verdict;
+use crate::gpu::value::ValueId;
+use crate::gpu::{Device, Exchange, GpuTensor, Program, transfer};
 use crate::guard::guarded;
 use crate::tensor::DType;
+use crate::value::Value;
 
-/// Where the nodes of a plan run.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Placement {
-    /// Adapter and driver.
-    pub adapter: String,
-    /// Dispatches on the GPU.
-    pub dispatches: usize,
-    /// In the order in which they run.
-    pub segments: Vec<PlacedSegment>,
-}
-
-/// Nodes that run together.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlacedSegment {
-    /// `gpu` or `cpu`.
-    pub device: &'static str,
-    /// The nodes, in order.
-    pub nodes: Vec<PlacedNode>,
-}
-
-/// One node of the optimised graph.
-#[derive(Clone, Debug, Serialize)]
-pub struct PlacedNode {
-    /// Its name.
-    pub name: String,
-    /// Its operator, by the engine's name.
-    pub operator: String,
-    /// Why it is not on the GPU.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-enum Step {
-    Cpu {
-        runnable: Arc<TypedRunnableModel>,
-        takes: Vec<OutletId>,
-        gives: Vec<OutletId>,
-    },
-    Gpu {
-        range: Range<usize>,
-        takes: Vec<(OutletId, ValueId)>,
-        gives: Vec<(OutletId, View)>,
-        /// Counts of indices that are out of range, and who is given them.
-        checks: Vec<(View, String)>,
-    },
-}
-
-/// What planning found, before the GPU has seen any of it.
-struct Draft<'m> {
-    builder: Builder<'m>,
-    steps: Vec<Step>,
-}
+/// The engine's operators that draw lots.
+const CHANCE: [&str; 2] = ["Random", "Multinomial"];
 
 /// A graph that is ready to run.
 pub(crate) struct Hybrid {
-    steps: Vec<Step>,
+    stages: Vec<Stage>,
     program: Program,
     /// Where the program lies.
     pub(crate) device: Arc<Device>,
@@ -86,6 +37,10 @@ pub(crate) struct Hybrid {
     inputs: Vec<(OutletId, DatumType)>,
     outputs: Vec<(Want, DType)>,
     pub(crate) placement: Arc<Placement>,
+    /// Multiply-adds of one run, roughly.
+    work: u64,
+    /// Whether no run is like another.
+    by_chance: bool,
     /// Runs share the program's buffers.
     turn: Mutex<()>,
 }
@@ -96,8 +51,34 @@ enum Want {
     Outlet(OutletId),
 }
 
-fn told(reason: Reason) -> TractError {
-    TractError::msg(reason.0)
+/// What a run is asked for beside its results.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked<'a> {
+    /// By output: whether it stays on the GPU.
+    pub(crate) keep: &'a [bool],
+    /// Whether each dispatch is timed.
+    pub(crate) profile: bool,
+}
+
+/// The values of one run, each where it is.
+#[derive(Default)]
+struct Frame {
+    host: HashMap<OutletId, TValue>,
+    resident: HashMap<OutletId, GpuTensor>,
+}
+
+impl Frame {
+    /// A value for the CPU, fetched where only the GPU has it.
+    async fn on_host(&mut self, outlet: OutletId) -> Result<TValue> {
+        if let Some(value) = self.host.get(&outlet) {
+            return Ok(value.clone());
+        }
+        let lacking = || Error::new(ErrorKind::Internal, "a segment ran before its inputs");
+        let tensor = self.resident.get(&outlet).ok_or_else(lacking)?;
+        let value = tensor.fetch().await?.into_tvalue();
+        self.host.insert(outlet, value.clone());
+        Ok(value)
+    }
 }
 
 /// The graph in the form that the table of kernels knows.
@@ -128,9 +109,9 @@ impl Hybrid {
         let draft = guarded(ErrorKind::CannotPlan, "lowering the model", || {
             draft(model, &parts, limits).map_err(failed)
         })?;
-        let kept: Vec<ValueId> = draft.steps.iter().flat_map(Step::crossing).collect();
+        let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
         let program = Program::new(Arc::clone(gpu), &draft.builder, &kept).await?;
-        let placement = placement(model, &parts, gpu, &program);
+        let placement = placement(model, &parts, gpu.name(), program.len());
         let outputs = model.output_outlets().map_err(failed)?;
         let want = |outlet: &OutletId| -> TractResult<Want> {
             Ok(match &model.outlet_fact(*outlet)?.konst {
@@ -144,7 +125,9 @@ impl Hybrid {
         Ok(Self {
             outputs: outputs.collect::<TractResult<_>>().map_err(failed)?,
             inputs: inputs.collect::<TractResult<_>>().map_err(failed)?,
-            steps: draft.steps,
+            work: (0..model.nodes().len()).map(|id| work(model, id)).sum(),
+            by_chance: model.nodes().iter().any(|n| CHANCE.contains(&&*n.op.name())),
+            stages: draft.stages,
             program,
             device: Arc::clone(gpu),
             placement: Arc::new(placement),
@@ -152,253 +135,141 @@ impl Hybrid {
         })
     }
 
-    /// Runs with the graph's inputs in order.
-    pub(crate) async fn run(&self, inputs: Vec<crate::Tensor>) -> Result<Vec<crate::Tensor>> {
+    /// Whether the CPU can be asked for the same within reason.
+    pub(super) fn can_be_compared(&self) -> bool {
+        let small = self.work <= MOST_WORK && self.program.constant_bytes() <= MOST_WEIGHTS;
+        small && !self.by_chance
+    }
+
+    /// Runs with the graph's inputs in order; gives its outputs in order, and, where asked for, each dispatch and
+    /// each node of the CPU with its time.
+    pub(crate) async fn run(
+        &self,
+        inputs: Vec<Value>,
+        asked: Asked<'_>,
+    ) -> Result<(Vec<Value>, Vec<Step>)> {
         let _turn = self.turn.lock().await;
-        let mut host: HashMap<OutletId, TValue> = HashMap::new();
-        for ((outlet, datum), tensor) in self.inputs.iter().zip(inputs) {
-            host.insert(*outlet, tensor.cast_for_engine(*datum)?);
+        let mut frame = Frame::default();
+        for ((outlet, datum), value) in self.inputs.iter().zip(inputs) {
+            self.take(&mut frame, *outlet, *datum, value).await?;
         }
-        let missing = || Error::new(ErrorKind::Internal, "a segment ran before its inputs");
-        for step in &self.steps {
-            match step {
-                Step::Cpu { runnable, takes, gives } => {
-                    let feeds = takes.iter().map(|o| host.get(o).cloned().ok_or_else(missing));
-                    let feeds = feeds.collect::<Result<TVec<TValue>>>()?;
-                    let made = guarded(ErrorKind::Internal, "running the model", || {
-                        runnable.run(feeds).map_err(|e| {
-                            let text = "the model fails on these inputs";
-                            Error::new(ErrorKind::InvalidInput, text).with_source(e)
-                        })
-                    })?;
-                    host.extend(gives.iter().copied().zip(made));
-                }
-                Step::Gpu { range, takes, gives, checks } => {
-                    for (outlet, value) in takes {
-                        let tensor = host.get(outlet).ok_or_else(missing)?;
-                        self.program.write(*value, tensor)?;
+        let kept = |outlet: &OutletId| {
+            let is = |(at, (want, _)): (usize, &(Want, DType))| {
+                asked.keep.get(at) == Some(&true)
+                    && matches!(want, Want::Outlet(own) if own == outlet)
+            };
+            self.outputs.iter().enumerate().any(is)
+        };
+        let mut steps = vec![];
+        for stage in &self.stages {
+            match stage {
+                Stage::Cpu { runnable, takes, gives } => {
+                    let mut feeds: TVec<TValue> = tvec!();
+                    for outlet in takes {
+                        feeds.push(frame.on_host(*outlet).await?);
                     }
-                    let checked = checks.iter().map(|(v, _)| v.clone());
-                    let views = checked.chain(gives.iter().map(|(_, v)| v.clone()));
-                    let mut words =
-                        self.program.run(range.clone(), &views.collect::<Vec<_>>()).await?;
+                    let (made, timed) = on_cpu(runnable, feeds, asked.profile)?;
+                    steps.extend(timed);
+                    frame.host.extend(gives.iter().copied().zip(made));
+                }
+                Stage::Gpu { range, takes, gives, checks } => {
+                    let mut exchange = Exchange { profile: asked.profile, ..Exchange::default() };
+                    for (outlet, value) in takes {
+                        match frame.resident.get(outlet) {
+                            Some(tensor) => exchange.copies.push((tensor.clone(), *value)),
+                            None => {
+                                let tensor = frame.on_host(*outlet).await?;
+                                self.program.write(*value, &tensor)?;
+                            }
+                        }
+                    }
+                    exchange.reads.extend(checks.iter().map(|(view, _)| view.clone()));
+                    let mut fetched = vec![];
+                    for (outlet, view) in gives {
+                        if kept(outlet) {
+                            let tensor = GpuTensor::room(&self.device, view)?;
+                            exchange.keeps.push((view.value, tensor.clone()));
+                            frame.resident.insert(*outlet, tensor);
+                        } else {
+                            exchange.reads.push(view.clone());
+                            fetched.push((outlet, view));
+                        }
+                    }
+                    let (mut words, timed) = self.program.run(range.clone(), &exchange).await?;
+                    steps.extend(timed.into_iter().map(|t| self.placement.timed(t)));
                     for ((_, user), count) in checks.iter().zip(words.drain(..checks.len())) {
                         if count.iter().any(|b| *b != 0) {
                             let text = format!("`{user}` is given an index that is out of range");
                             return Err(Error::new(ErrorKind::InvalidInput, text));
                         }
                     }
-                    for ((outlet, view), words) in gives.iter().zip(words) {
+                    for ((outlet, view), words) in fetched.into_iter().zip(words) {
                         let tensor = transfer::tensor(view.datum, &view.shape, &words)?;
-                        host.insert(*outlet, tensor.into_tvalue());
+                        frame.host.insert(*outlet, tensor.into_tvalue());
                     }
                 }
             }
         }
-        let wanted = self.outputs.iter().map(|(want, dtype)| {
+        let mut outputs = vec![];
+        for (at, (want, dtype)) in self.outputs.iter().enumerate() {
+            let keep = asked.keep.get(at) == Some(&true);
             let value = match want {
                 Want::Constant(konst) => TValue::from_const(Arc::clone(konst)),
-                Want::Outlet(outlet) => host.get(outlet).cloned().ok_or_else(missing)?,
+                Want::Outlet(outlet) => match frame.resident.get(outlet).filter(|_| keep) {
+                    Some(tensor) => {
+                        outputs.push(Value::Gpu(tensor.declared(*dtype)));
+                        continue;
+                    }
+                    None => frame.on_host(*outlet).await?,
+                },
             };
-            crate::Tensor::from_tract(value, *dtype)
-        });
-        wanted.collect()
+            let tensor = crate::Tensor::from_tract(value, *dtype)?;
+            outputs.push(if keep { resident(&self.device, tensor)? } else { tensor.into() });
+        }
+        Ok((outputs, steps))
     }
-}
 
-impl Step {
-    /// The values that the host writes or reads.
-    fn crossing(&self) -> Vec<ValueId> {
-        match self {
-            Self::Cpu { .. } => vec![],
-            Self::Gpu { takes, gives, checks, .. } => {
-                let read = gives.iter().map(|g| g.1.value).chain(checks.iter().map(|c| c.0.value));
-                takes.iter().map(|t| t.1).chain(read).collect()
+    /// Puts an input where its readers find it.
+    async fn take(
+        &self,
+        frame: &mut Frame,
+        outlet: OutletId,
+        datum: DatumType,
+        value: Value,
+    ) -> Result<()> {
+        match value {
+            Value::Gpu(tensor) if tensor.is_on(&self.device) && tensor.datum() == datum => {
+                frame.resident.insert(outlet, tensor);
+            }
+            other => {
+                let tensor = other.to_tensor().await?;
+                frame.host.insert(outlet, tensor.cast_for_engine(datum)?);
             }
         }
+        Ok(())
     }
 }
 
-fn refuse_cpu(model: &TypedModel, parts: &Partition) -> Result<()> {
-    let refused = model.nodes().iter().zip(&parts.places).filter_map(|(node, place)| match place {
-        Place::Cpu(reason) => Some(Problem {
-            kind: ProblemKind::Operator,
-            operator: format!("gpu.{}", node.op.name()),
-            names: vec![node.name.clone()],
-            reason: reason.0.clone().into_owned(),
-            advice: "let the CPU run what the GPU cannot".to_owned(),
-        }),
-        _ => None,
-    });
-    let refused: Vec<_> = refused.collect();
-    if refused.is_empty() { Ok(()) } else { Err(Error::unsupported(refused)) }
+/// A tensor of the CPU on the GPU, where that can hold its type.
+fn resident(device: &Arc<Device>, tensor: crate::Tensor) -> Result<Value> {
+    Ok(match GpuTensor::upload(device, &tensor)? {
+        Some(there) => Value::Gpu(there),
+        None => tensor.into(),
+    })
 }
 
-fn placement(model: &TypedModel, parts: &Partition, gpu: &Device, program: &Program) -> Placement {
-    let node = |id: &usize| {
-        let reason = match &parts.places[*id] {
-            Place::Cpu(reason) => Some(reason.0.clone().into_owned()),
-            _ => None,
+fn on_cpu(
+    runnable: &Arc<TypedRunnableModel>,
+    feeds: TVec<TValue>,
+    profiled: bool,
+) -> Result<(TVec<TValue>, Vec<Step>)> {
+    guarded(ErrorKind::Internal, "running the model", || {
+        let made = match profiled {
+            true => profile::run(runnable, feeds),
+            false => runnable.run(feeds).map(|made| (made, vec![])),
         };
-        let node = model.node(*id);
-        PlacedNode { name: node.name.clone(), operator: node.op.name().into_owned(), reason }
-    };
-    let segments = parts.segments.iter().map(|s| PlacedSegment {
-        device: if s.gpu { "gpu" } else { "cpu" },
-        nodes: s.nodes.iter().map(node).collect(),
-    });
-    Placement {
-        adapter: gpu.name().to_owned(),
-        dispatches: program.len(),
-        segments: segments.collect(),
-    }
-}
-
-fn draft<'m>(
-    model: &'m TypedModel,
-    parts: &Partition,
-    limits: crate::gpu::Limits,
-) -> TractResult<Draft<'m>> {
-    // By segment: which outlets it makes, and who reads them.
-    let mut home: HashMap<usize, usize> = HashMap::new();
-    for (at, segment) in parts.segments.iter().enumerate() {
-        home.extend(segment.nodes.iter().map(|n| (*n, at)));
-    }
-    let gpu_at = |node: usize| home.get(&node).is_some_and(|at| parts.segments[*at].gpu);
-    let outputs: HashSet<OutletId> = model.output_outlets()?.iter().copied().collect();
-    let last_gpu = parts.segments.iter().rposition(|s| s.gpu);
-    let mut exported: HashSet<OutletId> = HashSet::new();
-    for node in model.nodes() {
-        for (slot, outlet) in node.outputs.iter().enumerate() {
-            let id = OutletId::new(node.id, slot);
-            let to_cpu = outlet.successors.iter().any(|s| !gpu_at(s.node));
-            if gpu_at(node.id) && (to_cpu || outputs.contains(&id)) {
-                exported.insert(id);
-            }
-        }
-    }
-    let mut builder = Builder::new(model, limits, exported.clone());
-    let mut steps = vec![];
-    let mut on_gpu: HashSet<OutletId> = HashSet::new();
-    for (at, segment) in parts.segments.iter().enumerate() {
-        let inside = |outlet: &OutletId| home.get(&outlet.node) == Some(&at);
-        let mut outside: Vec<OutletId> = vec![];
-        for input in segment.nodes.iter().flat_map(|n| &model.node(*n).inputs) {
-            let constant = model.outlet_fact(*input)?.konst.is_some();
-            if !inside(input) && !constant && !outside.contains(input) {
-                outside.push(*input);
-            }
-        }
-        let all = segment
-            .nodes
-            .iter()
-            .flat_map(|n| (0..model.node(*n).outputs.len()).map(|slot| OutletId::new(*n, slot)));
-        let wanted = |outlet: &OutletId| {
-            let readers = &model.node(outlet.node).outputs[outlet.slot].successors;
-            outputs.contains(outlet) || readers.iter().any(|s| home.get(&s.node) != Some(&at))
-        };
-        let made: Vec<OutletId> = all.filter(wanted).collect();
-        if !segment.gpu {
-            let part = submodel(model, &segment.nodes, &outside, &made)?;
-            let runnable = crate::optimize::rest(part)?.into_runnable()?;
-            steps.push(Step::Cpu { runnable, takes: outside, gives: made });
-            continue;
-        }
-        let start = builder.segment();
-        let mut takes = vec![];
-        for outlet in outside {
-            if on_gpu.insert(outlet) {
-                takes.push((outlet, builder.upload(outlet).map_err(told)?.value));
-            }
-        }
-        for id in &segment.nodes {
-            let node = model.node(*id);
-            lower(&mut builder, node).map_err(|r| told(r).context(node.name.clone()))?;
-            on_gpu.extend((0..node.outputs.len()).map(|slot| OutletId::new(*id, slot)));
-        }
-        let mut gives = vec![];
-        for outlet in made {
-            let to_cpu = model.node(outlet.node).outputs[outlet.slot]
-                .successors
-                .iter()
-                .any(|s| !gpu_at(s.node));
-            // An output that nobody on the CPU waits for comes with the last segment.
-            if exported.contains(&outlet) && (to_cpu || last_gpu == Some(at)) {
-                gives.push((outlet, export(&mut builder, model, outlet)?));
-            }
-        }
-        if last_gpu == Some(at) {
-            let given: HashSet<OutletId> = steps.iter().flat_map(Step::given).collect();
-            let late = model.output_outlets()?.iter().filter(|o| gpu_at(o.node));
-            for outlet in late {
-                if !given.contains(outlet) && !gives.iter().any(|g| g.0 == *outlet) {
-                    gives.push((*outlet, export(&mut builder, model, *outlet)?));
-                }
-            }
-        }
-        let range = start..builder.kernels.len();
-        let checks = builder.take_checks();
-        steps.push(Step::Gpu { range, takes, gives, checks });
-    }
-    Ok(Draft { builder, steps })
-}
-
-impl Step {
-    fn given(&self) -> Vec<OutletId> {
-        match self {
-            Self::Cpu { gives, .. } => gives.clone(),
-            Self::Gpu { gives, .. } => gives.iter().map(|g| g.0).collect(),
-        }
-    }
-}
-
-/// The outlet as dense memory, which is what a readback copies.
-fn export(builder: &mut Builder<'_>, model: &TypedModel, outlet: OutletId) -> TractResult<View> {
-    let dense = |builder: &mut Builder<'_>| -> Lowered<View> {
-        let view = builder.view(outlet)?;
-        builder.dense(&model.node(outlet.node).name, view)
-    };
-    dense(builder).map_err(told)
-}
-
-/// Some nodes of a graph as a graph of their own.
-fn submodel(
-    model: &TypedModel,
-    nodes: &[usize],
-    inputs: &[OutletId],
-    outputs: &[OutletId],
-) -> TractResult<TypedModel> {
-    let mut sub = TypedModel { symbols: model.symbols.clone(), ..TypedModel::default() };
-    let mut map: HashMap<OutletId, OutletId> = HashMap::new();
-    for (at, outlet) in inputs.iter().enumerate() {
-        let fact = model.outlet_fact(*outlet)?.without_value();
-        map.insert(*outlet, sub.add_source(format!("segment.{at}"), fact)?);
-    }
-    for id in nodes {
-        let node = model.node(*id);
-        let mut wires: TVec<OutletId> = tvec!();
-        for input in &node.inputs {
-            if let Some(wire) = map.get(input) {
-                wires.push(*wire);
-                continue;
-            }
-            let source = model.node(input.node);
-            let fact = model.outlet_fact(*input)?;
-            let wire = match (&fact.konst, source.op_is::<Const>()) {
-                (_, true) => sub.wire_node(&source.name, source.op.clone(), &[])?[0],
-                (Some(konst), _) => {
-                    sub.add_const(format!("{}.{}", source.name, input.slot), Arc::clone(konst))?
-                }
-                _ => return Err(TractError::msg("a segment misses an input")),
-            };
-            map.insert(*input, wire);
-            wires.push(wire);
-        }
-        for (slot, wire) in sub.wire_node(&node.name, node.op.clone(), &wires)?.iter().enumerate() {
-            map.insert(OutletId::new(*id, slot), *wire);
-        }
-    }
-    let outputs: Vec<OutletId> = outputs.iter().filter_map(|o| map.get(o).copied()).collect();
-    sub.select_output_outlets(&outputs)?;
-    Ok(sub)
+        made.map_err(|e| {
+            Error::new(ErrorKind::InvalidInput, "the model fails on these inputs").with_source(e)
+        })
+    })
 }

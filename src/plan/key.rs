@@ -1,7 +1,11 @@
 //! What makes two runs share a plan: the shapes, and the values of inputs that steer the graph.
 
+#[cfg(feature = "gpu")]
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Dim, Signature};
 use crate::tensor::{DType, Tensor, volume};
+#[cfg(feature = "gpu")]
+use crate::value::Value;
 
 /// An input of at most this many elements may steer shapes or branches (a sample rate, a target size,
 /// an axis), so that it can be bound by value.
@@ -16,6 +20,16 @@ pub(crate) struct BoundInput {
     pub(crate) value: Option<Tensor>,
 }
 
+impl BoundInput {
+    fn of(tensor: &Tensor, binding: Binding) -> Self {
+        Self {
+            dtype: tensor.dtype(),
+            shape: tensor.shape().to_vec(),
+            value: binding.binds(tensor).then(|| tensor.clone()),
+        }
+    }
+}
+
 /// The inputs of one run, in the signature's order.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanKey {
@@ -25,12 +39,25 @@ pub(crate) struct PlanKey {
 impl PlanKey {
     /// By shapes, and by the values of those inputs that `binding` names.
     pub(crate) fn of(inputs: &[Tensor], binding: Binding) -> Self {
-        let bound = inputs.iter().map(|tensor| BoundInput {
-            dtype: tensor.dtype(),
-            shape: tensor.shape().to_vec(),
-            value: binding.binds(tensor).then(|| tensor.clone()),
+        Self { inputs: inputs.iter().map(|tensor| BoundInput::of(tensor, binding)).collect() }
+    }
+
+    /// The same with values of which some may lie on the GPU; those steer nothing.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn of_values(inputs: &[Value], binding: Binding) -> Result<Self> {
+        let bound = inputs.iter().map(|value| match value {
+            Value::Tensor(tensor) => Ok(BoundInput::of(tensor, binding)),
+            Value::Gpu(tensor) => Ok(BoundInput {
+                dtype: tensor.dtype(),
+                shape: tensor.shape().to_vec(),
+                value: None,
+            }),
+            other => {
+                let text = format!("{} is given where a tensor is needed", other.kind());
+                Err(Error::new(ErrorKind::InvalidInput, text))
+            }
         });
-        Self { inputs: bound.collect() }
+        Ok(Self { inputs: bound.collect::<Result<_>>()? })
     }
 
     /// The shapes of every run, where the model declares the size of each dimension.
@@ -95,6 +122,7 @@ impl PartialEq for PlanKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(not(feature = "gpu"))]
     use crate::error::Result;
 
     #[test]

@@ -6,14 +6,20 @@
 
 mod cache;
 #[cfg(feature = "gpu")]
+mod draft;
+#[cfg(feature = "gpu")]
 mod hybrid;
 mod key;
 #[cfg(feature = "gpu")]
 mod on_gpu;
 #[cfg(feature = "gpu")]
 mod partition;
+#[cfg(feature = "gpu")]
+mod placement;
 mod profile;
 mod segment;
+#[cfg(feature = "gpu")]
+mod trial;
 mod typed;
 
 use std::sync::Arc;
@@ -30,13 +36,17 @@ use crate::tensor::{DType, Tensor};
 
 use cache::PlanCache;
 #[cfg(feature = "gpu")]
-pub use hybrid::{PlacedNode, PlacedSegment, Placement};
+pub(crate) use hybrid::Asked;
 use key::Binding;
 pub(crate) use key::PlanKey;
 #[cfg(feature = "gpu")]
 pub(crate) use on_gpu::OnGpu;
+#[cfg(feature = "gpu")]
+pub use placement::{GpuReport, PlacedNode, PlacedSegment, Placement};
 pub use profile::Step;
 pub(crate) use segment::{Segment, Times};
+#[cfg(feature = "gpu")]
+pub(crate) use trial::apart;
 use typed::typed;
 
 /// When a plan chooses between the branches of an `If`.

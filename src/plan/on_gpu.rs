@@ -1,25 +1,35 @@
 //! Runs of a graph that has a GPU.
 //!
-//! In: tensors in the graph's order. Out: tensors, and where they were computed. A failure of the GPU is
-//! not the caller's: unless it must be strict, the CPU answers, and the times say why.
+//! In: tensors in the graph's order, of the host or of the GPU. Out: tensors, and where they were computed. A failure
+//! of the GPU is not the caller's: unless it must be strict, the CPU answers, and the times say why.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use super::hybrid::Hybrid;
-use super::{Binding, PlanCache, PlanKey, Segment, Times, plan_error, specialise};
+use tract_onnx::tract_hir::internal::InferenceModel;
+
+use super::hybrid::{Asked, Hybrid};
+use super::{Binding, PlanCache, PlanKey, Segment, Times, plan_error, specialise, trial};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Device, Gpu};
+use crate::gpu::{Device, Gpu, Verdict};
 use crate::guard::guarded;
 use crate::optimize::Target;
 use crate::tensor::Tensor;
+use crate::value::Value;
 
 /// The plans of a graph for the GPU.
 #[derive(Default)]
 pub(super) struct GpuPlans {
     cache: PlanCache<Hybrid>,
     binding: AtomicU8,
+    identity: OnceLock<u64>,
+}
+
+impl GpuPlans {
+    fn identity(&self, graph: &InferenceModel) -> u64 {
+        *self.identity.get_or_init(|| trial::identity(graph))
+    }
 }
 
 /// What runs a graph, beside the CPU.
@@ -28,46 +38,151 @@ pub(crate) struct OnGpu<'a> {
     pub(crate) gpu: &'a Arc<Gpu>,
     /// Nothing may fall back to the CPU.
     pub(crate) strict: bool,
+    /// The first run is compared with the CPU's.
+    pub(crate) check: bool,
+    /// Where the CPU was measured to be faster, it runs.
+    pub(crate) fastest: bool,
     pub(crate) max_bytes: u64,
 }
 
+/// Losses of a device in one run after which the CPU takes over.
+const MOST_LOSSES: usize = 3;
+
 impl Segment {
+    /// What its verdicts are kept by.
+    pub(crate) fn identity(&self) -> u64 {
+        self.gpu.identity(&self.graph.graph)
+    }
+
     /// [`Segment::run`] on the GPU, and on the CPU what it cannot do.
     pub(crate) async fn run_on_gpu(
         &self,
         on: OnGpu<'_>,
-        inputs: Vec<Tensor>,
+        inputs: Vec<Value>,
+        asked: Asked<'_>,
         times: &mut Times,
-    ) -> Result<Vec<Tensor>> {
-        let mut answered = self.answer_on_gpu(on, &inputs, times).await;
-        if answered.as_ref().is_err_and(|e| *e.kind() == ErrorKind::GpuLost) {
-            // Another device takes the run over, from weights that are still here.
-            answered = self.answer_on_gpu(on, &inputs, times).await;
-        }
-        match answered {
-            Err(error) if !on.strict => {
-                times.gpu_error = Some(error);
-                self.run(inputs, on.max_bytes, times)
+    ) -> Result<Vec<Value>> {
+        for value in &inputs {
+            if let Value::Gpu(tensor) = value {
+                tensor.alive()?;
             }
-            answered => answered,
         }
+        let key = trial::key(self.identity(), &inputs, &on.gpu.name());
+        let known = on.gpu.verdicts().get(&key).filter(|_| on.check || on.fastest);
+        let resident =
+            inputs.iter().any(|i| matches!(i, Value::Gpu(_))) || asked.keep.contains(&true);
+        if let Some(verdict) = &known {
+            times.gpu.verdicts.push(verdict.clone());
+            if let Some(error) = trial::wrong(verdict) {
+                return self.instead(on, error, inputs, times).await;
+            }
+            if let Some(why) = trial::slower(verdict)
+                && on.fastest
+                && !on.strict
+                && !resident
+            {
+                times.gpu.cpu_chosen = Some(why);
+                return self.on_cpu(on, inputs, times).await;
+            }
+        }
+        let before = times.run_ms;
+        let mut answered = self.answer_on_gpu(on, &inputs, asked, times).await;
+        for _ in 1..MOST_LOSSES {
+            if !answered.as_ref().is_err_and(|e| *e.kind() == ErrorKind::GpuLost) {
+                break;
+            }
+            // Another device takes the run over, from weights that are still here.
+            answered = self.answer_on_gpu(on, &inputs, asked, times).await;
+        }
+        let (outputs, plan) = match answered {
+            Ok(answered) => answered,
+            Err(error) => return self.instead(on, error, inputs, times).await,
+        };
+        if !plan.placement.has_gpu() {
+            return Ok(outputs);
+        }
+        match known {
+            None if (on.check || on.fastest) && plan.can_be_compared() => {
+                let verdict = self.judged(on, &inputs, &outputs, times).await?;
+                on.gpu.verdicts().put(&key, verdict.clone());
+                times.gpu.verdicts.push(verdict.clone());
+                if let Some(error) = trial::wrong(&verdict) {
+                    return self.instead(on, error, inputs, times).await;
+                }
+            }
+            Some(verdict) if on.fastest && !times.planned && !asked.profile => {
+                if let Some(verdict) = trial::measured(&verdict, times.run_ms - before) {
+                    if trial::settled(&verdict) && trial::slower(&verdict).is_none() {
+                        self.forget_cpu();
+                    }
+                    on.gpu.verdicts().put(&key, verdict);
+                }
+            }
+            _ => {}
+        }
+        Ok(outputs)
+    }
+
+    /// What the CPU makes of a run that the GPU failed, unless that must not be.
+    async fn instead(
+        &self,
+        on: OnGpu<'_>,
+        error: Error,
+        inputs: Vec<Value>,
+        times: &mut Times,
+    ) -> Result<Vec<Value>> {
+        if on.strict {
+            return Err(error);
+        }
+        times.gpu.placements.clear();
+        times.gpu.error = Some(error);
+        self.on_cpu(on, inputs, times).await
+    }
+
+    async fn on_cpu(
+        &self,
+        on: OnGpu<'_>,
+        inputs: Vec<Value>,
+        times: &mut Times,
+    ) -> Result<Vec<Value>> {
+        let inputs = on_host(inputs).await?;
+        Ok(self.run(inputs, on.max_bytes, times)?.into_iter().map(Value::from).collect())
+    }
+
+    async fn judged(
+        &self,
+        on: OnGpu<'_>,
+        inputs: &[Value],
+        outputs: &[Value],
+        times: &mut Times,
+    ) -> Result<Verdict> {
+        let inputs = on_host(inputs.to_vec()).await?;
+        let outputs = on_host(outputs.to_vec()).await?;
+        let verdict = self.judge(&inputs, &outputs, on.max_bytes, times);
+        if !on.fastest {
+            // Nobody asks the CPU again: its weights need not stay.
+            self.forget_cpu();
+        }
+        Ok(verdict)
     }
 
     async fn answer_on_gpu(
         &self,
         on: OnGpu<'_>,
-        inputs: &[Tensor],
+        inputs: &[Value],
+        asked: Asked<'_>,
         times: &mut Times,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<(Vec<Value>, Arc<Hybrid>)> {
         let known = self.gpu.binding.load(Ordering::Relaxed);
         let mut first = None;
         let mut tried = None;
         for (level, binding) in (0u8..).zip(Binding::ALL).skip(known.into()) {
-            let bound = inputs.iter().filter(|i| binding.binds(i)).count();
+            let bound = inputs.iter().filter(|i| i.tensor().is_some_and(|t| binding.binds(t)));
+            let bound = bound.count();
             if tried.replace(bound) == Some(bound) {
                 continue;
             }
-            match self.attempt_on_gpu(on, binding, inputs.to_vec(), times).await {
+            match self.attempt_on_gpu(on, binding, inputs.to_vec(), asked, times).await {
                 Ok(outputs) => {
                     self.gpu.binding.fetch_max(level, Ordering::Relaxed);
                     return Ok(outputs);
@@ -88,10 +203,11 @@ impl Segment {
         &self,
         on: OnGpu<'_>,
         binding: Binding,
-        inputs: Vec<Tensor>,
+        inputs: Vec<Value>,
+        asked: Asked<'_>,
         times: &mut Times,
-    ) -> Result<Vec<Tensor>> {
-        let key = PlanKey::of(&inputs, binding);
+    ) -> Result<(Vec<Value>, Arc<Hybrid>)> {
+        let key = PlanKey::of_values(&inputs, binding)?;
         let device = on.gpu.device().await?;
         let plan = match self.gpu.cache.get(&key).filter(|p| Arc::ptr_eq(&p.device, &device)) {
             Some(plan) => plan,
@@ -106,10 +222,19 @@ impl Segment {
             }
         };
         let clock = Clock::start();
-        let made = plan.run(inputs).await;
+        let made = plan.run(inputs, asked).await;
         times.run_ms += clock.elapsed_ms();
-        times.placements.push(Arc::clone(&plan.placement));
-        made
+        if let Err(error) = &made
+            && *error.kind() == ErrorKind::GpuLost
+        {
+            device.give_up(error.message());
+        }
+        let (outputs, steps) = made?;
+        times.gpu.placements.push(Arc::clone(&plan.placement));
+        if let Some(profile) = &mut times.profile {
+            profile.extend(steps);
+        }
+        Ok((outputs, plan))
     }
 
     async fn plan_for_gpu(
@@ -128,4 +253,13 @@ impl Segment {
         })?;
         Hybrid::build(&typed, outputs, device, on.strict).await
     }
+}
+
+/// All of them on the host.
+async fn on_host(values: Vec<Value>) -> Result<Vec<Tensor>> {
+    let mut tensors = Vec::with_capacity(values.len());
+    for value in values {
+        tensors.push(value.to_tensor().await?);
+    }
+    Ok(tensors)
 }

@@ -108,7 +108,7 @@ fn segments(model: &TypedModel, order: &[usize], places: &[Place]) -> Vec<Segmen
 }
 
 /// Multiply-adds of a node, roughly.
-fn work(model: &TypedModel, id: usize) -> u64 {
+pub(super) fn work(model: &TypedModel, id: usize) -> u64 {
     let node = model.node(id);
     let elements = |outlet: &OutletId| {
         let fact = model.outlet_fact(*outlet).ok();

@@ -52,12 +52,9 @@ pub(crate) struct Times {
     pub(crate) planned: bool,
     /// Set where it is asked for.
     pub(crate) profile: Option<Vec<Step>>,
-    /// Where nodes ran, for each graph that had the GPU.
+    /// Of the GPU, where the session has one.
     #[cfg(feature = "gpu")]
-    pub(crate) placements: Vec<Arc<super::Placement>>,
-    /// Why the CPU ran what the GPU should have.
-    #[cfg(feature = "gpu")]
-    pub(crate) gpu_error: Option<Error>,
+    pub(crate) gpu: super::GpuReport,
 }
 
 impl Segment {
@@ -88,6 +85,12 @@ impl Segment {
             self.plans.put(key, Arc::new(plan));
         }
         Ok(())
+    }
+
+    /// Lets go of the CPU's plans; a later run makes them again.
+    #[cfg(feature = "gpu")]
+    pub(super) fn forget_cpu(&self) {
+        self.plans.clear();
     }
 
     /// Runs under the most general plan that works. The first error names the real cause when no

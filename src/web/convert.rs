@@ -64,6 +64,11 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn data(this: &Wire) -> JsValue;
 
+    #[wasm_bindgen(method, getter)]
+    fn resident(this: &Wire) -> Option<u32>;
+
+    #[wasm_bindgen(method, setter)]
+    fn set_resident(this: &Wire, id: u32);
     #[wasm_bindgen(method, setter)]
     fn set_name(this: &Wire, name: &str);
     #[wasm_bindgen(method, setter)]
@@ -92,12 +97,22 @@ impl Wire {
     fn fresh() -> Self {
         Object::new().unchecked_into()
     }
+
+    fn set_facts(&self, dtype: DType, shape: &[usize]) {
+        self.set_word(dtype.name());
+        let dims: Array = shape.iter().map(|d| JsValue::from(*d as f64)).collect();
+        self.set_dims(&dims);
+    }
 }
 
 /// A named value.
 pub(super) fn from_wire(wire: &JsValue) -> JsResult<(String, Value)> {
     let wire: &Wire = wire.unchecked_ref();
     let name = wire.name().unwrap_or_default();
+    #[cfg(feature = "gpu")]
+    if let Some(id) = wire.resident() {
+        return Ok((name, Value::Gpu(super::resident::get(id)?)));
+    }
     let value = if wire.absent().unwrap_or_default() {
         Value::Absent
     } else if let Some(list) = wire.sequence() {
@@ -163,19 +178,23 @@ pub(super) fn to_wire(name: &str, value: &Value) -> Wire {
             wire.set_sequence(&sequence);
         }
         Value::Absent => wire.set_absent(true),
+        #[cfg(feature = "gpu")]
+        Value::Gpu(tensor) => {
+            wire.set_facts(tensor.dtype(), tensor.shape());
+            wire.set_resident(super::resident::keep(tensor.clone()));
+        }
     }
     wire.set_name(name);
     wire
 }
 
 fn tensor_to_wire(wire: &Wire, tensor: &Tensor) {
-    wire.set_word(tensor.dtype().name());
-    let dims: Array = tensor.shape().iter().map(|d| JsValue::from(*d as f64)).collect();
-    wire.set_dims(&dims);
+    wire.set_facts(tensor.dtype(), tensor.shape());
     wire.set_data(&data(tensor));
 }
 
-fn data(tensor: &Tensor) -> JsValue {
+/// The elements as the typed array of their type.
+pub(super) fn data(tensor: &Tensor) -> JsValue {
     if let Some(strings) = tensor.strings() {
         return strings.iter().map(JsValue::from).collect::<Array>().into();
     }

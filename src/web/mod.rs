@@ -7,6 +7,8 @@
 mod convert;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "gpu")]
+mod resident;
 mod threads;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};

@@ -3,11 +3,13 @@
 //!
 //! In: `tests/cases/models.json`, the node tests of onnx 1.17 and `tests/cases/gpu.json`. Out: one test a case of a
 //! model, compared with ONNX Runtime's reference and never answered by the CPU alone unless the row says why; one
-//! test for each set of node tests: a case runs wholly on the GPU and is right, or the GPU refuses it.
+//! test for each set of node tests: a case runs wholly on the GPU and is right, or the GPU refuses it; and what a
+//! session owes its caller whatever the GPU does (`gpu_session`).
 
 #![allow(clippy::expect_used)]
 
 mod compare;
+mod gpu_session;
 mod numbers;
 
 use std::collections::BTreeMap;
@@ -74,10 +76,7 @@ fn main() {
             trials.push(trial.with_ignored_flag(absent));
         }
     }
-    let dir = folder("NEARSIDE_MODELS", "models").join("mnist-8");
-    let absent = gpu.is_err() || !dir.exists();
-    let trial = Trial::test("lost::mnist-8", move || lost(&dir));
-    trials.push(trial.with_ignored_flag(absent));
+    trials.extend(gpu_session::trials(&folder("NEARSIDE_MODELS", "models"), gpu.is_err()));
     let archive = folder("NEARSIDE_CONFORMANCE", "conformance").join("onnx-node-tests-1.17.tar.gz");
     let absent = gpu.is_err() || !archive.exists();
     let gpu = gpu.ok();
@@ -86,7 +85,7 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -103,14 +102,14 @@ fn model(
             .map_err(text)
     };
     let bytes = std::fs::read(dir.join("model.onnx")).map_err(text)?;
-    let options = SessionOptions { gpu, ..SessionOptions::default() };
+    let options = SessionOptions { gpu, check_gpu: false, ..SessionOptions::default() };
     let session = Session::from_bytes(bytes, &options).map_err(text)?;
     let result = session.run(npz("inputs")?, &[]).map_err(text)?;
     for (name, wanted) in &npz("outputs")? {
         let got = result.outputs.iter().find(|(n, _)| n == name).ok_or(format!("no `{name}`"))?;
         compare(name, &got.1, wanted, tolerance)?;
     }
-    if let Some(error) = result.gpu_error {
+    if let Some(error) = result.gpu.error {
         return Err(format!("the CPU ran it: {error}").into());
     }
     match (result.on_gpu(), cpu) {
@@ -120,27 +119,6 @@ fn model(
     }
 }
 
-/// A device of its own, which is destroyed between runs: each run is answered, and by a GPU.
-fn lost(dir: &Path) -> Result<(), Failed> {
-    let npz = |name: &str| read_npz(&std::fs::read(dir.join(name)).map_err(text)?).map_err(text);
-    let bytes = std::fs::read(dir.join("model.onnx")).map_err(text)?;
-    let gpu = pollster::block_on(Gpu::open()).map_err(text)?;
-    let options = SessionOptions { gpu: Some(Arc::clone(&gpu)), ..SessionOptions::default() };
-    let session = Session::from_bytes(bytes, &options).map_err(text)?;
-    let wanted = session.run(npz("inputs.npz")?, &[]).map_err(text)?;
-    for turn in 0..20 {
-        gpu.destroy();
-        let result = session.run(npz("inputs.npz")?, &[]).map_err(text)?;
-        if !result.on_gpu() {
-            return Err(format!("run {turn} was not the GPU's: {:?}", result.gpu_error).into());
-        }
-        if result.outputs[0].1.bytes() != wanted.outputs[0].1.bytes() {
-            return Err(format!("run {turn} gives something else").into());
-        }
-    }
-    Ok(())
-}
-
 /// A case that the GPU refuses is no failure; a wrong answer is.
 fn nodes(
     gpu: Option<Arc<Gpu>>,
@@ -148,7 +126,8 @@ fn nodes(
     known: &Expected,
     whole: usize,
 ) -> Result<(), Failed> {
-    let options = SessionOptions { gpu, strict_gpu: true, ..SessionOptions::default() };
+    let options =
+        SessionOptions { gpu, strict_gpu: true, check_gpu: false, ..SessionOptions::default() };
     let mut judged = judge_on(read(archive)?, Duration::from_secs(20), &options, |_| {});
     judged.retain(|j| {
         let refused = |f: &String| f.starts_with("UNSUPPORTED_OPERATOR: gpu.");

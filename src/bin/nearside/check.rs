@@ -65,7 +65,7 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         if let Some(text) = &args.only {
             cases.retain(|case| case.name.contains(text.as_str()));
         }
-        let options = args.device.options()?;
+        let options = args.device.measured()?;
         let bar = progress.count("testing", cases.len() as u64);
         let limit = Duration::from_secs(args.limit.max(1));
         let judged = conformance::judge_on(cases, limit, &options, |_| bar.inc(1));

@@ -4,9 +4,10 @@
 
 use std::fmt::Write;
 
-use nearside::{Format, Inspection, ModelFile, ValueInfo};
+use nearside::{ErrorKind, Format, Inspection, ModelFile, ValueInfo};
 
 use crate::failure::Failure;
+use crate::inputs::parse_dim;
 use crate::read::{Reader, parse_size, size};
 use crate::style::{BAD, FAINT, GOOD, Progress, RESET, STRONG};
 use crate::summary::shape;
@@ -15,8 +16,12 @@ const EXAMPLES: &str = "\
 A model with operators that the engine lacks can be inspected too: they are marked, with the \
 reason, and the exit code is 0.
 
+With --plan the model is run once on zeros, so that it is known which of its operators the GPU \
+runs, which the CPU, and why.
+
 Examples:
   nearside inspect model.onnx
+  nearside inspect model.onnx --plan --dim batch=8
   nearside inspect model.onnx --json | jq '.operators[] | select(.supported | not)'
   curl -s https://example.org/model.onnx | nearside inspect -";
 
@@ -32,6 +37,12 @@ pub(crate) struct Args {
     /// Refuse larger files
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
     max_size: u64,
+    /// Show what of it runs on the GPU, what on the CPU, and why
+    #[arg(long)]
+    plan: bool,
+    /// With --plan: the size of a named dimension (1 unless given)
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
+    dims: Vec<(String, usize)>,
     /// Show no progress
     #[arg(short, long)]
     quiet: bool,
@@ -39,18 +50,63 @@ pub(crate) struct Args {
 
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
     let progress = Progress { quiet: args.quiet };
-    let bytes = Reader { limit: args.max_size, progress }.model(&args.model)?;
+    let reader = Reader { limit: args.max_size, progress };
+    let bytes = reader.model(&args.model)?;
+    let copy = args.plan.then(|| bytes.clone());
     let inspection = {
         let _bar = progress.work("decoding");
         nearside::inspect(&ModelFile::decode(bytes)?)?
     };
+    let plan = match copy {
+        Some(bytes) => {
+            let _bar = progress.work("planning");
+            Some(planned(bytes, args.dims)?)
+        }
+        None => None,
+    };
     if args.json {
-        let json = serde_json::to_string_pretty(&inspection)
-            .map_err(|e| Failure::new(nearside::ErrorKind::Internal, e.to_string()))?;
-        return Ok(json + "\n");
+        let mut about = to_json(&inspection)?;
+        if let Some(plan) = &plan {
+            about["plan"] = plan.json.clone();
+        }
+        return Ok(format!("{about:#}\n"));
     }
     let name = if args.model == "-" { "standard input" } else { &args.model };
-    Ok(page(name, &inspection))
+    let page = page(name, &inspection);
+    Ok(plan.map_or(page.clone(), |plan| format!("{page}\n{}", plan.text)))
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, Failure> {
+    serde_json::to_value(value).map_err(|e| Failure::new(ErrorKind::Internal, e.to_string()))
+}
+
+/// A plan in both forms.
+struct Plan {
+    text: String,
+    json: serde_json::Value,
+}
+
+#[cfg(feature = "gpu")]
+fn planned(bytes: Vec<u8>, dims: Vec<(String, usize)>) -> Result<Plan, Failure> {
+    let gpu = pollster::block_on(nearside::Gpu::open())?;
+    let options = nearside::SessionOptions {
+        gpu: Some(gpu),
+        check_gpu: false,
+        ..nearside::SessionOptions::default()
+    };
+    let session = nearside::Session::from_bytes(bytes, &options)?;
+    let feeds = crate::inputs::zeros(session.signature(), &dims)?;
+    let report = session.run(feeds, &[])?.gpu;
+    if let Some(error) = report.error {
+        return Err(error.into());
+    }
+    let placements: Vec<_> = report.placements.iter().map(|p| &**p).collect();
+    Ok(Plan { text: crate::placement::pages(&report), json: to_json(&placements)? })
+}
+
+#[cfg(not(feature = "gpu"))]
+fn planned(_: Vec<u8>, _: Vec<(String, usize)>) -> Result<Plan, Failure> {
+    Err(crate::device::no_gpu())
 }
 
 fn page(name: &str, about: &Inspection) -> String {

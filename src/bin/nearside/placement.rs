@@ -2,12 +2,26 @@
 
 use std::fmt::Write;
 
-use nearside::Placement;
+use nearside::{GpuReport, Placement};
 
 use crate::style::{FAINT, RESET, STRONG};
 
+/// Every graph that the GPU has a part of, and what is known of that GPU.
+pub(crate) fn pages(report: &GpuReport) -> String {
+    let mut pages: String = report.placements.iter().map(|p| page(p)).collect();
+    for verdict in &report.verdicts {
+        let apart = verdict.apart.map_or("not compared with the CPU".to_owned(), |apart| {
+            format!("at most {apart:.1e} of an output's range away from the CPU")
+        });
+        let ms = |ms: Option<f64>| ms.map_or("?".to_owned(), |ms| format!("{ms:.2}"));
+        let (gpu, cpu) = (ms(verdict.gpu_ms), ms(verdict.cpu_ms));
+        let _ = writeln!(pages, "  {FAINT}{apart}; GPU {gpu} ms, CPU {cpu} ms{RESET}");
+    }
+    pages
+}
+
 /// One line a segment and one a node of the CPU, with the reason.
-pub(crate) fn page(placement: &Placement) -> String {
+fn page(placement: &Placement) -> String {
     let mut page = format!(
         "{STRONG}plan{RESET} {FAINT}{}, {} dispatches{RESET}\n",
         placement.adapter, placement.dispatches

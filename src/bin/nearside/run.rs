@@ -160,13 +160,7 @@ fn repeat(
     let first = session.run(feeds.to_vec(), &args.fetch)?;
     drop(spinner);
     #[cfg(feature = "gpu")]
-    if let Some(error) = &first.gpu_error {
-        // Where standard error is gone, nobody reads it.
-        let _ = crate::style::print_error(&format!("the CPU ran it, not the GPU: {error}\n"));
-    } else if args.plan {
-        let pages = first.placements.iter().map(|p| crate::placement::page(p));
-        crate::style::print(&pages.collect::<String>())?;
-    }
+    tell(&first.gpu, args.plan)?;
     let mut times = Times { load, plan: first.plan_ms, runs: vec![first.run_ms] };
     let bar = progress.count("running", args.repeat.into());
     for _ in 1..args.repeat {
@@ -174,6 +168,20 @@ fn repeat(
         times.runs.push(session.run(feeds.to_vec(), &args.fetch)?.run_ms);
     }
     Ok((first.outputs, times))
+}
+
+/// Why the GPU did not run the model, or, where asked for, what it ran of it.
+#[cfg(feature = "gpu")]
+fn tell(report: &nearside::GpuReport, plan: bool) -> Result<(), Failure> {
+    let why = report.error.as_ref().map(ToString::to_string);
+    if let Some(why) = why.as_ref().or(report.cpu_chosen.as_ref()) {
+        // Where standard error is gone, nobody reads it.
+        let _ = crate::style::print_error(&format!("the CPU ran it, not the GPU: {why}\n"));
+    }
+    if plan {
+        crate::style::print(&crate::placement::pages(report))?;
+    }
+    Ok(())
 }
 
 fn page(

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nearside::{ErrorKind, Session, SessionOptions, Tensor};
 
+use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::inputs::{Feeder, FillOptions, ImageOptions};
 use crate::read::{Reader, parse_size};
@@ -29,6 +30,7 @@ Examples:
   nearside bench model.onnx --fill random
   nearside bench model.onnx --input inputs.npz --vs-ort
   nearside bench model.onnx --fill random --dim batch=8 --profile --top 10
+  nearside bench model.onnx --fill random --device gpu --profile
   nearside bench model.onnx --fill random --vs-ort --python ~/venv/bin/python --json";
 
 /// Times a model, node by node if asked, also beside ONNX Runtime
@@ -68,6 +70,8 @@ pub(crate) struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     images: ImageOptions,
     #[command(flatten)]
     fills: FillOptions,
@@ -101,11 +105,18 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
     let progress = Progress { quiet: args.quiet };
     let reader = Reader { limit: args.max_size, progress };
     let bytes = reader.model(&args.model)?;
-    let session = Session::from_bytes(bytes.clone(), &SessionOptions::default())?;
+    let options = args.device.measured()?;
+    let session = Session::from_bytes(bytes.clone(), &options)?;
     let signature = session.signature();
     let feeder = Feeder { signature, reader, images: &args.images, fills: &args.fills };
     let (feeds, _) = feeder.feeds(&args.inputs)?;
-    let outputs = session.run(feeds.clone(), &[])?.outputs;
+    let ran = session.run(feeds.clone(), &[])?;
+    #[cfg(feature = "gpu")]
+    if let Some(error) = ran.gpu.error {
+        // The CPU's times would pass for the GPU's.
+        return Err(error.into());
+    }
+    let outputs = ran.outputs;
 
     let mut ort = None;
     let mut agreement = None;
@@ -119,7 +130,7 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
     let spinner = progress.work("measuring");
     let budget = Duration::from_secs_f64(args.seconds);
     let (mut ours, mut theirs) = (Engine::default(), Engine::default());
-    loading(&bytes, &feeds, budget, &mut ours, ort.as_mut(), &mut theirs)?;
+    loading((&bytes, &options), &feeds, budget, &mut ours, ort.as_mut(), &mut theirs)?;
     running(&session, &feeds, budget, &mut ours, ort.as_mut(), &mut theirs)?;
     let profile = if args.profile { profile::measure(&session, &feeds, budget)? } else { vec![] };
     drop(spinner);
@@ -144,7 +155,7 @@ fn rounds(budget: Duration, mut round: impl FnMut() -> Result<(), Failure>) -> R
 }
 
 fn loading(
-    bytes: &[u8],
+    (bytes, options): (&[u8], &SessionOptions),
     feeds: &Feeds,
     budget: Duration,
     ours: &mut Engine,
@@ -154,7 +165,7 @@ fn loading(
     rounds(budget, || {
         let copy = bytes.to_vec();
         let since = Instant::now();
-        let session = Session::from_bytes(copy, &SessionOptions::default())?;
+        let session = Session::from_bytes(copy, options)?;
         ours.create.push(ms(since));
         let feeds = feeds.clone();
         let since = Instant::now();

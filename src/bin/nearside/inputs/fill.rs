@@ -43,10 +43,24 @@ fn parse(word: &str) -> Result<Fill, String> {
     }
 }
 
-fn parse_dim(text: &str) -> Result<(String, usize), String> {
+/// `NAME=N`
+pub(crate) fn parse_dim(text: &str) -> Result<(String, usize), String> {
     text.rsplit_once('=')
         .and_then(|(name, n)| Some((name.to_owned(), n.parse().ok()?)))
         .ok_or_else(|| "a dimension looks like batch=4".to_owned())
+}
+
+/// Zeros for every input, with these sizes of named dimensions.
+#[cfg(feature = "gpu")]
+pub(crate) fn zeros(
+    signature: &nearside::Signature,
+    dims: &[(String, usize)],
+) -> Result<Vec<(String, Tensor)>, Failure> {
+    let zeros = |info: &ValueInfo| {
+        let fill = Fill { kind: Kind::Zeros, shape: None };
+        Ok((info.name.clone(), fill.tensor(info, dims, 0)?))
+    };
+    signature.inputs.iter().map(zeros).collect()
 }
 
 impl Fill {

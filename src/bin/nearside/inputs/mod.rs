@@ -12,7 +12,9 @@ use std::path::Path;
 
 use nearside::{Dim, ErrorKind, Signature, Tensor, ValueInfo, npy};
 
-pub(crate) use fill::{Fill, FillOptions};
+#[cfg(feature = "gpu")]
+pub(crate) use fill::zeros;
+pub(crate) use fill::{Fill, FillOptions, parse_dim};
 pub(crate) use image::ImageOptions;
 
 use crate::failure::Failure;
