@@ -9,8 +9,10 @@
 import { NearsideError } from './errors.js';
 import { askSize, fileOf } from './download.js';
 import { besideUrl, blobFile, givenFor } from './external.js';
+import { Resident } from './gpu/resident.js';
 import { largestModel } from './place.js';
 import { limited, throwIfAborted } from './signals.js';
+import { fetched } from './tensor.js';
 
 /** How much of the caller's bytes is copied at a time on its way to the engine. */
 const CHUNK = 4 << 20;
@@ -40,7 +42,7 @@ export class DeviceModel {
   #loaded;
   #entered = false;
   backend = 'wasm-simd128';
-  /** What is asked of the GPU: `{ strict }`. */
+  /** What is asked of the GPU, see engine/gpu.js. */
   #gpu;
   #gpuError;
 
@@ -94,22 +96,39 @@ export class DeviceModel {
   }
 
   /** One run; `times` and `bytesFetched` tell of a model that had to be loaded again for it. */
-  async infer(feeds, fetches, signal) {
+  async infer(feeds, fetches, signal, keep) {
     return this.#repeating(async () => {
       const reopened = this.#loaded?.engine.alive ? undefined : await this.open(signal);
       throwIfAborted(signal);
       const { engine, key } = this.#loaded;
-      const result = await engine.call('run', { key, feeds, fetches, profile: this.#policy.profile });
+      const tensors = await Promise.all(feeds.map((feed) => this.#feed(feed, engine)));
+      const result = await engine.call('run', { key, feeds: tensors, fetches, profile: this.#policy.profile, keep });
       return {
-        outputs: result.outputs,
+        outputs: result.outputs.map((output) => this.#held(output, engine)),
         backend: backendOf(engine),
         ...onGpu({ gpuError: this.#gpuError, ...result }),
         engine: describe(engine),
         bytesFetched: reopened?.bytesFetched ?? 0,
-        times: { ...reopened?.times, plan: result.planMs, run: result.runMs },
+        times: { ...reopened?.times, plan: result.planMs, ...(result.checkMs && { check: result.checkMs }), run: result.runMs },
         profile: result.profile,
       };
     });
+  }
+
+  /** A feed as the engine takes it: what lies on its GPU stays there. */
+  async #feed(feed, engine) {
+    const { gpu, ...facts } = feed;
+    if (!gpu) return feed;
+    const resident = gpu.idFor?.(engine);
+    if (resident !== undefined) return { ...facts, resident };
+    if (gpu.sent && this.#gpu) return { ...facts, picture: await gpu.sent() };
+    const shared = this.#gpu && !gpu.idFor && !gpu.sent && engine.thread === 'inline';
+    return shared ? { ...facts, gpuBuffer: gpu.buffer } : fetched(feed);
+  }
+
+  /** An output; of one that stayed on the GPU what holds it. */
+  #held({ resident, ...output }, engine) {
+    return resident === undefined ? output : { ...output, gpu: new Resident(engine, this.#platform.host, resident) };
   }
 
   /** Facts about the model file, also of one that the engine cannot run. */
@@ -244,10 +263,12 @@ export class DeviceModel {
 }
 
 /** What a run that wanted the GPU says of it. */
-function onGpu({ plan, gpuError }) {
-  if (gpuError) return { gpuError };
+function onGpu({ plan, verdicts, gpuError, cpuChosen }) {
+  const known = { ...(verdicts?.length && { verdicts }), ...(cpuChosen && { cpuChosen }) };
+  if (gpuError) return { ...known, gpuError };
   if (!plan) return {};
-  return plan.some(({ segments }) => segments.some(({ device }) => device === 'gpu')) ? { backend: 'webgpu', plan } : { plan };
+  const there = plan.some(({ segments }) => segments.some(({ device }) => device === 'gpu'));
+  return { ...known, ...(there && { backend: 'webgpu' }), plan };
 }
 
 /** @param {import('./engine/inline.js').Engine} engine */

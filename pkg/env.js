@@ -8,6 +8,7 @@
  */
 import { hasRelaxed } from './engine/support.js';
 import { NearsideError } from './errors.js';
+import { webgpu } from './gpu/device.js';
 import { API_VERSION, VERSION } from './version.js';
 
 const LEVELS = ['verbose', 'info', 'warning', 'error', 'fatal'];
@@ -17,7 +18,8 @@ export const env = {
   /** `wasmPaths`, `wasmBinary`, `proxy`, `numThreads` and `simd` have an effect; see index.d.ts. */
   wasm: {},
   webgl: {},
-  webgpu: { profiling: {} },
+  /** `device`: the GPUDevice that the page and the engine share; see gpu/device.js. */
+  webgpu,
   versions: Object.freeze({ common: API_VERSION, nearside: VERSION }),
   debug: false,
   trace: false,

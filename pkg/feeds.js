@@ -13,7 +13,7 @@ import { TYPES, sizeOf } from './types.js';
 
 const fail = (code, message, details) => { throw new NearsideError(code, message, details); };
 const names = (infos) => infos.map(({ name }) => `'${name}'`).join(', ') || 'none';
-const isTensor = (value) => value !== null && typeof value === 'object' && 'type' in value && 'dims' in value && 'data' in value;
+const isTensor = (value) => value !== null && typeof value === 'object' && 'type' in value && 'dims' in value && (value instanceof Tensor || 'data' in value);
 
 /**
  * @param {Record<string, any>} feeds
@@ -53,7 +53,7 @@ function readFeed(given, info) {
     const wanted = shape.map((dim) => dim || '?').join(', ');
     fail('SHAPE_MISMATCH', `input '${name}' has dims [${dims.join(', ')}], the model takes [${wanted}]`, { name });
   }
-  if (tensor.data.length !== tensor.size) fail('INVALID_INPUT', `the data of input '${name}' is gone: its buffer was transferred away`, { name });
+  if (tensor.location === 'cpu' && tensor.data.length !== tensor.size) fail('INVALID_INPUT', `the data of input '${name}' is gone: its buffer was transferred away`, { name });
   return toWireTensor(name, tensor);
 }
 
@@ -80,6 +80,7 @@ export function readFetches(second, third, outputs) {
 
 /** Writes an output into the tensor that the caller made for it. */
 export function fill(target, { name, type, dims, data }) {
+  if (target.location && target.location !== 'cpu') fail('INVALID_INPUT', `the tensor for output '${name}' is on the GPU: let it be made there by preferredOutputLocation`, { name });
   if (!dims) fail('TYPE_MISMATCH', `output '${name}' is no tensor`, { name });
   if (target.type !== type) fail('TYPE_MISMATCH', `the tensor for output '${name}' is ${target.type}, the model gives ${type}`, { name });
   if (target.dims.length !== dims.length || target.dims.some((dim, i) => dim !== dims[i])) {

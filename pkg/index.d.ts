@@ -16,108 +16,10 @@
  * @packageDocumentation
  */
 
-// ---------------------------------------------------------------------------------------------------- tensors
-
-export declare namespace Tensor {
-  /** The array that holds the data of each element type. */
-  interface DataTypeMap {
-    float32: Float32Array;
-    /** Bit patterns. Where `Float16Array` exists, the tensor holds one of these, as in ONNX Runtime. */
-    float16: Uint16Array;
-    float64: Float64Array;
-    int8: Int8Array;
-    int16: Int16Array;
-    int32: Int32Array;
-    int64: BigInt64Array;
-    uint8: Uint8Array;
-    uint16: Uint16Array;
-    uint32: Uint32Array;
-    uint64: BigUint64Array;
-    /** 0 or 1. */
-    bool: Uint8Array;
-    string: string[];
-  }
-
-  /** One element of each type, as JavaScript has it. */
-  interface ElementTypeMap {
-    float32: number;
-    float16: number;
-    float64: number;
-    int8: number;
-    int16: number;
-    int32: number;
-    int64: bigint;
-    uint8: number;
-    uint16: number;
-    uint32: number;
-    uint64: bigint;
-    bool: boolean;
-    string: string;
-  }
-
-  /** The element types. */
-  type Type = keyof DataTypeMap;
-  type DataType = DataTypeMap[Type];
-  type ElementType = ElementTypeMap[Type];
-  /** Where the data is: on the CPU, or nowhere after `dispose`. */
-  type DataLocation = 'none' | 'cpu';
-}
-
-/** A tensor of a known element type. */
-export interface TypedTensor<T extends Tensor.Type> {
-  /** The element type. */
-  readonly type: T;
-  /** The dimensions. */
-  readonly dims: readonly number[];
-  /** The number of elements. */
-  readonly size: number;
-  /** The elements in row-major order. @throws {NearsideError} INVALID_INPUT after `dispose` */
-  readonly data: Tensor.DataTypeMap[T];
-  /** Where the data is. */
-  readonly location: Tensor.DataLocation;
-  /** The elements; the same as `data`, since nearside keeps tensors on the CPU. */
-  getData(releaseData?: boolean): Promise<Tensor.DataTypeMap[T]>;
-  /** Lets go of the data. */
-  dispose(): void;
-  /** The same data under other dimensions of the same size. */
-  reshape(dims: readonly number[]): TypedTensor<T>;
-}
-
-/** A tensor. */
-export interface Tensor extends TypedTensor<Tensor.Type> {
-  reshape(dims: readonly number[]): Tensor;
-}
-
-/** The constructors of `Tensor`. Typed arrays are held, not copied. Without `dims` a tensor has one dimension. */
-export interface TensorConstructor {
-  new (type: 'string', data: readonly string[], dims?: readonly number[]): TypedTensor<'string'>;
-  new (type: 'bool', data: Uint8Array | readonly boolean[], dims?: readonly number[]): TypedTensor<'bool'>;
-  new (type: 'uint8', data: Uint8ClampedArray, dims?: readonly number[]): TypedTensor<'uint8'>;
-  new <T extends 'int64' | 'uint64'>(type: T, data: Tensor.DataTypeMap[T] | readonly (bigint | number)[], dims?: readonly number[]): TypedTensor<T>;
-  /** `float16` also takes a `Float16Array`, or numbers, which are rounded to half precision. */
-  new <T extends Exclude<Tensor.Type, 'string' | 'bool' | 'int64' | 'uint64'>>(type: T, data: Tensor.DataTypeMap[T] | readonly number[], dims?: readonly number[]): TypedTensor<T>;
-  new (data: Float32Array, dims?: readonly number[]): TypedTensor<'float32'>;
-  new (data: Float64Array, dims?: readonly number[]): TypedTensor<'float64'>;
-  new (data: Int8Array, dims?: readonly number[]): TypedTensor<'int8'>;
-  new (data: Int16Array, dims?: readonly number[]): TypedTensor<'int16'>;
-  new (data: Int32Array, dims?: readonly number[]): TypedTensor<'int32'>;
-  new (data: BigInt64Array, dims?: readonly number[]): TypedTensor<'int64'>;
-  new (data: Uint8Array, dims?: readonly number[]): TypedTensor<'uint8'>;
-  new (data: Uint8ClampedArray, dims?: readonly number[]): TypedTensor<'uint8'>;
-  new (data: Uint16Array, dims?: readonly number[]): TypedTensor<'uint16'>;
-  new (data: Uint32Array, dims?: readonly number[]): TypedTensor<'uint32'>;
-  new (data: BigUint64Array, dims?: readonly number[]): TypedTensor<'uint64'>;
-  new (data: readonly string[], dims?: readonly number[]): TypedTensor<'string'>;
-  new (data: readonly boolean[], dims?: readonly number[]): TypedTensor<'bool'>;
-  new (data: readonly number[], dims?: readonly number[]): TypedTensor<'float32'>;
-  new (data: readonly bigint[], dims?: readonly number[]): TypedTensor<'int64'>;
-  new (type: Tensor.Type, data: Tensor.DataType | readonly (number | bigint)[] | readonly string[] | readonly boolean[], dims?: readonly number[]): Tensor;
-  new (data: Tensor.DataType, dims?: readonly number[]): Tensor;
-  /** The same as the constructor: nearside has no pinned memory. */
-  fromPinnedBuffer<T extends Exclude<Tensor.Type, 'string'>>(type: T, buffer: Tensor.DataTypeMap[T], dims?: readonly number[]): TypedTensor<T>;
-}
-
-export declare const Tensor: TensorConstructor;
+export * from './declarations/tensor.js';
+export * from './declarations/gpu.js';
+import type { GpuOptions, Placement, Verdict, WebGpuFlags } from './declarations/gpu.js';
+import type { Tensor } from './declarations/tensor.js';
 
 /** The value of an input or an output. */
 export type OnnxValue = Tensor;
@@ -181,6 +83,8 @@ export interface NearsideOptions {
   readonly profile?: boolean;
   /** With the execution provider `webgpu`: fail rather than have the CPU run any operator. */
   readonly strict?: boolean;
+  /** With the execution provider `webgpu`: how far it is trusted. */
+  readonly gpu?: GpuOptions;
 }
 
 /** A node of the engine's optimised graph, and how long it ran. */
@@ -228,26 +132,18 @@ export interface Report {
     readonly thread: 'worker' | 'inline'; readonly trimmed: boolean; readonly simd: 'simd128' | 'relaxed-simd';
     readonly threads: number; readonly reason?: string;
   };
-  /** Milliseconds by part: `engine download load metadata total` of a session, `queue plan run request total` of a run. */
+  /** Milliseconds by part: `engine download load metadata total` of a session, `queue plan check run request total` of a run. */
   readonly times: Readonly<Record<string, number>>;
   /** On the device, with the option `profile`: the nodes in the order in which they ran. */
   readonly profile?: readonly ProfileStep[];
   /** With the execution provider `webgpu`: for each graph of the model, what ran where, in order, and why. */
   readonly plan?: readonly Placement[];
+  /** What is known of this GPU, for each graph: whether it is right, and how fast. */
+  readonly verdicts?: readonly Verdict[];
+  /** Why the CPU ran what the GPU could have. */
+  readonly cpuChosen?: string;
   /** Why the CPU ran what the GPU should have. */
   readonly gpuError?: string;
-}
-
-/** Where the nodes of a graph ran. */
-export interface Placement {
-  /** Adapter and driver. */
-  readonly adapter: string;
-  readonly dispatches: number;
-  readonly segments: readonly {
-    readonly device: 'gpu' | 'cpu';
-    /** `reason`: why the node is not on the GPU. */
-    readonly nodes: readonly { readonly name: string; readonly operator: string; readonly reason?: string }[];
-  }[];
 }
 
 /** The report of a session: bytes and times of its creation, the rest of its latest run. */
@@ -282,7 +178,7 @@ export declare namespace InferenceSession {
    */
   type ReturnType = OnnxValueMapType;
 
-  /** `'wasm'`, `'cpu'`; others are accepted and named once on the console. */
+  /** `'webgpu'`, `'wasm'`, `'cpu'`, in the order of preference; others are accepted and named once on the console. */
   type ExecutionProviderConfig = string | { readonly name: string; readonly [option: string]: unknown };
 
   /** A file beside the model that its constants lie in, as onnxruntime-web takes it. */
@@ -316,7 +212,8 @@ export declare namespace InferenceSession {
     readonly logId?: string;
     readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
     readonly logVerbosityLevel?: number;
-    readonly preferredOutputLocation?: string | { readonly [outputName: string]: string };
+    /** With the execution provider `webgpu`: where outputs are placed, all of them or by name. Those on the GPU can be fed to later runs. */
+    readonly preferredOutputLocation?: Tensor.OutputLocation | { readonly [outputName: string]: Tensor.OutputLocation };
     readonly enableGraphCapture?: boolean;
     readonly extra?: Record<string, unknown>;
   }
@@ -491,8 +388,7 @@ export interface Env {
   readonly wasm: Env.WebAssemblyFlags;
   /** No effect. */
   readonly webgl: Record<string, unknown>;
-  /** No effect. */
-  readonly webgpu: Record<string, unknown>;
+  readonly webgpu: WebGpuFlags;
   /** From `error` on, unknown options are not named on the console. */
   logLevel?: 'verbose' | 'info' | 'warning' | 'error' | 'fatal';
   /** No effect. */

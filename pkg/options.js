@@ -9,6 +9,7 @@
 import { NearsideError } from './errors.js';
 import { warnOnce, warnUnknown } from './env.js';
 import { readExternalData } from './external.js';
+import { readGpu, readLocations, wantsGpu } from './gpu/options.js';
 import { modelOfUrl } from './remote.js';
 import { MODES } from './place.js';
 
@@ -22,7 +23,7 @@ const SESSION_OPTIONS = [
   'enableGraphCapture', 'externalData', 'extra', 'nearside',
 ];
 const NEARSIDE_OPTIONS = [
-  'mode', 'edge', 'cloud', 'model', 'maxModelBytes', 'maxMemory', 'headers', 'timeout', 'onProgress', 'signal', 'profile', 'strict',
+  'mode', 'edge', 'cloud', 'model', 'maxModelBytes', 'maxMemory', 'headers', 'timeout', 'onProgress', 'signal', 'profile', 'strict', 'gpu',
 ];
 const RUN_OPTIONS = ['logSeverityLevel', 'logVerbosityLevel', 'terminate', 'tag', 'extra', 'signal'];
 
@@ -69,7 +70,6 @@ export function readPolicy(source, options) {
     const name = typeof provider === 'string' ? provider : provider?.name;
     if (!['wasm', 'cpu', 'webgpu'].includes(name)) warnOnce(`execution provider '${name}' is not available, the model runs on wasm`);
   }
-  if (![undefined, 'cpu'].includes(options.preferredOutputLocation)) warnOnce('outputs are always placed on the CPU');
 
   const own = options.nearside ?? {};
   if (typeof own !== 'object') bad("'options.nearside' must be an object.");
@@ -89,18 +89,12 @@ export function readPolicy(source, options) {
     timeout: own.timeout ?? DEFAULT_TIMEOUT,
     onProgress: own.onProgress && guarded(own.onProgress),
     profile: own.profile === true,
-    gpu: wantsGpu(options.executionProviders) ? { strict: own.strict === true } : undefined,
+    gpu: wantsGpu(options.executionProviders) ? readGpu(own) : undefined,
+    keeps: readLocations(options),
     signal: readSignal(own.signal),
     externalData: readExternalData(options.externalData),
     freeDimensions: options.freeDimensionOverrides ?? {},
   };
-}
-
-/** The providers are an order of preference: the GPU where it comes before the CPU. */
-function wantsGpu(providers = []) {
-  const names = providers.map((provider) => provider?.name ?? provider);
-  const [gpu, cpu] = [names.indexOf('webgpu'), names.findIndex((name) => name === 'wasm' || name === 'cpu')];
-  return gpu >= 0 && (cpu < 0 || gpu < cpu);
 }
 
 /** A fault of the caller's listener is no fault of the download. */

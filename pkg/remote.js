@@ -10,6 +10,7 @@
 import { NearsideError } from './errors.js';
 import { decodeResponse, encodeRequest, LENGTH_HEADER, valueInfo } from './protocol.js';
 import { limited, sleep } from './signals.js';
+import { fetched } from './tensor.js';
 
 const RETRIES = 2;
 const BACKOFF_MS = 200;
@@ -93,10 +94,11 @@ export class RemoteModel {
 
   /**
    * One inference.
-   * @param {{ name: string, type: string, dims: number[], data: any }[]} tensors
+   * @param {{ name: string, type: string, dims: number[], data?: any, gpu?: object }[]} feeds
    * @param {string[]} outputs
    */
-  async infer(tensors, outputs, signal) {
+  async infer(feeds, outputs, signal) {
+    const tensors = await Promise.all(feeds.map(fetched));
     const odd = tensors.find(({ dims }) => !dims);
     if (odd) throw new NearsideError('UNSUPPORTED_TYPE', `input '${odd.name}' is no tensor: the protocol carries only those`);
     const { body, headers } = encodeRequest(tensors, outputs, this.#binary);

@@ -19,12 +19,14 @@ const REPORT = Symbol.for('nearside.report');
  * @property {{ thread: string, reason?: string }} [engine] on the device
  * @property {Record<string, number>} times milliseconds
  * @property {object[]} [plan] with the GPU: what ran there, what on the CPU, and why
+ * @property {object[]} [verdicts] with the GPU: whether it is right, and how fast, by its first runs
+ * @property {string} [cpuChosen] why the CPU ran what the GPU could have
  * @property {string} [gpuError] why the CPU ran what the GPU should have
  * @property {object[]} [profile] on the device, where asked for: each node and how long it took
  */
 
 /** @returns {Report} */
-export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times, profile, plan, gpuError }, hostTimes) {
+export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times, profile, plan, verdicts, cpuChosen, gpuError }, hostTimes) {
   return Object.freeze({
     source: place,
     backend,
@@ -36,6 +38,8 @@ export function reportFor({ place, backend, engine, reason, attempts, bytesFetch
     times: Object.freeze(rounded({ ...times, ...hostTimes })),
     ...(profile === undefined ? {} : { profile }),
     ...(plan === undefined ? {} : { plan }),
+    ...(verdicts === undefined ? {} : { verdicts }),
+    ...(cpuChosen === undefined ? {} : { cpuChosen }),
     ...(gpuError === undefined ? {} : { gpuError }),
   });
 }

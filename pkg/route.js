@@ -33,9 +33,9 @@ export class Route {
     return this.#travel(signal, [], async (model, opened) => opened);
   }
 
-  /** Runs at the first place that answers. */
-  async run(feeds, fetches, signal) {
-    return this.#travel(signal, [], (model) => model.infer(feeds, fetches, signal));
+  /** Runs at the first place that answers. `keep`: outputs that stay on the GPU, where the place has one. */
+  async run(feeds, fetches, signal, keep) {
+    return this.#travel(signal, [], (model) => model.infer(feeds, fetches, signal, keep));
   }
 
   async close() {

@@ -15,7 +15,7 @@ import { RemoteModel } from './remote.js';
 import { attach, reportFor } from './report.js';
 import { Route } from './route.js';
 import { abortable, throwIfAborted } from './signals.js';
-import { Tensor } from './tensor.js';
+import { GPU, Tensor } from './tensor.js';
 
 /** What `onnxruntime-common` calls the metadata of a value. */
 const metadata = ({ name, kind, type, shape, labels }) => Object.freeze({
@@ -28,8 +28,9 @@ const metadata = ({ name, kind, type, shape, labels }) => Object.freeze({
 });
 
 /** An output as the caller gets it: a tensor, an array of them for a sequence, or null for an empty optional. */
-function valueOf({ type, dims, data, sequence, absent }) {
+function valueOf({ type, dims, data, sequence, absent, gpu }) {
   if (absent) return null;
+  if (gpu) return new Tensor({ location: 'gpu-buffer', type, dims, [GPU]: gpu });
   return sequence ? sequence.map(valueOf) : new Tensor(type, data, dims);
 }
 
@@ -56,13 +57,16 @@ export function sessionOn(platform) {
     /** @type {Promise<unknown>} */
     #tail = Promise.resolve();
     #released = false;
+    /** Which outputs stay on the GPU. @type {(name: string) => boolean} */
+    #keeps;
 
     /** Sessions come from `InferenceSession.create`. */
-    constructor(route, signature, created) {
+    constructor(route, signature, created, keeps) {
       if (!(route instanceof Route)) throw new NearsideError('INVALID_INPUT', 'Use InferenceSession.create.');
       this.#route = route;
       this.#signature = signature;
       this.#created = created;
+      this.#keeps = keeps;
     }
 
     static async create(...args) {
@@ -79,7 +83,8 @@ export function sessionOn(platform) {
       try {
         const result = await abortable(opening, policy.signal);
         const report = reportFor(result, { total: performance.now() - started });
-        return new this(route, withFreeDimensions(result.signature, policy.freeDimensions), report);
+        const signature = withFreeDimensions(result.signature, policy.freeDimensions);
+        return new this(route, signature, report, policy.keeps(signature.outputs.map(({ name }) => name)));
       } catch (error) {
         // Not waited for: who aborts does not want to wait until the engine has compiled.
         opening.catch(() => {}).then(() => route.close()).catch(() => {});
@@ -124,12 +129,13 @@ export function sessionOn(platform) {
       const { fetches, preallocated, options } = readFetches(second, third, this.#signature.outputs);
       const { signal } = readRunOptions(options);
       const tensors = readFeeds(feeds, this.#signature.inputs);
+      const keep = fetches.filter((name) => this.#keeps(name) && !preallocated[name]);
       throwIfAborted(signal);
       const asked = performance.now();
       const turn = this.#tail.then(async () => {
         throwIfAborted(signal);
         const started = performance.now();
-        const result = await this.#route.run(tensors, fetches, signal);
+        const result = await this.#route.run(tensors, fetches, signal, keep);
         const times = { queue: started - asked, total: performance.now() - started };
         return { result, report: reportFor(result, times) };
       });

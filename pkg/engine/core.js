@@ -11,6 +11,7 @@
  */
 import { asNearsideError, CODES, NearsideError } from '../errors.js';
 import { download } from '../download.js';
+import { EngineGpu } from './gpu.js';
 
 /** Part of its present size by which the memory must still be able to grow for a trap not to be a lack of memory. */
 const PROBE = 1 / 4;
@@ -24,13 +25,14 @@ export class EngineCore {
   #binding;
   #files = new Map();
   #models = new Map();
-  /** The GPU, once a model asked for it. */
+  /** @type {EngineGpu} */
   #gpu;
   #crash;
 
   /** @param {Awaited<ReturnType<typeof import('./wasm.js').instantiate>>} binding */
   constructor(binding) {
     this.#binding = binding;
+    this.#gpu = new EngineGpu(binding, (doing, work) => this.#awaited(doing, work));
   }
 
   /** Set once the wasm trapped. */
@@ -73,33 +75,22 @@ export class EngineCore {
     }
   }
 
-  /** `gpu`: on the GPU, `{ strict }`; where there is none, a model that need not be strict is the CPU's. */
+  /** `gpu`: on the GPU, see gpu.js; where there is none, a model that need not be strict is the CPU's. */
   async load({ key, gpu }) {
     const started = performance.now();
-    const opened = gpu && (await this.#openGpu(gpu.strict));
+    if (gpu && this.#binding.shared) {
+      // As with a part that was trimmed away: the caller starts an engine that has what is lacking.
+      this.#crash ??= new NearsideError('ENGINE_CRASHED', 'an engine with threads has no GPU', { fatal: true, incomplete: true });
+      throw this.#crash;
+    }
+    const opened = gpu && (await this.#gpu.open(gpu.strict));
     const model = this.#guard('loading the model', () => (opened?.handle
-      ? this.#binding.Model.loadOnGpu(this.#take(key), opened.handle, gpu.strict)
+      ? this.#binding.Model.loadOnGpu(this.#take(key), opened.handle, gpu.strict, gpu.check, gpu.fastest)
       : this.#binding.Model.load(this.#take(key))));
     this.#models.set(key, { model, gpu: opened });
-    return { ...this.#guard('reading the signature', () => model.signature()), ms: performance.now() - started };
-  }
-
-  /** One for all models; it replaces a device that is lost by itself. */
-  async #openGpu(strict) {
-    try {
-      const { GpuHandle } = this.#binding;
-      // As with a part that was trimmed away: the caller starts an engine that has what is lacking.
-      if (this.#binding.shared) {
-        this.#crash ??= new NearsideError('ENGINE_CRASHED', 'an engine with threads has no GPU', { fatal: true, incomplete: true });
-        throw this.#crash;
-      }
-      if (!GpuHandle) throw new NearsideError('GPU_UNAVAILABLE', 'this build of the engine has no GPU part');
-      this.#gpu ??= await this.#awaited('opening the GPU', () => GpuHandle.open());
-      return { handle: this.#gpu };
-    } catch (error) {
-      if (strict || error.details?.fatal) throw error;
-      return { error: `${error.code}: ${error.message}` };
-    }
+    const signature = this.#guard('reading the signature', () => model.signature());
+    if (opened?.handle && gpu.golden) await this.#gpu.prove(model, gpu.golden);
+    return { ...signature, ms: performance.now() - started };
   }
 
   inspect({ key }) {
@@ -110,17 +101,30 @@ export class EngineCore {
     return this.#guard('checking the model', () => this.#binding.check(this.#take(key)));
   }
 
-  async run({ key, feeds, fetches, profile }) {
+  /** `keep`: outputs that stay on the GPU; they have `resident`, a number, instead of `data`. */
+  async run({ key, feeds, fetches, profile, keep }) {
     const loaded = this.#models.get(key);
     if (!loaded) throw this.#crash ? this.#collateral() : new NearsideError('INTERNAL', `no model ${key}`);
     const { model, gpu } = loaded;
-    if (!gpu?.handle) {
-      const result = this.#guard('running the model', () => model.run(feeds, fetches, profile));
-      return gpu ? { ...result, gpuError: gpu.error } : result;
-    }
-    const result = await this.#awaited('running the model', () => model.runAsync(feeds, fetches));
-    const { gpuError } = result;
-    return gpuError ? { ...result, gpuError: `${gpuError.code}: ${gpuError.message}` } : result;
+    if (gpu?.handle) return this.#gpu.run(model, { feeds, fetches, profile, keep });
+    const elsewhere = feeds.some(({ resident, picture }) => resident !== undefined || picture);
+    const tensors = elsewhere ? await this.#gpu.fetched(feeds) : feeds;
+    const result = this.#guard('running the model', () => model.run(tensors, fetches, profile));
+    return gpu ? { ...result, gpuError: gpu.error } : result;
+  }
+
+  /** The elements of a tensor on the GPU. */
+  tensorData({ id }) {
+    return this.#gpu.data(id);
+  }
+
+  disposeTensor({ id }) {
+    this.#guard('disposing a tensor', () => this.#binding.resident.dispose(id));
+  }
+
+  /** The GPUBuffer of a tensor on the GPU; for callers in this thread. */
+  buffer(id) {
+    return this.#guard('sharing a tensor', () => this.#binding.resident.buffer(id));
   }
 
   /** Forgets whatever is under the key. */
@@ -197,4 +201,4 @@ export class EngineCore {
 }
 
 /** The operations that a message may name. */
-export const OPERATIONS = Object.freeze(['open', 'append', 'fetch', 'external', 'load', 'inspect', 'check', 'run', 'unload']);
+export const OPERATIONS = Object.freeze(['open', 'append', 'fetch', 'external', 'load', 'inspect', 'check', 'run', 'tensorData', 'disposeTensor', 'unload']);

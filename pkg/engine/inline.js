@@ -16,6 +16,7 @@ import { discard, instantiate } from './wasm.js';
  * @property {number} threads that work on its inner loops at present
  * @property {boolean} alive false after a crash: get another one
  * @property {(op: string, args: object, options?: { signal?: AbortSignal, onEvent?: Function }) => Promise<any>} call
+ * @property {(id: number) => any} [buffer] the GPUBuffer of a tensor of its GPU, where it is in this thread
  * @property {() => void} close
  */
 
@@ -46,6 +47,7 @@ export async function startInline(source, reason) {
         if (alive && core.dead) discard();
       }
     },
+    buffer: (id) => core.buffer(id),
     close() {},
   };
 }

@@ -12,6 +12,13 @@ import { marksOf } from './marks.js';
 import { Pool } from './pool.js';
 import { sharedMemory, toShared, withMemory } from './shared.js';
 
+/** Tensors on the GPU, by number. */
+const resident = {
+  data: (id) => glue.GpuHandle.residentData(id),
+  buffer: (id) => glue.GpuHandle.residentBuffer(id),
+  dispose: (id) => glue.GpuHandle.residentDispose(id),
+};
+
 /** What the present instance was made of, or the next one is.
  * @type {Compiled | undefined} */
 let current;
@@ -45,7 +52,7 @@ export async function instantiate(source) {
     const { trimmed, relaxed } = marksOf(current.module);
     const threads = pool;
     return {
-      Model, ModelBytes, GpuHandle, check, inspect, version: version(), memory: instanceMemory(), trimmed,
+      Model, ModelBytes, GpuHandle, resident, check, inspect, version: version(), memory: instanceMemory(), trimmed,
       simd: /** @type {'simd128' | 'relaxed-simd'} */ (relaxed ? 'relaxed-simd' : 'simd128'), get threads() { return threads?.lanes ?? 1; }, shared: threads !== undefined,
     };
   } catch (error) {

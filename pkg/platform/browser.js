@@ -2,7 +2,7 @@
  * Browser: pages, workers and service workers.
  *
  * In: `env`. Out: an engine in a module worker, or inline where there is no Worker, where `env.wasm.proxy` is
- * false, or where the worker cannot be started; models by address or bytes. One decision: a worker that cannot be
+ * false, where the page shares its GPU device, or where the worker cannot be started; models by address or bytes. One decision: a worker that cannot be
  * started is no failure, the engine then runs inline and the report says why.
  * @module
  */
@@ -12,6 +12,7 @@ import { startInline } from '../engine/inline.js';
 import { canLend, spawnLane } from '../engine/lanes.js';
 import { startWorker, WorkerUnavailable } from '../engine/worker-client.js';
 import { compileFrom } from '../engine/wasm.js';
+import { inWorker, isShared } from '../gpu/device.js';
 
 export { missing } from '../engine/support.js';
 
@@ -25,10 +26,14 @@ export const host = new EngineHost(async (wanted) => {
   const inline = (reason) => startInline({
     compile: (options) => compileFrom(source, options), whole: wanted.whole, threads: canLend() ? source.threads : 1, spawn: spawnLane,
   }, reason);
+  inWorker(false);
   if (env.wasm.proxy === false) return inline('env.wasm.proxy is false');
+  if (isShared()) return inline('env.webgpu.device is shared with the page');
   if (typeof Worker !== 'function') return inline('there is no Worker here');
   try {
-    return await startWorker(source);
+    const engine = await startWorker(source);
+    inWorker(true);
+    return engine;
   } catch (error) {
     if (!(error instanceof WorkerUnavailable)) throw error;
     warnOnce(`${error.message}; the model runs in this thread`);

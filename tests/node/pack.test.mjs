@@ -14,7 +14,7 @@ const scripts = packed.filter((path) => path.endsWith('.js'));
 const text = (path) => readFileSync(`${pkg}/${path}`, 'utf8');
 
 test('pack: the files of every entry are there', () => {
-  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'index.d.ts', 'LICENSE-MIT', 'LICENSE-APACHE', 'wasm/nearside_bg.wasm', 'wasm/nearside_full_bg.wasm', 'wasm/nearside_relaxed_bg.wasm', 'wasm/nearside_relaxed_full_bg.wasm', 'tailor/cli.js']) assert.ok(packed.includes(path), path);
+  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'index.d.ts', 'declarations/tensor.d.ts', 'LICENSE-MIT', 'LICENSE-APACHE', 'wasm/nearside_bg.wasm', 'wasm/nearside_full_bg.wasm', 'wasm/nearside_relaxed_bg.wasm', 'wasm/nearside_relaxed_full_bg.wasm', 'tailor/cli.js']) assert.ok(packed.includes(path), path);
   for (const path of scripts) {
     const named = [...text(path).matchAll(/(?:from |import |import\(|new URL\()'(\.[^']+)'/g)].map(([, target]) => posix.join(posix.dirname(path), target));
     for (const target of named) assert.ok(packed.includes(target), `${path} names ${target}`);
@@ -22,7 +22,7 @@ test('pack: the files of every entry are there', () => {
 });
 
 test('pack: nothing but the package', () => {
-  const foreign = packed.filter((path) => !/^((engine|platform|tailor)\/)?[\w.-]+\.js$|^wasm\/nearside(\.js|(_relaxed)?(_full)?_bg\.wasm)$|^(package\.json|index\.d\.ts|README\.md|CHANGELOG\.md|LICENSE-\w+)$/.test(path));
+  const foreign = packed.filter((path) => !/^((engine|gpu|platform|tailor)\/)?[\w.-]+\.js$|^declarations\/\w+\.d\.ts$|^wasm\/nearside(\.js|(_relaxed)?(_full)?_bg\.wasm)$|^(package\.json|index\.d\.ts|README\.md|CHANGELOG\.md|LICENSE-\w+)$/.test(path));
   assert.deepEqual(foreign, []);
 });
 

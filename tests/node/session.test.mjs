@@ -273,6 +273,21 @@ test('create: unknown options are named once on the console', async (context) =>
   ]);
 });
 
+test('create: what is asked of the GPU is checked, also where there is none', async () => {
+  const options = (more) => ({ executionProviders: ['webgpu'], ...more });
+  const wrong = [
+    { preferredOutputLocation: 'texture' },
+    { preferredOutputLocation: { nowhere: 'gpu-buffer' } },
+    { nearside: { gpu: { choose: 'slowest' } } },
+    { nearside: { gpu: { golden: { inputs: {} } } } },
+    { nearside: { gpu: { golden: { inputs: {}, outputs: { a: new Tensor([1]) }, tolerance: -1 } } } },
+  ];
+  for (const more of wrong) await assert.rejects(InferenceSession.create(bytes, options(more)), refused('INVALID_INPUT'), JSON.stringify(more));
+  const session = await InferenceSession.create(bytes, options({ preferredOutputLocation: 'gpu-buffer' }));
+  assert.match((await session.run({ image: image(digits.cases[0]) })).report.gpuError, /^GPU_UNAVAILABLE/);
+  await session.release();
+});
+
 test('create: aborted while the model is loaded', async () => {
   const controller = new AbortController();
   const onProgress = ({ status }) => status === 'done' && controller.abort();

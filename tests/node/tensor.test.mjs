@@ -55,6 +55,33 @@ test('tensor: scalars, empty tensors, reshape, dispose, pinned buffers', async (
   assert.equal(new Tensor({ location: 'cpu-pinned', type: 'float32', data: new Float32Array(2), dims: [2] }).size, 2);
 });
 
+/** What a host without a GPU has of a buffer: its face. */
+const gpuBuffer = () => ({ mapAsync() {} });
+
+test('tensor: one in a GPU buffer is fetched once, and gives its memory back', async () => {
+  const buffer = gpuBuffer();
+  let disposed = 0;
+  const download = async () => Float32Array.of(1, 2);
+  const tensor = Tensor.fromGpuBuffer(buffer, { dims: [2], download, dispose: () => { disposed += 1; } });
+  assert.deepEqual([tensor.type, tensor.size, tensor.location], ['float32', 2, 'gpu-buffer']);
+  assert.equal(tensor.gpuBuffer, buffer);
+  refuses('INVALID_INPUT', () => tensor.data);
+  refuses('INVALID_INPUT', () => tensor.reshape([1, 2]));
+  assert.deepEqual([...await tensor.getData()], [1, 2]);
+  assert.deepEqual([tensor.location, tensor.data.length, disposed], ['cpu', 2, 0]);
+  tensor.dispose();
+  assert.deepEqual([tensor.location, disposed], ['none', 1]);
+  refuses('INVALID_INPUT', () => tensor.gpuBuffer);
+  await assert.rejects(Tensor.fromGpuBuffer(buffer, { dims: [2] }).getData(), { code: 'INVALID_INPUT' });
+  await assert.rejects(Tensor.fromGpuBuffer(buffer, { dims: [3], download }).getData(), { code: 'SHAPE_MISMATCH' });
+});
+
+test('tensor: an image has the shape that the model wants, and is drawn by nobody yet', () => {
+  const tensor = Tensor.fromImageBitmap({ width: 640, height: 480 }, { resizedWidth: 32, tensorFormat: 'BGR', tensorLayout: 'NHWC' });
+  assert.deepEqual([tensor.location, tensor.type, [...tensor.dims]], ['texture', 'float32', [1, 480, 32, 3]]);
+  refuses('INVALID_INPUT', () => tensor.data);
+});
+
 test('tensor: arrays of another realm are arrays', () => {
   const foreign = vm.runInNewContext('new Float32Array([1, 2])');
   assert.equal(foreign instanceof Float32Array, false);
@@ -64,7 +91,15 @@ test('tensor: arrays of another realm are arrays', () => {
 test('tensor: what is refused, and with which code', () => {
   refuses('UNSUPPORTED_TYPE', () => new Tensor('complex64', [1]));
   refuses('UNSUPPORTED_TYPE', () => new Tensor('int4', new Int8Array(1)));
-  refuses('UNSUPPORTED_TYPE', () => new Tensor({ location: 'gpu-buffer', type: 'float32', dims: [1] }));
+  refuses('UNSUPPORTED_TYPE', () => new Tensor({ location: 'ml-tensor', type: 'float32', dims: [1] }));
+  refuses('TYPE_MISMATCH', () => new Tensor({ location: 'gpu-buffer', type: 'float32', dims: [1] }));
+  refuses('TYPE_MISMATCH', () => Tensor.fromGpuBuffer(new ArrayBuffer(4), { dims: [1] }));
+  refuses('UNSUPPORTED_TYPE', () => Tensor.fromGpuBuffer(gpuBuffer(), { dataType: 'int64', dims: [1] }));
+  refuses('SHAPE_MISMATCH', () => Tensor.fromGpuBuffer(gpuBuffer(), { dims: [-1] }));
+  refuses('INVALID_INPUT', () => Tensor.fromImageBitmap(undefined));
+  refuses('INVALID_INPUT', () => Tensor.fromImageBitmap({ width: 2, height: 2 }, { tensorFormat: 'YUV' }));
+  refuses('INVALID_INPUT', () => Tensor.fromImageBitmap({ width: 2, height: 2 }, { norm: { mean: [1, 2] } }));
+  refuses('INVALID_INPUT', () => Tensor.fromImageBitmap({ width: 2, height: 2 }, { resizedWidth: 0 }));
   refuses('TYPE_MISMATCH', () => new Tensor('float32', new Float64Array(1)));
   refuses('TYPE_MISMATCH', () => new Tensor('string', [1]));
   refuses('TYPE_MISMATCH', () => new Tensor('string', 'abc'));

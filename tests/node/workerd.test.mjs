@@ -28,7 +28,7 @@ export default { async fetch(request) {
 async function modules() {
   const { exports } = JSON.parse(await readFile(join(pkg, 'package.json'), 'utf8'));
   assert.equal(exports['.'].workerd, './index.workerd.js');
-  const scripts = (await readdir(pkg, { recursive: true })).filter((name) => /^((engine|platform)[\\/])?[\w.-]+\.js$/.test(name));
+  const scripts = (await readdir(pkg, { recursive: true })).filter((name) => /^((engine|gpu|platform)[\\/])?[\w.-]+\.js$/.test(name));
   return [
     { type: 'ESModule', path: join(pkg, 'test-worker.js'), contents: WORKER },
     ...scripts.map((name) => ({ type: 'ESModule', path: join(pkg, name) })),

@@ -22,7 +22,10 @@ test('types: and in a bundler\'s project', () => check('--module', 'ESNext', '--
 test('types: what the package\'s own comments say about types holds', () => compile('package'));
 
 test('types: the declarations name the exports and the error codes', async () => {
-  const text = await readFile(new URL('../../pkg/index.d.ts', import.meta.url), 'utf8');
+  const read = (file) => readFile(new URL(`../../pkg/${file}`, import.meta.url), 'utf8');
+  const index = await read('index.d.ts');
+  const parts = [...index.matchAll(/^export \* from '\.\/(.+)\.js';$/gm)].map(([, part]) => `${part}.d.ts`);
+  const text = [index, ...await Promise.all(parts.map(read))].join('\n');
   for (const name of Object.keys(nearside)) assert.match(text, new RegExp(`export declare (const|function|class) ${name}\\b`), name);
   const declared = [...text.match(/export type ErrorCode =([^;]+);/)[1].matchAll(/'(\w+)'/g)].map(([, code]) => code);
   assert.deepEqual(declared.sort(), Object.keys(CODES).sort());

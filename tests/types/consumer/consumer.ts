@@ -1,6 +1,6 @@
 // What a consumer writes, checked by tsc --strict. Nothing here runs: the expectations are the types.
 import { env, InferenceSession, mapsOf, NearsideError, reportOf, Tensor } from 'nearside';
-import type { Attempt, ErrorCode, Mode, ModelCheck, ModelInspection, NearsideOptions, Problem, ProgressEvent, Report, Source, TypedTensor } from 'nearside';
+import type { Attempt, ErrorCode, GpuBuffer, Mode, ModelCheck, ModelInspection, NearsideOptions, Problem, ProgressEvent, Report, Source, TypedTensor } from 'nearside';
 import * as ort from 'nearside';
 
 /** Holds only if the two types are the same. */
@@ -17,8 +17,13 @@ const words: string[] = new Tensor(['a', 'b']).data;
 const flags: Uint8Array = new Tensor('bool', [true, false]).data;
 const half: Uint16Array = new Tensor('float16', [1, 2]).data;
 const numbers: TypedTensor<'float32'> = new Tensor([1, 2, 3], [3]);
+declare const buffer: GpuBuffer;
+const shared: TypedTensor<'int32'> = Tensor.fromGpuBuffer(buffer, { dataType: 'int32', dims: [2], download: async () => new Int32Array(2) });
+const picture: TypedTensor<'float32'> = Tensor.fromCanvas({ width: 2, height: 2 }, { resizedWidth: 1, norm: { mean: [1, 2, 3] } });
+// @ts-expect-error: elements of this type take another room on the GPU
+Tensor.fromGpuBuffer(buffer, { dataType: 'int64', dims: [2] });
 const reshaped: TypedTensor<'float32'> = image.reshape([64]);
-const location: 'cpu' | 'none' = image.location;
+const location: 'cpu' | 'none' | 'gpu-buffer' | 'texture' = image.location;
 const data: Promise<Float32Array> = image.getData();
 // @ts-expect-error: there is no such element type
 new Tensor('complex64', new Float32Array(2));
@@ -32,8 +37,9 @@ const onProgress = ({ status, file, loaded, total, progress }: ProgressEvent): s
 const nearside: NearsideOptions = {
   mode: 'prefer_on_device', edge: 'https://edge.example', cloud: { url: 'https://cloud.example', headers: { authorization: 'Bearer x' } },
   model: { name: 'digits', version: 1 }, maxModelBytes: 20e6, maxMemory: 256e6, headers: {}, timeout: 5000, onProgress, signal: AbortSignal.timeout(1000),
+  strict: false, gpu: { choose: 'fastest', check: true, golden: { inputs: { image }, outputs: { probabilities: new Tensor([1]) }, tolerance: 0.01 } },
 };
-const options: InferenceSession.SessionOptions = { executionProviders: ['wasm'], graphOptimizationLevel: 'all', freeDimensionOverrides: { batch: 1 }, nearside };
+const options: InferenceSession.SessionOptions = { executionProviders: ['wasm'], graphOptimizationLevel: 'all', freeDimensionOverrides: { batch: 1 }, preferredOutputLocation: { probabilities: 'gpu-buffer' }, nearside };
 // @ts-expect-error: there is no such mode
 const mode: Mode = 'fast';
 
@@ -51,6 +57,8 @@ export async function use(buffer: ArrayBuffer): Promise<ReadonlyArray<number | s
   const classes: Record<string, number>[] = mapsOf(results.probabilities as Tensor, session.outputMetadata[0]?.isTensor ? session.outputMetadata[0] : ['a']);
   // @ts-expect-error: feeds are tensors
   await session.run({ image: new Float32Array(64) });
+  const apart: number | null | undefined = session.report.verdicts?.[0]?.apart;
+  const device: Promise<object> = env.webgpu.device;
   const report: Report | undefined = reportOf(results);
   const source: Source = session.report.source;
   const attempts: readonly Attempt[] = session.report.attempts;

@@ -1,0 +1,83 @@
+/**
+ * Device: the page's own `GPUDevice` and the engine's, where they are to be one.
+ *
+ * In: what the application assigns to `env.webgpu.device`, or that it reads it. Out: the device that the engine uses.
+ * One decision: a page that wants to share a device gets the engine in its own thread, since neither devices nor
+ * buffers can cross to a worker; whoever only wants results never comes here.
+ * @module
+ */
+import { NearsideError } from '../errors.js';
+
+/** @type {any} */
+let chosen;
+/** @type {Promise<any> | undefined} */
+let current;
+/** Asks the engine for the device that it has now. @type {(() => Promise<any>) | undefined} */
+let ask;
+let elsewhere = false;
+
+/** What stands under `env.webgpu`. */
+export const webgpu = {
+  profiling: {},
+
+  /** The device of the engine, as a promise; of the next one, where none has started yet. */
+  get device() {
+    if (elsewhere) {
+      return Promise.reject(new NearsideError('INVALID_INPUT', 'the engine runs in a worker, which its device cannot leave: read or set `env.webgpu.device` before the first session'));
+    }
+    if (ask) return ask();
+    current ??= request();
+    return current;
+  },
+  set device(/** @type {any} */ device) {
+    if (typeof device?.createComputePipelineAsync !== 'function') throw new NearsideError('INVALID_INPUT', "'env.webgpu.device' must be a GPUDevice.");
+    chosen = device;
+    current = Promise.resolve(device);
+  },
+};
+
+/** Whether the application shares a device with the engine. */
+export const isShared = () => current !== undefined;
+
+/** The engine runs in a worker from now on, or, with `false`, no longer. */
+export function inWorker(worker) {
+  elsewhere = worker;
+}
+
+/** An engine of this thread has its GPU open. */
+export function opened(device) {
+  ask = device;
+}
+
+async function request() {
+  const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) throw new NearsideError('GPU_UNAVAILABLE', 'this host has no WebGPU adapter');
+  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+  const requiredFeatures = /** @type {any} */ (['timestamp-query', 'shader-f16'].filter((name) => adapter.features.has(name)));
+  chosen = await adapter.requestDevice({ label: 'nearside', requiredFeatures, requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
+  return chosen;
+}
+
+/**
+ * Has `open`, which asks for an adapter and a device, get the application's. The engine's library offers no other way
+ * in: for as long as the call lasts, `navigator.gpu` has a `requestAdapter` of its own.
+ * @template T
+ * @param {() => Promise<T>} open
+ * @returns {Promise<T>}
+ */
+export async function withChosen(open) {
+  if (current) await current;
+  const device = chosen;
+  if (!device) return open();
+  const gpu = /** @type {any} */ (globalThis.navigator.gpu);
+  const { features, limits, adapterInfo } = device;
+  const adapter = { features, limits, info: { description: adapterInfo?.description ?? '', isFallbackAdapter: false, subgroupMinSize: 0, subgroupMaxSize: 0 }, requestDevice: async () => device };
+  gpu.requestAdapter = async () => adapter;
+  try {
+    return await open();
+  } finally {
+    delete gpu.requestAdapter;
+    // After a loss the engine opens one of its own.
+    chosen = undefined;
+  }
+}
