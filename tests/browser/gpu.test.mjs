@@ -1,47 +1,34 @@
 // The WebGPU engine in a page of Chromium, on its software adapter: the shared models, and the node tests of onnx 1.17
 // that the GPU must run without any operator on the CPU. In: tests/lib/conformance.mjs, tests/lib/model-cases.mjs and
-// tests/cases/gpu.json. Out: one test a case of a model, one for the node tests, one for a device that is lost.
+// tests/cases/gpu.json. Out: one test a case of a model, one for the node tests.
 // The one decision: a case that the GPU refuses is no failure, a wrong answer is.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { start } from '../../scripts/lib/stack.mjs';
-import { launch } from '../lib/chromium.mjs';
 import { compareTensor } from '../lib/compare.mjs';
 import { knownFailures, readCases, sets } from '../lib/conformance.mjs';
-import { defineModelTests, servableModels } from '../lib/model-cases.mjs';
+import { gpuPages } from '../lib/gpu-page.mjs';
+import { defineModelTests } from '../lib/model-cases.mjs';
 import { fromWire, toWire } from '../lib/wire.mjs';
 
-const FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
-const wire = fileURLToPath(new URL('../lib/wire.mjs', import.meta.url));
 const cases = JSON.parse(readFileSync(new URL('../cases/gpu.json', import.meta.url), 'utf8'));
-let stack;
-let chromium;
-let tab;
-let models;
+/** Every run is the GPU's: what the first runs show is for gpu-session.test.mjs. */
+const GPU = { choose: 'always', check: false };
+let pages;
+let page;
 
 before(async () => {
-  models = servableModels();
-  stack = await start({ models: models.folder, cloud: false, edge: false });
-  chromium = await launch({ args: FLAGS });
-  tab = await chromium.page();
-  await tab.page.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
-  await tab.page.goto(`${stack.url}/pkg/package.json`);
-  await tab.page.route('**/tests/lib/wire.mjs', (route) => route.fulfill({ path: wire, contentType: 'text/javascript' }));
+  pages = await gpuPages();
+  page = await pages.open();
 });
 
-after(async () => {
-  await chromium?.close();
-  await stack?.stop();
-  models?.remove();
-});
+after(() => pages?.close());
 
 /** Runs in the page. */
-async function openInPage(url) {
+async function openInPage({ url, gpu }) {
   const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
   try {
-    const nearside = { mode: 'only_on_device', maxModelBytes: 1e9 };
+    const nearside = { mode: 'only_on_device', maxModelBytes: 1e9, gpu };
     window.session = await InferenceSession.create(url, { executionProviders: ['webgpu'], nearside });
     window.Tensor = Tensor;
     return { report: window.session.report };
@@ -61,19 +48,19 @@ async function runInPage(feeds) {
 }
 
 defineModelTests('chromium webgpu', async (row) => {
-  const opened = await tab.page.evaluate(openInPage, `/models/${row.model}/1/model.onnx`);
+  const opened = await page.evaluate(openInPage, { url: `/models/${row.model}/1/model.onnx`, gpu: GPU });
   if (opened.code) throw Object.assign(new Error(opened.message), { code: opened.code });
   return {
-    run: async (feeds) => fromWire(await tab.page.evaluate(runInPage, toWire(feeds))),
-    close: () => tab.page.evaluate(() => window.session.release()),
+    run: async (feeds) => fromWire(await page.evaluate(runInPage, toWire(feeds))),
+    close: () => page.evaluate(() => window.session.release()),
   };
 });
 
 /** Runs in the page: cases one after the other; for each its outputs or its error. */
-async function casesInPage(list) {
+async function casesInPage({ list, gpu }) {
   const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
   const { fromWire: read, toWire: write } = await import('/tests/lib/wire.mjs');
-  const options = { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', strict: true } };
+  const options = { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', strict: true, gpu } };
   const tensor = (value) => (Array.isArray(value) ? value.map(tensor) : value && new Tensor(value.type, value.data, value.dims));
   // The engine's worker lives as long as some session does.
   const fromBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
@@ -105,7 +92,7 @@ test('chromium webgpu: node tests of onnx 1.17', { skip: !sets[0].present && 'th
   for (let from = 0; from < chosen.length; from += 100) {
     const batch = chosen.slice(from, from + 100);
     const sent = batch.map(({ model, sets: [{ inputs }] }) => ({ model: model.toString('base64'), inputs: list(inputs) }));
-    const ended = await tab.page.evaluate(casesInPage, sent);
+    const ended = await page.evaluate(casesInPage, { list: sent, gpu: GPU });
     ended.forEach(({ failure, outputs }, at) => {
       const { name, sets: [{ outputs: wanted }] } = batch[at];
       if (failure?.includes('gpu.')) return;

@@ -1,0 +1,33 @@
+// Pages of a Chromium whose GPU is a software adapter. In: nothing. Out: `gpuPages()` gives { open(), url, close() };
+// `open()` gives a playwright page of the package's origin, in a profile that all of them share, with `wire.mjs` beside it.
+import { fileURLToPath } from 'node:url';
+import { start } from '../../scripts/lib/stack.mjs';
+import { launch } from './chromium.mjs';
+import { servableModels } from './model-cases.mjs';
+
+const FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+const wire = fileURLToPath(new URL('./wire.mjs', import.meta.url));
+
+export async function gpuPages() {
+  const models = servableModels();
+  const stack = await start({ models: models.folder, cloud: false, edge: false });
+  const chromium = await launch({ args: FLAGS });
+  const first = await chromium.page();
+  return {
+    url: stack.url,
+    async open() {
+      const page = await first.context.newPage();
+      page.setDefaultTimeout(10 * 60_000);
+      await page.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
+      await page.route('**/tests/lib/wire.mjs', (route) => route.fulfill({ path: wire, contentType: 'text/javascript' }));
+      // Any page of the origin will do: what matters is the policy that it came with.
+      await page.goto(`${stack.url}/pkg/package.json`);
+      return page;
+    },
+    async close() {
+      await chromium.close();
+      await stack.stop();
+      models.remove();
+    },
+  };
+}
