@@ -6,7 +6,7 @@ import { build } from '../../scripts/build.mjs';
 import { main, say, seconds } from '../../scripts/lib/run.mjs';
 import { setup } from '../../scripts/setup.mjs';
 import { launch } from '../lib/chromium.mjs';
-import { cold, create, firstLine, memory, run } from './parts.mjs';
+import { cold, create, firstLine, memory, run, warm, webgpu } from './parts.mjs';
 import { profile } from './profile.mjs';
 import { facts, save } from './record.mjs';
 import { serveBench } from './site.mjs';
@@ -17,7 +17,7 @@ import { line, tables } from './table.mjs';
 const USAGE = `npm run bench -- [options]
   --quick              smaller samples
   --models a,b         only these
-  --only run,fixed,create,cold,memory   fixed: runs in one thread on the reference engine, without relaxed SIMD
+  --only run,fixed,create,cold,memory,webgpu,warm   fixed: runs in one thread on the reference engine, without relaxed SIMD
   --threads 1,2        threads of the runs [default: 1,2]
   --profile MODEL      instead: where nearside's time goes in one model, node by node
   --no-build           measure the package as it is built`;
@@ -26,7 +26,9 @@ const OPTIONS = {
   quick: { type: 'boolean' }, models: { type: 'string' }, only: { type: 'string' }, threads: { type: 'string' },
   profile: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
 };
-const PARTS = ['run', 'fixed', 'create', 'cold', 'memory'];
+const PARTS = ['run', 'fixed', 'create', 'cold', 'memory', 'webgpu', 'warm'];
+/** Chromium's software adapter, which every machine has; NEARSIDE_GPU=real takes the machine's own. */
+const SOFTWARE = process.env.NEARSIDE_GPU === 'real' ? [] : ['--use-webgpu-adapter=swiftshader'];
 const BITS_PER_SECOND = 10e6;
 
 const settingsOf = (quick) => ({
@@ -34,6 +36,8 @@ const settingsOf = (quick) => ({
   create: { budgetMs: quick ? 1000 : 3000, least: quick ? 2 : 3, most: 30 },
   cold: { rounds: quick ? 1 : 2, mostBytes: 8 << 20, bitsPerSecond: BITS_PER_SECOND },
   memory: { runs: 3 },
+  webgpu: { budgetMs: quick ? 1000 : 4000, least: quick ? 2 : 3, most: 100 },
+  warm: { rounds: quick ? 1 : 3 },
 });
 
 function listed(text, all) {
@@ -72,11 +76,13 @@ await main(async () => {
   const settings = settingsOf(args.quick);
   const sites = await Promise.all([serveBench(found), serveBench(found, settings.cold)]);
   const chromium = await launch();
-  const bench = { chromium, url: sites[0].url, slowUrl: sites[1].url, settings };
+  const onGpu = ['webgpu', 'warm'].some((part) => parts.includes(part)) && !args.profile;
+  const withGpu = onGpu ? await launch({ args: ['--enable-unsafe-webgpu', ...SOFTWARE] }) : undefined;
+  const bench = { chromium, withGpu, url: sites[0].url, slowUrl: sites[1].url, settings };
   try {
     if (args.profile) return await profile(bench, found[0]);
     const runs = threads.map((count) => [`run${count}`, run(count)]);
-    const jobs = [...(parts.includes('run') ? runs : []), ...Object.entries({ fixed: run(1, 'fixed'), create, cold, memory }).filter(([name]) => parts.includes(name))];
+    const jobs = [...(parts.includes('run') ? runs : []), ...Object.entries({ fixed: run(1, 'fixed'), create, cold, memory, webgpu, warm }).filter(([name]) => parts.includes(name))];
     const rows = await measure(bench, found, jobs);
     const record = { ...facts(chromium.browser), settings, absent, means: means(rows), models: rows };
     say(tables(record));
@@ -88,6 +94,7 @@ await main(async () => {
     return wrong.length > 0 ? 1 : 0;
   } finally {
     await chromium.close();
+    await withGpu?.close();
     await Promise.all(sites.map((site) => site.close()));
   }
 });

@@ -28,6 +28,9 @@ const MEASURED = [
   ['create', 'Create from .onnx (ms)', (row) => row.create?.create],
   ['first', 'First run of a session (ms)', (row) => row.create?.first],
   ['both', 'Create and first run (ms)', (row) => row.create?.both],
+  ['webgpu', 'WebGPU: run (ms)', (row) => row.webgpu],
+  ['warm', 'WebGPU: warm-up, create and first run (ms)', (row) => row.warm],
+  ['block', 'WebGPU: longest task of the page during warm-up (ms)', (row) => row.warm?.block],
   ['cold', 'Cold start to the first result at 10 Mbit/s (ms)', (row) => row.cold],
 ];
 

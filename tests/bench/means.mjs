@@ -14,6 +14,9 @@ export const FIGURES = [
   { key: 'first', label: 'first run', ratio: (row) => row.create?.first?.ratio },
   { key: 'both', label: 'create and first run', ratio: (row) => row.create?.both?.ratio },
   { key: 'cold', label: 'cold start to first result, 10 Mbit/s', ratio: (row) => row.cold?.ratio },
+  { key: 'webgpu', label: 'WebGPU: run', ratio: (row) => row.webgpu?.ratio },
+  { key: 'warm', label: 'WebGPU: warm-up, create and first run', ratio: (row) => row.warm?.ratio },
+  { key: 'block', label: 'WebGPU: longest task of the page meanwhile', ratio: (row) => row.warm?.block?.ratio },
   { key: 'memoryLoad', label: 'wasm memory after load', ratio: (row) => one(row.memory?.ratio?.load) },
   { key: 'memoryRun', label: 'wasm memory after runs', ratio: (row) => one(row.memory?.ratio?.run) },
 ];

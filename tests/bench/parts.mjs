@@ -56,6 +56,33 @@ export const create = (bench, subject) => prepared(bench, subject, { threads: 1 
   return { create: part('create'), first: part('first'), both: part('both') };
 });
 
+/** Runs on the same adapter. */
+export const webgpu = (bench, subject) => prepared({ ...bench, chromium: bench.withGpu }, subject, { threads: 1, gpu: true }, async (ask) =>
+  compare(await ask('run', bench.settings.webgpu)));
+
+/** Fresh pages in turns: to the first result, and the longest task of the page on the way. */
+export async function warm({ withGpu, url, settings }, subject) {
+  const [totals, blocks, answers] = [{ nearside: [], ort: [] }, { nearside: [], ort: [] }, {}];
+  for (let round = 0; round < settings.warm.rounds; round += 1) {
+    for (const engine of round % 2 === 0 ? ENGINES : ENGINES.toReversed()) {
+      if (answers[engine]?.error) continue;
+      try {
+        const args = { engine, model: modelPath(subject), feeds: encode(subject.feeds), outputs: subject.outputs };
+        answers[engine] = await inPage(withGpu, url, '/bench/warm.mjs', 'warmUp', args);
+        totals[engine].push(answers[engine].total);
+        blocks[engine].push(answers[engine].block);
+      } catch (error) {
+        answers[engine] = { error: firstLine(error) };
+      }
+    }
+  }
+  const outputs = judge(subject, answers);
+  if (answers.nearside.error) return { outputs, wrong: true };
+  const both = (times) => compare({ nearside: times.nearside, ort: answers.ort.error ? undefined : times.ort });
+  const backends = Object.fromEntries(ENGINES.map((engine) => [engine, answers[engine].backend]));
+  return { outputs, backends, wrong: outputs.nearside !== 'right', ...both(totals), block: both(blocks) };
+}
+
 export async function cold({ chromium, slowUrl, settings }, subject) {
   if (subject.bytes > settings.cold.mostBytes) return { skipped: `${subject.bytes} bytes take too long at this speed` };
   const totals = { nearside: [], ort: [] };

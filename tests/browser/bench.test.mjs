@@ -22,6 +22,17 @@ test('bench: both engines, right outputs, ratios', async () => {
   assert.equal(means.run1.models, 1);
 });
 
+test('bench: both engines on one adapter, with warm-up and the page\'s longest task', async () => {
+  const args = ['tests/bench/bench.mjs', '--no-build', '--quick', '--models', 'digits', '--only', 'webgpu,warm'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  assert.match(stdout, /WebGPU: run +\d+\.\d\d/);
+  const { models: [row] } = JSON.parse(await readFile(new URL('../out/bench.json', import.meta.url), 'utf8'));
+  assert.deepEqual(row.webgpu.outputs, { nearside: 'right', ort: 'right' });
+  assert.deepEqual(row.webgpu.backends, { nearside: 'webgpu', ort: 'webgpu' });
+  assert.deepEqual(row.warm.outputs, { nearside: 'right', ort: 'right' });
+  assert.ok(row.warm.nearside.min > 0 && row.warm.ort.min > 0 && row.warm.block.nearside.min >= 0);
+});
+
 test('bench: another result than the reference\'s is wrong', () => {
   const tensor = (value) => ({ y: { type: 'float32', dims: [1], data: Float32Array.of(value) } });
   const subject = { outputs: ['y'], expected: tensor(1), tolerance: { rtol: 1e-3, atol: 1e-4 } };

@@ -16,7 +16,7 @@ async function fetched(url) {
 
 const operations = {
   /** Starts the engines, loads the model into each, runs it once. @returns by engine: outputs or an error */
-  async prepare({ engines, threads, simd, profile, model, feeds, outputs }) {
+  async prepare({ engines, threads, simd, profile, gpu, model, feeds, outputs }) {
     state.bytes = new Uint8Array(await (await fetched(model)).arrayBuffer());
     state.names = outputs;
     const tensors = decode(await (await fetched(feeds)).json());
@@ -24,7 +24,7 @@ const operations = {
     const answers = {};
     for (const name of engines) {
       try {
-        const engine = await startEngine(name, { threads, simd, profile });
+        const engine = await startEngine(name, { threads, simd, profile, gpu });
         const session = await engine.create(state.bytes);
         const subject = { engine, session, feeds: session.feeds(tensors) };
         const results = await session.run(subject.feeds, state.names);
