@@ -64,11 +64,6 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     fn data(this: &Wire) -> JsValue;
 
-    #[wasm_bindgen(method, getter)]
-    fn resident(this: &Wire) -> Option<u32>;
-
-    #[wasm_bindgen(method, setter)]
-    fn set_resident(this: &Wire, id: u32);
     #[wasm_bindgen(method, setter)]
     fn set_name(this: &Wire, name: &str);
     #[wasm_bindgen(method, setter)]
@@ -91,6 +86,15 @@ extern "C" {
     fn offset(this: &View) -> u32;
     #[wasm_bindgen(method, getter, js_name = "byteLength")]
     fn length(this: &View) -> u32;
+}
+
+#[cfg(feature = "gpu")]
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(method, getter)]
+    fn resident(this: &Wire) -> Option<u32>;
+    #[wasm_bindgen(method, setter)]
+    fn set_resident(this: &Wire, id: u32);
 }
 
 impl Wire {

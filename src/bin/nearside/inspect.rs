@@ -65,26 +65,30 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         None => None,
     };
     if args.json {
-        let mut about = to_json(&inspection)?;
-        if let Some(plan) = &plan {
-            about["plan"] = plan.json.clone();
-        }
-        return Ok(format!("{about:#}\n"));
+        let about = Answer { about: &inspection, plan: plan.map(|(_, plan)| plan) };
+        let json = serde_json::to_string_pretty(&about)
+            .map_err(|e| Failure::new(ErrorKind::Internal, e.to_string()))?;
+        return Ok(json + "\n");
     }
     let name = if args.model == "-" { "standard input" } else { &args.model };
     let page = page(name, &inspection);
-    Ok(plan.map_or(page.clone(), |plan| format!("{page}\n{}", plan.text)))
+    Ok(match plan {
+        Some((plan, _)) => format!("{page}\n{plan}"),
+        None => page,
+    })
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, Failure> {
-    serde_json::to_value(value).map_err(|e| Failure::new(ErrorKind::Internal, e.to_string()))
+/// The inspection's fields, and the plan where it was asked for.
+#[derive(serde::Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    about: &'a Inspection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<serde_json::Value>,
 }
 
-/// A plan in both forms.
-struct Plan {
-    text: String,
-    json: serde_json::Value,
-}
+/// A plan as text and as JSON.
+type Plan = (String, serde_json::Value);
 
 #[cfg(feature = "gpu")]
 fn planned(bytes: Vec<u8>, dims: Vec<(String, usize)>) -> Result<Plan, Failure> {
@@ -101,7 +105,9 @@ fn planned(bytes: Vec<u8>, dims: Vec<(String, usize)>) -> Result<Plan, Failure> 
         return Err(error.into());
     }
     let placements: Vec<_> = report.placements.iter().map(|p| &**p).collect();
-    Ok(Plan { text: crate::placement::pages(&report), json: to_json(&placements)? })
+    let json = serde_json::to_value(&placements)
+        .map_err(|e| Failure::new(ErrorKind::Internal, e.to_string()))?;
+    Ok((crate::placement::pages(&report), json))
 }
 
 #[cfg(not(feature = "gpu"))]
