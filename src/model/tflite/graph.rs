@@ -59,7 +59,11 @@ impl<'a> Graph<'a> {
 
     fn new(file: &'a File<'a>, table: &Table<'a>) -> Refused<Self> {
         let tensors = table.tables(0);
-        let tensors = tensors.iter().map(|t| TensorInfo::read(t, &file.buffers));
+        let tensors = tensors.iter().map(|t| -> Refused<TensorInfo<'a>> {
+            let tensor = TensorInfo::read(t, &file.buffers)?;
+            file.spend(tensor.unpacked())?;
+            Ok(tensor)
+        });
         let mut tensors: Vec<TensorInfo> = tensors.collect::<Refused<_>>()?;
         let indices = |number: usize| -> Refused<Vec<usize>> {
             let known = |i: i32| usize::try_from(i).ok().filter(|i| *i < tensors.len());
@@ -132,6 +136,7 @@ impl<'a> Graph<'a> {
             if spent > MAX_OPERATORS {
                 return Err(format!("of more than {MAX_OPERATORS} operators"));
             }
+            self.file.spend(0)?;
             let index = usize::try_from(operator.int(0, 0)).ok();
             let code = index.and_then(|index| self.file.codes.get(index));
             let (code, custom) = code.ok_or("has an operator without a type")?;

@@ -49,9 +49,25 @@ struct File<'a> {
     codes: Vec<(i32, String)>,
     /// Operators translated so far.
     spent: Cell<usize>,
+    /// Bytes of constants made so far, and how many there may be.
+    constants: Cell<usize>,
+    most_constants: usize,
     /// Names made so far, which are of all graphs.
     next: Cell<usize>,
 }
+
+impl File<'_> {
+    /// Counts constants; an error where they are too many.
+    fn spend(&self, bytes: usize) -> std::result::Result<(), String> {
+        let constants = self.constants.get().saturating_add(bytes);
+        self.constants.set(constants);
+        let text = "has graphs whose constants, written out, are too large";
+        if constants > self.most_constants { Err(text.to_owned()) } else { Ok(()) }
+    }
+}
+
+/// Bytes of constants that any file may make.
+const CONSTANTS: usize = 1 << 26;
 
 /// Whether the bytes say that they are of a TensorFlow Lite file.
 pub(super) fn is(bytes: &[u8]) -> bool {
@@ -69,6 +85,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<pb::ModelProto> {
         buffers: model.tables(4),
         codes: model.tables(1).iter().map(code).collect(),
         spent: Cell::new(0),
+        constants: Cell::new(0),
+        // Integers of 8 bits become floats of 32, and some are read in two orders.
+        most_constants: bytes.len().saturating_mul(16).saturating_add(CONSTANTS),
         next: Cell::new(0),
     };
     let mut graph = Graph::main(&file).map_err(|e| invalid(&e))?;

@@ -97,6 +97,8 @@ pub(super) fn graph(name: &str, value: GraphProto) -> AttributeProto {
 impl Graph<'_> {
     pub(super) fn raw(&mut self, dtype: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {
         let name = self.fresh("constant");
+        // Too much is refused before the next operator.
+        let _ = self.file.spend(raw_data.len());
         self.graph.initializer.push(TensorProto {
             name: name.clone(),
             dims: dims.iter().map(|d| *d as i64).collect(),

@@ -8,8 +8,8 @@ use super::flat::Table;
 
 /// More dimensions than this no tensor has.
 const MOST: usize = 12;
-/// Bytes of the largest tensor.
-const LIMIT: usize = 1 << 30;
+/// Elements for each one that is there.
+const THINNEST: usize = 256;
 
 enum Level {
     Dense(usize),
@@ -48,7 +48,8 @@ pub(super) fn dense(table: &Table, shape: &[usize], width: usize, data: &[u8]) -
         let Level::Dense(size) = levels[place] else { return None };
         block[*dimension] = size;
     }
-    let count = shape.iter().try_fold(width, |n, d| n.checked_mul(*d)).filter(|n| *n <= LIMIT)?;
+    let most = data.len().checked_mul(THINNEST)?;
+    let count = shape.iter().try_fold(width, |n, d| n.checked_mul(*d)).filter(|n| *n <= most)?;
     let mut walk =
         Walk { order, map, block, levels, shape, width, data, made: vec![0; count], read: 0 };
     let mut index = vec![0; walk.order.len()];

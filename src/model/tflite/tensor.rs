@@ -114,6 +114,14 @@ impl<'a> TensorInfo<'a> {
         self.data.as_deref().filter(|d| d.len() == size)
     }
 
+    /// Bytes that its constant takes beside the file: of a sparse one.
+    pub(super) fn unpacked(&self) -> usize {
+        match &self.data {
+            Some(Cow::Owned(data)) => data.len(),
+            _ => 0,
+        }
+    }
+
     /// A constant as whole numbers: shapes, axes, paddings.
     pub(super) fn ints(&self) -> Option<Vec<i64>> {
         let data = self.constant()?;
