@@ -1,16 +1,21 @@
 //! Operators of ours that the engine's graph is rewritten to, over the inner loops of `nearside-kernels`.
 
+pub(crate) mod along;
 pub(crate) mod choice;
 pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod integer;
 pub(crate) mod nbits;
 pub(crate) mod norm;
+pub(crate) mod packed;
+pub(crate) mod pointwise;
 pub(crate) mod pooling;
 pub(crate) mod product;
 pub(crate) mod recurrence;
+pub(crate) mod resampling;
 pub(crate) mod round_trip;
 pub(crate) mod rows;
+pub(crate) mod transposed;
 
 use nearside_kernels::Activation;
 use tract_onnx::prelude::{Datum, Tensor, TractResult, TypedNode};
