@@ -156,7 +156,9 @@ impl Op for IntegerConvolution {
     }
 
     fn info(&self) -> TractResult<Vec<String>> {
-        Ok(vec![format!("to {:?} {:?}", self.dtype(), self.geometry)])
+        let floats = self.weights.datum_type() == DatumType::F32;
+        let way = if floats { "as floats" } else { "in pairs" };
+        Ok(vec![format!("{way} to {:?} {:?}", self.dtype(), self.geometry)])
     }
 
     op_as_typed_op!();

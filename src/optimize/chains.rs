@@ -93,7 +93,10 @@ fn groups(model: &TypedModel) -> TractResult<Vec<(usize, Vec<usize>)>> {
         if kind(model, node)?.is_none() {
             continue;
         }
+        // What rounds is last: its integers are what others read.
+        let rounds = node.op_is::<RoundTo>();
         let joined = readers(model, node)
+            .filter(|_| !rounds)
             .and_then(|readers| {
                 let groups: Option<Vec<usize>> =
                     readers.iter().map(|r| group_of.get(r).copied()).collect();
@@ -105,11 +108,7 @@ fn groups(model: &TypedModel) -> TractResult<Vec<(usize, Vec<usize>)>> {
             });
         let group = match joined {
             Some(group) => group,
-            None if node.outputs[0].fact.datum_type == DatumType::F32
-                || node.op_is::<RoundTo>() =>
-            {
-                *id
-            }
+            None if rounds || node.outputs[0].fact.datum_type == DatumType::F32 => *id,
             None => continue,
         };
         group_of.insert(*id, group);

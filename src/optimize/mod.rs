@@ -1,4 +1,4 @@
-//! Rewrites of a typed graph before the engine's own optimiser, as an ordered list.
+//! Rewrites of a typed graph, as two ordered lists: before the engine's own optimiser, and of what it leaves.
 //!
 //! In: a graph with concrete shapes, as imported. Out: an equivalent graph that the engine runs
 //! better. Each pass is one file and one row.
