@@ -24,7 +24,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::nn::{GeluExact, HardSwish, LeakyRelu, Sigmoid, Silu};
 
 /// The function that a node is, if it is one that kernels know.
-fn activation_of(node: &TypedNode) -> Option<Activation> {
+pub(crate) fn activation_of(node: &TypedNode) -> Option<Activation> {
     let op = node.op_as::<ElementWiseOp>()?.0.as_ref();
     if op.is::<Silu>() {
         Some(Activation::Silu)

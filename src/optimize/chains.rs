@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use nearside_kernels::Activation;
 use nearside_kernels::pointwise::{Binary, Function, Operand, Program, Repeat, Unary};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
@@ -14,9 +13,9 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Iff;
-use tract_onnx::tract_core::ops::nn::LeakyRelu;
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 
+use crate::cpu::activation_of;
 use crate::cpu::pointwise::Pointwise;
 use crate::cpu::round_trip::RoundTrip;
 use crate::model::ops::{Quotient, RoundTo};
@@ -33,12 +32,9 @@ const INTEGERS: &[DatumType] = &[DatumType::U8, DatumType::I8, DatumType::I32];
 const UNARY: &[(&str, Unary)] = &[
     ("Abs", Unary::Abs),
     ("Exp", Unary::Exp),
-    ("HardSwish", Unary::Activation(Activation::HardSwish)),
     ("Neg", Unary::Neg),
     ("Recip", Unary::Reciprocal),
     ("Rsqrt", Unary::Rsqrt),
-    ("Sigmoid", Unary::Activation(Activation::Sigmoid)),
-    ("Silu", Unary::Activation(Activation::Silu)),
     ("Sqrt", Unary::Sqrt),
     ("Square", Unary::Square),
     ("Tanh", Unary::Tanh),
@@ -95,6 +91,8 @@ fn groups(model: &TypedModel) -> TractResult<Vec<(usize, Vec<usize>)>> {
         }
         // What rounds is last: its integers are what others read.
         let rounds = node.op_is::<RoundTo>();
+        // A choice joins only with its condition, which therefore always does.
+        let condition = node.outputs[0].fact.datum_type == DatumType::Bool;
         let joined = readers(model, node)
             .filter(|_| !rounds)
             .and_then(|readers| {
@@ -104,7 +102,7 @@ fn groups(model: &TypedModel) -> TractResult<Vec<(usize, Vec<usize>)>> {
             })
             .filter(|group| {
                 shape(model, *group) == shape(model, *id)
-                    && members.get(group).is_some_and(|m| m.len() < MOST)
+                    && members.get(group).is_some_and(|m| condition || m.len() < MOST)
             });
         let group = match joined {
             Some(group) => group,
@@ -133,8 +131,8 @@ fn shape(model: &TypedModel, id: usize) -> Option<&[usize]> {
 fn kind(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Kind>> {
     let kind = if let Some(op) = node.op_as::<ElementWiseOp>() {
         rule_if!(op.1.is_none());
-        if let Some(leaky) = op.0.downcast_ref::<LeakyRelu>() {
-            Kind::Unary(Unary::Activation(Activation::Leaky(leaky.alpha)))
+        if let Some(activation) = activation_of(node) {
+            Kind::Unary(Unary::Activation(activation))
         } else {
             let name = op.0.name();
             rule_if_some!(row = UNARY.iter().find(|(known, _)| *known == name));

@@ -11,7 +11,10 @@ use tract_onnx::tract_core::ops::nn::{NearestUpsample, Resize};
 use super::constant;
 use crate::cpu::resampling::{Resampling, Way};
 
-pub(super) fn resizes(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+pub(super) fn resizes(
+    model: &TypedModel,
+    node: &TypedNode,
+) -> TractResult<Option<TypedModelPatch>> {
     let op = if let Some(op) = node.op_as::<Resize>() {
         resize(model, node, op)?
     } else if let Some(op) = node.op_as::<NearestUpsample>() {
