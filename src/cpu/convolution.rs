@@ -6,25 +6,16 @@
 
 use std::sync::Arc;
 
-use nearside_kernels::conv::{self, Geometry};
-use nearside_kernels::{Activation, Epilogue, direct, winograd};
+use nearside_kernels::conv::Geometry;
+use nearside_kernels::{Activation, Epilogue};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul, Sub};
 
+use super::packed::Packed;
+use super::round_trip::RoundTrip;
 use super::{activation_of, floats, per_channel};
-
-/// How the sums are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    /// As a matrix product over gathered pixels.
-    Product,
-    /// By transformed tiles.
-    Winograd,
-    /// Pixels where they lie: each channel by itself, or few outputs.
-    Direct,
-}
 
 /// Where a second input is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +29,13 @@ pub(crate) struct Convolution {
     geometry: Geometry,
     /// Of the output.
     shape: TVec<usize>,
-    /// In OIHW; once there is a method, in its order.
+    /// In OIHW; once packed, none.
     weights: Arc<Tensor>,
     /// One value a channel.
     bias: Arc<Tensor>,
     activation: Activation,
     residual: Option<Residual>,
-    method: Option<Method>,
+    packed: Option<Arc<Packed>>,
 }
 
 // Weights with NaN are merely never equal.
@@ -66,7 +57,7 @@ impl Convolution {
             bias: Arc::new(tensor1(&bias)),
             activation: Activation::None,
             residual: None,
-            method: None,
+            packed: None,
         })
     }
 
@@ -95,6 +86,28 @@ impl Convolution {
 
     fn is_plain(&self) -> bool {
         self.activation == Activation::None && self.residual.is_none()
+    }
+
+    /// This operator with `next`, which reads nothing else of the graph, taken in.
+    fn with_unary(&self, next: &TypedNode) -> Option<Activation> {
+        if let Some(trip) = next.op_as::<RoundTrip>() {
+            return self.rounded(trip.activation());
+        }
+        activation_of(next).filter(|_| self.activation == Activation::None)
+    }
+
+    /// This operator's activation followed by a round trip: bounds that there are become bounds of the integers.
+    fn rounded(&self, trip: Activation) -> Option<Activation> {
+        let Activation::RoundTrip { scale, low, high, back } = trip else { return None };
+        match self.activation {
+            Activation::None => Some(trip),
+            Activation::Clamp(least, most) if scale > 0. => {
+                let (least, most) = (least / scale, most / scale);
+                let (low, high) = (low.max(least.min(high)), high.min(most.max(low)));
+                Some(Activation::RoundTrip { scale, low, high, back })
+            }
+            _ => None,
+        }
     }
 
     /// This operator with a binary `next`, whose other operand is `konst`, taken in.
@@ -152,15 +165,9 @@ impl Convolution {
     }
 
     fn packed(&self) -> TractResult<Self> {
-        let (g, weights) = (&self.geometry, floats(&self.weights)?);
-        let (method, weights) = if direct::suits(g) {
-            (Method::Direct, direct::pack(g, weights)?)
-        } else if winograd::suits(g) {
-            (Method::Winograd, winograd::pack(g, weights)?)
-        } else {
-            (Method::Product, conv::pack(g, weights)?)
-        };
-        Ok(Self { weights: Arc::new(tensor1(&weights)), method: Some(method), ..self.clone() })
+        let packed = Packed::new(&self.geometry, floats(&self.weights)?)?;
+        let weights = Arc::new(tensor1::<f32>(&[]));
+        Ok(Self { weights, packed: Some(Arc::new(packed)), ..self.clone() })
     }
 }
 
@@ -172,7 +179,10 @@ impl Op for Convolution {
     fn info(&self) -> TractResult<Vec<String>> {
         Ok(vec![format!(
             "{:?} {:?} {:?} {:?}",
-            self.method, self.activation, self.residual, self.geometry
+            self.packed.as_ref().map(|packed| packed.method()),
+            self.activation,
+            self.residual,
+            self.geometry
         )])
     }
 
@@ -183,12 +193,7 @@ impl EvalOp for Convolution {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let Some(method) = self.method else { return self.packed()?.eval(_ctx, inputs) };
-        let kernel = match method {
-            Method::Product => conv::conv,
-            Method::Winograd => winograd::conv,
-            Method::Direct => direct::conv,
-        };
+        let Some(packed) = &self.packed else { return self.packed()?.eval(_ctx, inputs) };
         let epilogue = Epilogue {
             bias: Some(floats(&self.bias)?),
             residual: inputs.get(1).map(|r| floats(r)).transpose()?,
@@ -198,13 +203,7 @@ impl EvalOp for Convolution {
         let mut output = Tensor::zero::<f32>(&self.shape)?;
         {
             let mut view = output.try_as_plain_ram_mut()?;
-            kernel(
-                &self.geometry,
-                floats(&inputs[0])?,
-                floats(&self.weights)?,
-                &epilogue,
-                view.as_slice_mut::<f32>()?,
-            )?;
+            packed.run(&self.geometry, floats(&inputs[0])?, &epilogue, view.as_slice_mut()?)?;
         }
         Ok(tvec!(output.into_tvalue()))
     }
@@ -224,11 +223,8 @@ impl TypedOp for Convolution {
         rule_if!(!model.outputs.contains(&outlet));
         rule_if_some!(next = model.single_succ(node.id)?);
         rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
-        if let Some(activation) = activation_of(next) {
-            rule_if!(
-                self.activation == Activation::None
-                    && self.residual != Some(Residual::AfterActivation)
-            );
+        if let Some(activation) = self.with_unary(next) {
+            rule_if!(self.residual != Some(Residual::AfterActivation));
             return TypedModelPatch::fuse_with_next(
                 model,
                 node,
@@ -260,7 +256,7 @@ impl TypedOp for Convolution {
         model: &TypedModel,
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
-        rule_if!(self.method.is_none());
+        rule_if!(self.packed.is_none());
         TypedModelPatch::replace_single_op(model, node, &node.inputs, self.packed()?).map(Some)
     }
 

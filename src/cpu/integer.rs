@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use nearside_kernels::conv::Geometry;
-use nearside_kernels::integer;
+use nearside_kernels::{direct, exact, integer};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -31,7 +31,7 @@ pub(crate) struct IntegerConvolution {
     geometry: Geometry,
     /// Of the output.
     shape: TVec<usize>,
-    /// Packed.
+    /// Packed: int16, or float32 where that is exact and faster.
     weights: Arc<Tensor>,
     bias: Vec<i32>,
     finish: Finish,
@@ -46,6 +46,16 @@ fn widened(values: &Tensor, zero: i16) -> TractResult<Vec<i16>> {
     Ok(match values.datum_type().unquantized() {
         DatumType::U8 => integer::widen_u8(view.as_slice::<u8>()?, zero),
         DatumType::I8 => integer::widen_i8(view.as_slice::<i8>()?, zero),
+        other => bail!("8-bit integers, not {other:?}"),
+    })
+}
+
+/// The same as float32.
+fn as_floats(values: &Tensor, zero: i16) -> TractResult<Vec<f32>> {
+    let view = values.try_as_plain_ram()?;
+    Ok(match values.datum_type().unquantized() {
+        DatumType::U8 => exact::float_u8(view.as_slice::<u8>()?, zero),
+        DatumType::I8 => exact::float_i8(view.as_slice::<i8>()?, zero),
         other => bail!("8-bit integers, not {other:?}"),
     })
 }
@@ -88,9 +98,13 @@ impl IntegerConvolution {
     ) -> TractResult<Self> {
         let depth = geometry.depth();
         let weights = weights_less(weights, zero, geometry.channels_out, |i| i / depth)?;
-        let packed = integer::pack(&geometry, &weights)?;
+        let weights = Arc::new(if exact::suits(&geometry) {
+            let floats: Vec<f32> = weights.iter().map(|w| f32::from(*w)).collect();
+            tensor1(&direct::pack(&geometry, &floats)?)
+        } else {
+            tensor1(&integer::pack(&geometry, &weights)?)
+        });
         let bias = per_channel::<i32>(bias, geometry.channels_out)?;
-        let weights = Arc::new(tensor1(&packed));
         Ok(Self { geometry, shape: shape.into(), weights, bias, finish: Finish::Sums })
     }
 
@@ -142,7 +156,9 @@ impl Op for IntegerConvolution {
     }
 
     fn info(&self) -> TractResult<Vec<String>> {
-        Ok(vec![format!("to {:?} {:?}", self.dtype(), self.geometry)])
+        let floats = self.weights.datum_type() == DatumType::F32;
+        let way = if floats { "as floats" } else { "in pairs" };
+        Ok(vec![format!("{way} to {:?} {:?}", self.dtype(), self.geometry)])
     }
 
     op_as_typed_op!();
@@ -152,7 +168,7 @@ impl EvalOp for IntegerConvolution {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let x = widened(&inputs[0], zero_point(&inputs[1])?)?;
+        let zero = zero_point(&inputs[1])?;
         let mut output = Tensor::zero_dt(self.dtype(), &self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
         let mut finish = match &self.finish {
@@ -162,8 +178,14 @@ impl EvalOp for IntegerConvolution {
                 integer::Finish::Rounded(scales, round.zero, round.quanta(&mut view)?)
             }
         };
-        let weights = self.weights.try_as_plain_ram()?;
-        integer::conv(&self.geometry, &x, weights.as_slice()?, &self.bias, &mut finish)?;
+        let (g, weights) = (&self.geometry, self.weights.try_as_plain_ram()?);
+        if self.weights.datum_type() == DatumType::F32 {
+            let x = as_floats(&inputs[0], zero)?;
+            exact::conv(g, &x, weights.as_slice()?, &self.bias, &mut finish)?;
+        } else {
+            let x = widened(&inputs[0], zero)?;
+            integer::conv(g, &x, weights.as_slice()?, &self.bias, &mut finish)?;
+        }
         Ok(tvec!(output.into_tvalue()))
     }
 }

@@ -1,16 +1,21 @@
 //! Operators of ours that the engine's graph is rewritten to, over the inner loops of `nearside-kernels`.
 
+pub(crate) mod along;
 pub(crate) mod choice;
 pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod integer;
 pub(crate) mod nbits;
 pub(crate) mod norm;
+pub(crate) mod packed;
+pub(crate) mod pointwise;
 pub(crate) mod pooling;
 pub(crate) mod product;
 pub(crate) mod recurrence;
+pub(crate) mod resampling;
 pub(crate) mod round_trip;
 pub(crate) mod rows;
+pub(crate) mod transposed;
 
 use nearside_kernels::Activation;
 use tract_onnx::prelude::{Datum, Tensor, TractResult, TypedNode};
@@ -19,7 +24,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::nn::{GeluExact, HardSwish, LeakyRelu, Sigmoid, Silu};
 
 /// The function that a node is, if it is one that kernels know.
-fn activation_of(node: &TypedNode) -> Option<Activation> {
+pub(crate) fn activation_of(node: &TypedNode) -> Option<Activation> {
     let op = node.op_as::<ElementWiseOp>()?.0.as_ref();
     if op.is::<Silu>() {
         Some(Activation::Silu)

@@ -1,6 +1,6 @@
-//! Maximum pooling.
+//! Pooling.
 //!
-//! In: a float32 image in NCHW (or NCW). Out: the greatest value under each window.
+//! In: a float32 image in NCHW (or NCW). Out: the greatest value under each window, or the mean.
 
 use nearside_kernels::conv::Geometry;
 use nearside_kernels::pool;
@@ -9,33 +9,52 @@ use tract_onnx::tract_core::internal::*;
 
 use super::floats;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct MaxPooling {
+/// What becomes of the values under a window.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Pool {
+    Max,
+    /// Their sum times a factor for each row of the output and one for each column.
+    Mean([Vec<f32>; 2]),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pooling {
     pub(crate) geometry: Geometry,
     /// Of the output.
     pub(crate) shape: TVec<usize>,
+    pub(crate) pool: Pool,
 }
 
-impl Op for MaxPooling {
+// Factors are finite.
+impl Eq for Pooling {}
+
+impl Op for Pooling {
     fn name(&self) -> StaticName {
-        "MaxPooling".into()
+        match self.pool {
+            Pool::Max => "MaxPooling".into(),
+            Pool::Mean(_) => "MeanPooling".into(),
+        }
     }
 
     op_as_typed_op!();
 }
 
-impl EvalOp for MaxPooling {
+impl EvalOp for Pooling {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let mut output = Tensor::zero::<f32>(&self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
-        pool::max(&self.geometry, floats(&inputs[0])?, view.as_slice_mut::<f32>()?)?;
+        let (x, out) = (floats(&inputs[0])?, view.as_slice_mut::<f32>()?);
+        match &self.pool {
+            Pool::Max => pool::max(&self.geometry, x, out)?,
+            Pool::Mean([down, across]) => pool::mean(&self.geometry, x, [down, across], out)?,
+        }
         Ok(tvec!(output.into_tvalue()))
     }
 }
 
-impl TypedOp for MaxPooling {
+impl TypedOp for Pooling {
     fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         Ok(tvec!(f32::fact(&self.shape)))
     }

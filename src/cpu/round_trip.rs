@@ -3,7 +3,7 @@
 //! In: float32. Out: float32, as it comes back from 8 bits: `round(x / scale)`, within the range of the type, times
 //! the scale to come back with. In place where nobody else reads the input.
 
-use nearside_kernels::quantize;
+use nearside_kernels::{Activation, quantize};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
@@ -19,6 +19,22 @@ pub(crate) struct RoundTrip {
 
 // A scale of NaN is merely never equal.
 impl Eq for RoundTrip {}
+
+impl RoundTrip {
+    /// The same as what a convolution or a chain ends with.
+    pub(crate) fn activation(&self) -> Activation {
+        let (least, most) = match self.round.dtype {
+            DatumType::I8 => (-128, 127),
+            _ => (0, 255),
+        };
+        Activation::RoundTrip {
+            scale: self.scale,
+            low: (least - self.round.zero) as f32,
+            high: (most - self.round.zero) as f32,
+            back: self.back,
+        }
+    }
+}
 
 impl Op for RoundTrip {
     fn name(&self) -> StaticName {

@@ -20,9 +20,8 @@ pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
     run(&Optimizer::declutter(), model, |_| true)
 }
 
-/// A canonical graph in the form that runs: kernels chosen, weights packed, branches planned.
-pub(crate) fn lower(model: &mut TypedModel) -> TractResult<()> {
-    super::finish(model)?;
+/// A canonical graph in the form that runs: kernels chosen, weights packed.
+pub(super) fn lower(model: &mut TypedModel) -> TractResult<()> {
     // The only pass here that works on the graph itself merges the axes of these.
     run(&Optimizer::codegen(), model, |model| model.nodes.iter().any(|n| n.op_is::<EinSum>()))
 }

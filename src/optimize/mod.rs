@@ -1,13 +1,15 @@
-//! Rewrites of a typed graph before the engine's own optimiser, as an ordered list.
+//! Rewrites of a typed graph, as two ordered lists: before the engine's own optimiser, and of what it leaves.
 //!
 //! In: a graph with concrete shapes, as imported. Out: an equivalent graph that the engine runs
 //! better. Each pass is one file and one row.
 
+mod axes;
 mod batches;
 mod binary;
 mod bounds;
 mod branches;
 mod broadcasts;
+mod chains;
 mod division;
 mod engine;
 mod extremes;
@@ -17,16 +19,18 @@ mod norms;
 mod precision;
 mod products;
 mod recurrences;
+mod resizes;
 mod round_trips;
 mod rows;
 mod stride;
+mod transposed;
 mod windows;
 
 pub(crate) use bounds::BadValue;
 #[cfg(feature = "gpu")]
 pub(crate) use bounds::CheckIndices;
 pub(crate) use branches::has_branches;
-pub(crate) use engine::{declutter, lower};
+pub(crate) use engine::declutter;
 
 use std::sync::Arc;
 
@@ -55,6 +59,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("check_divisors", bounds::check_divisors, None),
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
+    ("transposed", transposed::transposed, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
     ("few_bits", few_bits::few_bits, Some(Target::Cpu)),
     ("recurrences", recurrences::recurrences, Some(Target::Cpu)),
@@ -71,11 +76,14 @@ type Rule = fn(&TypedModel, &TypedNode) -> TractResult<Option<TypedModelPatch>>;
 const LAST_RULES: &[(&str, Rule)] = &[
     ("branches", branches::branches),
     ("norms", norms::normalisation),
+    // Before the rows, of which it takes the short ones.
+    ("axes", axes::axes),
     ("rows", rows::rows),
     ("batches", batches::batch),
+    ("resizes", resizes::resizes),
 ];
 
-/// Applies the last rules.
+/// Applies the last rules, and makes chains of what they left.
 fn finish(model: &mut TypedModel) -> TractResult<()> {
     for (name, rule) in LAST_RULES {
         for id in model.eval_order()? {
@@ -85,7 +93,7 @@ fn finish(model: &mut TypedModel) -> TractResult<()> {
             }
         }
     }
-    Ok(())
+    chains::chains(model).context("in the pass chains")
 }
 
 /// The value of a wire, also where it takes some shaping to get at it.
@@ -98,6 +106,12 @@ fn constant(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tens
     rule_if_some!(input = constant(model, node.inputs[0])?);
     rule_if_some!(outputs = node.op.eval_out_of_plan(tvec!(input.into_tvalue()))?);
     Ok(outputs.into_iter().next().map(TValue::into_arc_tensor))
+}
+
+/// A canonical graph in the form that runs on the CPU.
+pub(crate) fn lower(model: &mut TypedModel) -> TractResult<()> {
+    finish(model)?;
+    engine::lower(model)
 }
 
 /// Runs all passes.
@@ -113,7 +127,7 @@ pub(crate) fn rewrite(model: TypedModel, target: Target) -> TractResult<TypedMod
 /// The part of a graph for the GPU that stays on the CPU, as the CPU likes it.
 #[cfg(feature = "gpu")]
 pub(crate) fn rest(model: TypedModel) -> TractResult<TypedModel> {
-    let model = products::products(windows::windows(model)?)?;
+    let model = products::products(transposed::transposed(windows::windows(model)?)?)?;
     let mut model = recurrences::recurrences(few_bits::few_bits(model)?)?;
     lower(&mut model)?;
     Ok(model)

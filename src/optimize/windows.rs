@@ -1,20 +1,21 @@
 //! Operators that slide a window over an image become ours.
 //!
-//! In: the engine's convolutions and maximum pools. Out: [`Convolution`], [`IntegerConvolution`] and [`MaxPooling`]
-//! wherever the weights are constant and the image is one- or two-dimensional; the others stay. Before the engine's
-//! own rewriting, which would turn some of them into other things, and move channels to the end of the whole graph
-//! for others.
+//! In: the engine's convolutions and pools. Out: [`Convolution`], [`IntegerConvolution`] and [`Pooling`] wherever
+//! the weights are constant and the image is one- or two-dimensional; the others stay. Before the engine's own rewriting,
+//! which would turn some of them into other things, and move channels to the end of the whole graph for others.
 
 use nearside_kernels::conv::Geometry;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PoolSpec};
+use tract_onnx::tract_core::ops::cnn::{
+    Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
+};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::constant;
 use crate::cpu::convolution::Convolution;
 use crate::cpu::integer::IntegerConvolution;
-use crate::cpu::pooling::MaxPooling;
+use crate::cpu::pooling::{Pool, Pooling};
 
 pub(super) fn windows(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
@@ -22,7 +23,9 @@ pub(super) fn windows(mut model: TypedModel) -> TractResult<TypedModel> {
         let patch = if let Some(op) = node.op_as::<Conv>() {
             convolution(&model, node, op)?
         } else if let Some(op) = node.op_as::<MaxPool>() {
-            pool(&model, node, op)?
+            max(&model, node, op)?
+        } else if let Some(op) = node.op_as::<SumPool>() {
+            mean(&model, node, op)?
         } else {
             None
         };
@@ -87,14 +90,53 @@ fn convolution(
     TypedModelPatch::replace_single_op(model, node, &inputs, op).map(Some)
 }
 
-fn pool(
+fn max(model: &TypedModel, node: &TypedNode, op: &MaxPool) -> TractResult<Option<TypedModelPatch>> {
+    rule_if!(op.with_index_outputs.is_none());
+    pooling(model, node, &op.pool_spec, |_| Pool::Max)
+}
+
+fn mean(
     model: &TypedModel,
     node: &TypedNode,
-    op: &MaxPool,
+    op: &SumPool,
+) -> TractResult<Option<TypedModelPatch>> {
+    // A window that goes beyond the padding, as rounding up the output's size allows, counts up to there.
+    let end = match &op.pool_spec.padding {
+        PaddingSpec::ExplicitOnnxPool(_, after, true) => Some(after.clone()),
+        _ => None,
+    };
+    pooling(model, node, &op.pool_spec, |g| {
+        let factors = |side: usize| {
+            let factor = |at: usize| {
+                let start = at * g.stride[side];
+                let taps = (0..g.kernel[side]).map(|tap| start + tap * g.dilation[side]);
+                // One dimension is the second side.
+                let axis = (side + op.pool_spec.rank()).saturating_sub(2);
+                let count = taps.filter(|tap| {
+                    let inside = *tap >= g.pad[side] && *tap < g.pad[side] + g.input[side];
+                    let padded = end.as_ref().is_none_or(|after| {
+                        *tap < g.pad[side] + g.input[side] + after.get(axis).copied().unwrap_or(0)
+                    });
+                    if op.count_include_pad { padded } else { inside }
+                });
+                if op.normalize { 1. / count.count() as f32 } else { 1. }
+            };
+            (0..g.output[side]).map(factor).collect()
+        };
+        Pool::Mean([factors(0), factors(1)])
+    })
+}
+
+fn pooling(
+    model: &TypedModel,
+    node: &TypedNode,
+    spec: &PoolSpec,
+    pool: impl FnOnce(&Geometry) -> Pool,
 ) -> TractResult<Option<TypedModelPatch>> {
     let image = model.outlet_fact(node.inputs[0])?;
-    rule_if!(op.with_index_outputs.is_none() && image.datum_type == f32::datum_type());
-    rule_if_some!((geometry, shape) = geometry(&op.pool_spec, image, op.pool_spec.input_channels));
-    let op = MaxPooling { geometry, shape };
+    rule_if!(image.datum_type == f32::datum_type());
+    rule_if_some!((geometry, shape) = geometry(spec, image, spec.input_channels));
+    let pool = pool(&geometry);
+    let op = Pooling { geometry, shape, pool };
     TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some)
 }

@@ -25,7 +25,22 @@ pub enum Activation {
     Silu,
     /// `x / 2 (1 + erf(x / sqrt 2))`.
     Gelu,
+    /// `round(clamp(x / scale, low, high)) * back`: to integers and back, halves to even.
+    RoundTrip {
+        /// The step of the integers.
+        scale: f32,
+        /// The least of them.
+        low: f32,
+        /// The greatest of them, both below 2^22.
+        high: f32,
+        /// What a step is worth afterwards.
+        back: f32,
+    },
 }
+
+/// Adding this leaves no bits below 1, so that adding it and taking it away rounds; rounding itself is slow on some
+/// machines.
+const ROUNDER: f32 = 12_582_912.;
 
 impl Activation {
     /// Applied in place. One loop a function, so that each keeps its constants in registers.
@@ -52,6 +67,14 @@ impl Activation {
             Self::Sigmoid => map(values, F4::sigmoid),
             Self::Silu => map(values, |x| x.mul(x.sigmoid())),
             Self::Gelu => map(values, F4::gelu),
+            Self::RoundTrip { scale, low, high, back } => {
+                let [scale, low, high, back] = [scale, low, high, back].map(F4::splat);
+                let rounder = F4::splat(ROUNDER);
+                // NaN becomes the least.
+                map(values, |x| {
+                    low.max(x.div(scale)).min(high).add(rounder).sub(rounder).mul(back)
+                });
+            }
         }
     }
 }

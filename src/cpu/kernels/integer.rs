@@ -147,7 +147,7 @@ pub enum Finish<'a> {
 }
 
 impl Finish<'_> {
-    fn places(&mut self) -> Places<'_> {
+    pub(crate) fn places(&mut self) -> Places<'_> {
         match self {
             Self::Sums(out) => Places::Sums(Divided::new(out)),
             Self::Scaled(scales, out) => Places::Scaled(scales, Divided::new(out)),
@@ -157,7 +157,7 @@ impl Finish<'_> {
 }
 
 /// A [`Finish`] whose output several parts write.
-enum Places<'a> {
+pub(crate) enum Places<'a> {
     Sums(Divided<'a, i32>),
     Scaled(&'a [f32], Divided<'a, f32>),
     Rounded(&'a [f32], i32, QuantaDivided<'a>),
@@ -166,7 +166,7 @@ enum Places<'a> {
 impl Places<'_> {
     /// # Safety
     /// No one else may write these outputs.
-    unsafe fn run(&self, channel: usize, at: usize, sums: &[i32], bias: i32) {
+    pub(crate) unsafe fn run(&self, channel: usize, at: usize, sums: &[i32], bias: i32) {
         match self {
             Self::Sums(out) => {
                 let out = unsafe { out.take(at, sums.len()) };

@@ -5,20 +5,26 @@
 //! the pointers inside stay within their slices; a slice that does not fit its geometry is an error of the caller
 //! and ends in [`Misfit`].
 
+pub mod along;
 pub mod conv;
 pub mod dense;
 pub mod direct;
 pub mod epilogue;
+pub mod exact;
 mod functions;
 pub mod geometry;
 pub mod integer;
+mod loops;
 pub mod nbits;
 pub mod norm;
 pub mod parallel;
+pub mod pointwise;
 pub mod pool;
 pub mod product;
 pub mod quantize;
 pub mod recurrence;
+pub mod resample;
+pub mod spread;
 pub mod tile;
 pub mod trees;
 pub mod v4;

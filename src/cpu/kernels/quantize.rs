@@ -85,6 +85,16 @@ pub fn divide_round(x: &[f32], scale: f32, zero: i32, out: Quanta<'_>) {
 }
 
 impl Quanta<'_> {
+    /// How many they are.
+    pub(crate) fn len(&self) -> usize {
+        each!(self, out => out.len())
+    }
+
+    /// Rounds each value to the places from `at` on.
+    pub(crate) fn round_from(&mut self, at: usize, x: &[f32], zero: i32) {
+        each!(self, out => fill(x, zero, &mut out[at..at + x.len()], |x| x));
+    }
+
     /// The same for parts that write at once.
     pub(crate) fn divided(&mut self) -> QuantaDivided<'_> {
         match self {

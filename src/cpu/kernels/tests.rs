@@ -1,7 +1,10 @@
 //! Every kernel against the definition, over many geometries.
 
+mod images;
+mod pointwise;
+
 use crate::conv::{self, Geometry};
-use crate::{Activation, Epilogue, dense, direct, integer, pool, quantize, winograd};
+use crate::{Activation, Epilogue, dense, direct, exact, integer, pool, quantize, winograd};
 
 /// Numbers in -1..1 that repeat on every machine.
 pub(crate) struct Numbers(pub(crate) u64);
@@ -49,6 +52,10 @@ fn activate(a: Activation, x: f64) -> f64 {
         Activation::Sigmoid => 1. / (1. + (-x).exp()),
         Activation::Silu => x / (1. + (-x).exp()),
         Activation::Gelu => x / 2. * (1. + erf(x / 2f64.sqrt())),
+        Activation::RoundTrip { scale, low, high, back } => {
+            let [scale, low, high, back] = [scale, low, high, back].map(f64::from);
+            (x / scale).clamp(low, high).round_ties_even() * back
+        }
     }
 }
 
@@ -170,6 +177,12 @@ fn check(numbers: &mut Numbers, g: &Geometry) {
     )
     .unwrap();
     assert!(sums.iter().zip(&exact).all(|(a, b)| f64::from(*a) == *b), "integers: {g:?}");
+    if exact::suits(g) {
+        let packed = direct::pack(g, &floats(&wi)).unwrap();
+        let mut finish = integer::Finish::Sums(&mut sums);
+        exact::conv(g, &floats(&xi), &packed, &none, &mut finish).unwrap();
+        assert!(sums.iter().zip(&exact).all(|(a, b)| f64::from(*a) == *b), "as floats: {g:?}");
+    }
     if g.channels_in == g.channels_out {
         pool::max(g, &x, &mut out).unwrap();
         assert_eq!(out, greatest(g, &x), "max pool: {g:?}");
@@ -282,6 +295,9 @@ fn rounding_saturates_and_takes_halves_to_even() {
     let mut signed = [9i8; 10];
     quantize::divide_round(&x, 0.5, -1, quantize::Quanta::I8(&mut signed));
     assert_eq!(signed, [-128, -8, -2, 0, 2, 4, 127, 127, 127, -128]);
+    let mut back = x;
+    Activation::RoundTrip { scale: 0.5, low: -8., high: 7., back: 2. }.apply(&mut back);
+    assert_eq!(back, [-16., -14., -2., 2., 6., 10., 14., 14., 14., -16.]);
 }
 
 #[test]

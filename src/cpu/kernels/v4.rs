@@ -132,6 +132,24 @@ mod lanes {
             Self(v128_bitselect(then.0, other.0, f32x4_lt(self.0, f32x4_splat(0.))))
         }
 
+        /// Where `self < other` `then`, elsewhere `or`.
+        #[inline(always)]
+        pub fn if_less(self, other: Self, then: Self, or: Self) -> Self {
+            Self(v128_bitselect(then.0, or.0, f32x4_lt(self.0, other.0)))
+        }
+
+        /// Where `self <= other` `then`, elsewhere `or`.
+        #[inline(always)]
+        pub fn if_not_greater(self, other: Self, then: Self, or: Self) -> Self {
+            Self(v128_bitselect(then.0, or.0, f32x4_le(self.0, other.0)))
+        }
+
+        /// The square roots.
+        #[inline(always)]
+        pub fn sqrt(self) -> Self {
+            Self(f32x4_sqrt(self.0))
+        }
+
         /// Lanes 0, 2 of `self`, then of `other`.
         #[inline(always)]
         pub fn even(self, other: Self) -> Self {
@@ -307,6 +325,24 @@ mod lanes {
         #[inline(always)]
         pub fn if_negative(self, then: Self, other: Self) -> Self {
             each(|i| if self.0[i] < 0. { then.0[i] } else { other.0[i] })
+        }
+
+        /// Where `self < other` `then`, elsewhere `or`.
+        #[inline(always)]
+        pub fn if_less(self, other: Self, then: Self, or: Self) -> Self {
+            each(|i| if self.0[i] < other.0[i] { then.0[i] } else { or.0[i] })
+        }
+
+        /// Where `self <= other` `then`, elsewhere `or`.
+        #[inline(always)]
+        pub fn if_not_greater(self, other: Self, then: Self, or: Self) -> Self {
+            each(|i| if self.0[i] <= other.0[i] { then.0[i] } else { or.0[i] })
+        }
+
+        /// The square roots.
+        #[inline(always)]
+        pub fn sqrt(self) -> Self {
+            each(|i| self.0[i].sqrt())
         }
 
         /// Lanes 0, 2 of `self`, then of `other`.

@@ -25,6 +25,11 @@ pub(super) trait Host: Any + Debug + Send + Sync {
     fn mints(&self) -> bool {
         false
     }
+    /// An operator of the engine's that says the same wherever it gives the same shape, and constants that it reads
+    /// after the node's inputs.
+    fn core(&self) -> Option<(Box<dyn TypedOp>, TVec<Tensor>)> {
+        None
+    }
 }
 
 pub(super) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
@@ -129,6 +134,31 @@ impl TypedOp for HostOp {
             })
             .collect::<TractResult<Vec<_>>>()?;
         self.kept(&self.code.facts(&self.slots(&inputs.iter().collect::<Vec<_>>()))?)
+    }
+
+    fn declutter(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        rule_if_some!((op, constants) = self.code.core());
+        let mut patch = TypedModelPatch::default();
+        let mut inputs = patch.taps(model, &node.inputs)?;
+        for (at, constant) in constants.into_iter().enumerate() {
+            inputs.push(patch.add_const(format!("{}.constant.{at}", node.name), constant)?);
+        }
+        let facts =
+            inputs.iter().map(|i| patch.outlet_fact(*i)).collect::<TractResult<Vec<_>>>()?;
+        let Ok(outputs) = op.output_facts(&facts) else { return Ok(None) };
+        let same = |(ours, theirs): (&TypedFact, &Outlet<TypedFact>)| {
+            ours.shape == theirs.fact.shape && ours.datum_type == theirs.fact.datum_type
+        };
+        rule_if!(outputs.iter().zip(&node.outputs).all(same));
+        let wires = patch.wire_node(&node.name, op, &inputs)?;
+        for (slot, wire) in wires.iter().enumerate() {
+            patch.shunt_outside(model, OutletId::new(node.id, slot), *wire)?;
+        }
+        Ok(Some(patch))
     }
 
     as_op!();

@@ -37,6 +37,7 @@ mod linear_attention;
 mod loss;
 mod lower;
 mod lp_pool;
+mod lrn;
 mod matmul;
 mod max_roi_pool;
 mod max_unpool;
@@ -123,6 +124,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "IsNaN", float_class::is_nan),
     (DEFAULT_DOMAIN, "LSTM", recurrent::build),
     (DEFAULT_DOMAIN, "LinearAttention", linear_attention::attention),
+    (DEFAULT_DOMAIN, "LRN", lrn::build),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MatMul", matmul::build),
     (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),

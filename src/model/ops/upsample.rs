@@ -4,6 +4,7 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::nn::{CoordTransformer, Interpolator, Nearest, Resize};
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
@@ -46,6 +47,17 @@ impl Upsample {
 impl Host for Upsample {
     fn name(&self) -> &'static str {
         "Upsample"
+    }
+
+    fn core(&self) -> Option<(Box<dyn TypedOp>, TVec<Tensor>)> {
+        let op = Resize {
+            coord_transformer: CoordTransformer::Asymmetric,
+            interpolator: if self.linear { Interpolator::Linear } else { Interpolator::Nearest },
+            nearest: Nearest::Floor,
+            optional_scales_input: Some(1),
+            optional_sizes_input: None,
+        };
+        Some((Box::new(op), self.scales.iter().map(|scales| tensor1(scales)).collect()))
     }
 
     fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {

@@ -1,0 +1,268 @@
+//! Several functions of single elements in one pass: a program that runs block by block.
+//!
+//! In: a [`Program`] and its inputs, each of which is repeated in its way over the output. Out: the last step's values,
+//! as they are or rounded to integers. A block's intermediate values stay in the nearest cache, so that a chain reads and writes memory once, and not
+//! once a function. Comparisons give 1 and 0.
+
+use crate::loops::{Place, binary, select, unary};
+use crate::quantize::Quanta;
+use crate::v4::F4;
+use crate::{Activation, Result, fits};
+
+/// Elements of a block.
+const BLOCK: usize = 512;
+
+/// A function of one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unary {
+    /// An activation.
+    Activation(Activation),
+    /// `|x|`.
+    Abs,
+    /// `e^x`.
+    Exp,
+    /// `-x`.
+    Neg,
+    /// `1 / x`.
+    Reciprocal,
+    /// `x^2`.
+    Square,
+    /// The square root.
+    Sqrt,
+    /// `1 / sqrt(x)`.
+    Rsqrt,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+/// A function of two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binary {
+    /// `a + b`.
+    Add,
+    /// `a - b`.
+    Sub,
+    /// `a * b`.
+    Mul,
+    /// `a / b`.
+    Div,
+    /// The greater.
+    Max,
+    /// The lesser.
+    Min,
+    /// 1 where `a < b`, else 0.
+    Less,
+    /// 1 where `a <= b`, else 0.
+    LessOrEqual,
+}
+
+/// What a step reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Operand {
+    /// What an earlier step left in this place.
+    Register(usize),
+    /// An input.
+    Input(usize),
+    /// The same value everywhere.
+    Constant(f32),
+}
+
+/// What a step computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Function {
+    /// Of one value.
+    Unary(Unary, Operand),
+    /// Of two.
+    Binary(Binary, [Operand; 2]),
+    /// The second where the first is not 0, else the third.
+    Select([Operand; 3]),
+}
+
+/// Steps, each with the register that it writes to; the last one's values are the output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// In the order in which they run.
+    pub steps: Vec<(Function, usize)>,
+    /// How many there are.
+    pub registers: usize,
+}
+
+/// How an input is repeated over the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// It has an element for each of the output.
+    Never,
+    /// Each of its elements serves for so many in succession, and all of them again from the first.
+    Each(usize),
+}
+
+/// Numbers, which become float32.
+#[derive(Clone, Copy)]
+pub enum Values<'a> {
+    /// float32.
+    F32(&'a [f32]),
+    /// uint8.
+    U8(&'a [u8]),
+    /// int8.
+    I8(&'a [i8]),
+    /// int32.
+    I32(&'a [i32]),
+}
+
+impl Values<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::U8(values) => values.len(),
+            Self::I8(values) => values.len(),
+            Self::I32(values) => values.len(),
+        }
+    }
+
+    fn at(&self, i: usize) -> f32 {
+        match self {
+            Self::F32(values) => values[i],
+            Self::U8(values) => values[i].into(),
+            Self::I8(values) => values[i].into(),
+            Self::I32(values) => values[i] as f32,
+        }
+    }
+
+    /// The elements from `first` on, as many as `to` holds.
+    fn copy(&self, first: usize, to: &mut [f32]) {
+        fn each<T: Copy>(values: &[T], to: &mut [f32], float: impl Fn(T) -> f32) {
+            values.iter().zip(to).for_each(|(value, to)| *to = float(*value));
+        }
+        match self {
+            Self::F32(values) => each(&values[first..], to, |v| v),
+            Self::U8(values) => each(&values[first..], to, f32::from),
+            Self::I8(values) => each(&values[first..], to, f32::from),
+            Self::I32(values) => each(&values[first..], to, |v| v as f32),
+        }
+    }
+}
+
+/// An input of a run.
+pub struct Input<'a> {
+    /// Its elements.
+    pub values: Values<'a>,
+    /// How they are repeated.
+    pub repeat: Repeat,
+}
+
+/// What the last step's values are written to.
+pub enum Output<'a> {
+    /// float32.
+    Floats(&'a mut [f32]),
+    /// Integers: rounded, halves to even, and moved by a zero point.
+    Rounded(i32, Quanta<'a>),
+}
+
+impl Program {
+    /// The operands, of all steps.
+    fn operands(&self) -> impl Iterator<Item = Operand> {
+        self.steps.iter().flat_map(|(function, _)| match *function {
+            Function::Unary(_, a) => vec![a],
+            Function::Binary(_, two) => two.to_vec(),
+            Function::Select(three) => three.to_vec(),
+        })
+    }
+
+    fn check(&self, inputs: &[Input<'_>], length: usize) -> Result<()> {
+        fits(!self.steps.is_empty() && self.steps.iter().all(|(_, to)| *to < self.registers))?;
+        fits(self.operands().all(|operand| match operand {
+            Operand::Register(at) => at < self.registers,
+            Operand::Input(at) => at < inputs.len(),
+            Operand::Constant(_) => true,
+        }))?;
+        fits(inputs.iter().all(|input| match input.repeat {
+            Repeat::Never => input.values.len() == length,
+            Repeat::Each(times) => {
+                let period = times * input.values.len();
+                period > 0 && length.is_multiple_of(period)
+            }
+        }))
+    }
+
+    /// Runs. An input that is repeated must fill the output a whole number of times.
+    pub fn run(&self, inputs: &[Input<'_>], out: &mut Output<'_>) -> Result<()> {
+        let length = match out {
+            Output::Floats(out) => out.len(),
+            Output::Rounded(_, out) => out.len(),
+        };
+        self.check(inputs, length)?;
+        let mut registers = vec![0f32; (self.registers + inputs.len()) * BLOCK];
+        // Blocks end where an input changes that is the same for long.
+        let long = inputs.iter().filter_map(|input| match input.repeat {
+            Repeat::Each(times) if times >= BLOCK / 4 => Some(times),
+            _ => None,
+        });
+        let long: Vec<usize> = long.collect();
+        let mut at = 0;
+        while at < length {
+            let left = long.iter().map(|times| times - at % times);
+            let count = left.fold(BLOCK.min(length - at), usize::min);
+            let (expanded, registers) = registers.split_at_mut(inputs.len() * BLOCK);
+            let places: Vec<Place> = inputs
+                .iter()
+                .zip(expanded.chunks_exact_mut(BLOCK))
+                .map(|(input, block)| place(input, at, count, block))
+                .collect();
+            let last = self.steps.len() - 1;
+            for (step, (function, to)) in self.steps.iter().enumerate() {
+                let registers = registers.as_mut_ptr();
+                let of = |operand: Operand| match operand {
+                    // SAFETY: `check` saw that there is such a register.
+                    Operand::Register(r) => Place::Block(unsafe { registers.add(r * BLOCK) }),
+                    Operand::Input(i) => places[i],
+                    Operand::Constant(value) => Place::Everywhere(F4::splat(value)),
+                };
+                // SAFETY: blocks hold `BLOCK` floats, of which `count` are used; so many are left of the output.
+                unsafe {
+                    let to = match out {
+                        Output::Floats(out) if step == last => out.as_mut_ptr().add(at),
+                        _ => registers.add(to * BLOCK),
+                    };
+                    match *function {
+                        Function::Unary(f, a) => unary(f, of(a), to, count),
+                        Function::Binary(f, [a, b]) => binary(f, of(a), of(b), to, count),
+                        Function::Select([c, a, b]) => select(of(c), of(a), of(b), to, count),
+                    }
+                }
+            }
+            if let Output::Rounded(zero, out) = out {
+                let (_, result) = self.steps[last];
+                out.round_from(at, &registers[result * BLOCK..][..count], *zero);
+            }
+            at += count;
+        }
+        Ok(())
+    }
+}
+
+/// The `count` elements of an input from `at` on; in `block` where they do not lie in memory so.
+fn place(input: &Input<'_>, at: usize, count: usize, block: &mut [f32]) -> Place {
+    let length = input.values.len();
+    let (first, times) = match input.repeat {
+        Repeat::Never => (at, 1),
+        Repeat::Each(times) => (at / times % length, times),
+    };
+    if length == 1 || times > 1 && at % times + count <= times {
+        return Place::Everywhere(F4::splat(input.values.at(first)));
+    }
+    if times == 1 && first + count <= length {
+        if let Values::F32(values) = input.values {
+            return Place::Block(values[first..][..count].as_ptr());
+        }
+        input.values.copy(first, &mut block[..count]);
+        return Place::Block(block.as_ptr());
+    }
+    let (mut which, mut left) = (first, times - at % times);
+    let mut empty = &mut block[..count];
+    while !empty.is_empty() {
+        let (run, rest) = empty.split_at_mut(left.min(empty.len()));
+        run.fill(input.values.at(which));
+        (empty, left, which) = (rest, times, (which + 1) % length);
+    }
+    Place::Block(block.as_ptr())
+}
