@@ -31,6 +31,12 @@ pub(crate) struct OnGpu<'a> {
     pub(crate) max_bytes: u64,
 }
 
+/// Whether a plan that takes more inputs for constants may do what failed so.
+fn helps(failure: &ErrorKind) -> bool {
+    use ErrorKind::{CannotPlan, InvalidInput, UnsupportedOperator};
+    matches!(failure, CannotPlan | InvalidInput | UnsupportedOperator(_))
+}
+
 impl Segment {
     /// [`Segment::run`] on the GPU, and on the CPU what it cannot do.
     pub(crate) async fn run_on_gpu(
@@ -72,10 +78,9 @@ impl Segment {
                     self.gpu.binding.fetch_max(level, Ordering::Relaxed);
                     return Ok(outputs);
                 }
-                // Other constants in a plan help against a graph's defects, not against the GPU's.
-                Err(e) if !matches!(e.kind(), ErrorKind::CannotPlan | ErrorKind::InvalidInput) => {
-                    return Err(e);
-                }
+                // Other constants in a plan help against a graph's defects, and settle shapes and branches that the
+                // GPU cannot choose; they do not help against the GPU's own failures.
+                Err(e) if !helps(e.kind()) => return Err(e),
                 Err(error) => {
                     first.get_or_insert(error);
                 }
