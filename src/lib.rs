@@ -35,6 +35,8 @@ pub mod web;
 
 pub use error::{Error, ErrorKind, Problem, ProblemKind, Result};
 #[cfg(feature = "gpu")]
+pub use gpu::lower::{OPERATORS as GPU_OPERATORS, Ran};
+#[cfg(feature = "gpu")]
 pub use gpu::{Gpu, GpuOptions, GpuTensor, Verdict, Verdicts};
 pub use model::{Check, Dim, Format, Inspection, Kind, ModelFile, OperatorUse};
 pub use model::{Signature, ValueInfo, check, inspect};

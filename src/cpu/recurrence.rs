@@ -38,20 +38,20 @@ struct Direction {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Recurrence {
-    cell: Cell,
-    steps: usize,
-    batch: usize,
-    inputs: usize,
-    hidden: usize,
+    pub(crate) cell: Cell,
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    pub(crate) inputs: usize,
+    pub(crate) hidden: usize,
     /// For each direction.
-    backwards: Vec<bool>,
-    batch_first: bool,
+    pub(crate) backwards: Vec<bool>,
+    pub(crate) batch_first: bool,
     /// Of what every step gives, and of a state.
-    shapes: [TVec<usize>; 2],
+    pub(crate) shapes: [TVec<usize>; 2],
     /// By ONNX's position the node's own input.
     slots: Vec<Option<usize>>,
     /// ONNX's outputs that the node has.
-    kept: Vec<usize>,
+    pub(crate) kept: Vec<usize>,
     /// Once the weights are no inputs any more.
     weights: Option<Arc<Vec<Direction>>>,
 }
@@ -91,7 +91,8 @@ impl Recurrence {
         }
     }
 
-    fn slot(&self, at: usize) -> Option<usize> {
+    /// The node's own input at ONNX's position.
+    pub(crate) fn slot(&self, at: usize) -> Option<usize> {
         self.slots.get(at).copied().flatten()
     }
 

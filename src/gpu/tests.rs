@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer, Softmax, Soft
 
 use super::builder::Origin;
 use super::{Builder, Limits};
+use crate::model::ops::MatMulNBits;
 
 const LIMITS: Limits = Limits { max_value_bytes: 1 << 27 };
 
@@ -190,6 +191,60 @@ fn indices_and_order() {
     }
     let cumsum = CumSum { axis: 1, exclusive: true, reverse: true };
     assert_eq!(check(&typed(cumsum, &[data])), 1);
+}
+
+#[test]
+fn few_bits_stay_packed() {
+    for (bits, block, zeros) in [(4, 32, false), (4, 16, true), (8, 32, true), (2, 64, true)] {
+        for rows in [1, 5] {
+            let (k, n) = (100, 24);
+            let blocks = 100usize.div_ceil(block);
+            let op = MatMulNBits { k, n, bits, block, zeros, groups: false };
+            let mut model = TypedModel::default();
+            let codes = Tensor::zero::<u8>(&[n, blocks, block * bits / 8]).unwrap();
+            let stored = codes.len();
+            let mut wires = tvec!(
+                model.add_source("a", f32::fact([rows, k])).unwrap(),
+                model.add_const("codes", codes).unwrap(),
+                model.add_const("scales", Tensor::zero::<f32>(&[n * blocks]).unwrap()).unwrap(),
+            );
+            if zeros {
+                let packed = Tensor::zero::<u8>(&[n * (blocks * bits).div_ceil(8)]).unwrap();
+                wires.push(model.add_const("zeros", packed).unwrap());
+            }
+            let y = model.wire_node("product", op, &wires).unwrap();
+            model.select_output_outlets(&y).unwrap();
+            // A row that is filled up, and the product.
+            assert_eq!(check(&model), 1 + usize::from(k % block != 0));
+            let mut builder = Builder::new(&model, LIMITS, Default::default());
+            builder.upload(wires[0]).unwrap();
+            super::lower::lower(&mut builder, model.node(y[0].node)).unwrap();
+            let words = builder.values.iter().find_map(|value| match &value.origin {
+                Origin::Constant(t) if t.datum_type() == DatumType::U32 => Some(t.len() * 4),
+                _ => None,
+            });
+            assert_eq!(words, Some(stored));
+        }
+    }
+}
+
+#[test]
+fn looking_up() {
+    use ops::array::{Pad, PadMode};
+    use ops::nn::grid_sample::{GridSample, InterpolationMode, PaddingMode};
+    for mode in
+        [InterpolationMode::Nearest, InterpolationMode::Bilinear, InterpolationMode::Bicubic]
+    {
+        let padding_mode = PaddingMode::Reflection;
+        let op = GridSample { mode, padding_mode, align_corners: true };
+        assert_eq!(check(&one(op, &[&[1, 3, 5, 6], &[1, 4, 4, 2]])), 1);
+    }
+    for mode in
+        [PadMode::Constant(tensor0(1f32).into_arc_tensor()), PadMode::Edge, PadMode::Reflect]
+    {
+        let op = Pad { pads: vec![(0, 0), (2, 3)], mode };
+        assert_eq!(check(&one(op, &[&[4, 5]])), 1);
+    }
 }
 
 #[test]

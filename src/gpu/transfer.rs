@@ -63,6 +63,12 @@ pub(crate) fn scalar(tensor: &Tensor) -> Option<Param> {
     })
 }
 
+/// The numbers of a constant that steers a kernel.
+pub(crate) fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
+    let cast = tensor.cast_to::<f32>().ok()?;
+    Some(cast.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
+}
+
 /// Carrier words -> a tensor of the graph's type.
 pub(crate) fn tensor(datum: DatumType, shape: &[usize], words: &[u8]) -> Result<Tensor> {
     let mut tensor = Tensor::zero_dt(datum, shape).map_err(|e| {

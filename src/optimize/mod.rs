@@ -11,6 +11,8 @@ mod branches;
 mod broadcasts;
 mod chains;
 mod division;
+#[cfg(feature = "gpu")]
+mod empties;
 mod engine;
 mod extremes;
 mod few_bits;
@@ -24,6 +26,8 @@ mod round_trips;
 mod rows;
 mod stride;
 mod transposed;
+#[cfg(feature = "gpu")]
+mod unquantised;
 mod windows;
 
 pub(crate) use bounds::BadValue;
@@ -31,6 +35,10 @@ pub(crate) use bounds::BadValue;
 pub(crate) use bounds::CheckIndices;
 pub(crate) use branches::has_branches;
 pub(crate) use engine::declutter;
+#[cfg(feature = "gpu")]
+pub(crate) use norms::norms;
+#[cfg(feature = "gpu")]
+pub(crate) use stride::Stride;
 
 use std::sync::Arc;
 
@@ -49,8 +57,8 @@ pub(crate) enum Target {
     Gpu,
 }
 
-/// The passes in the order in which they run, and whether they are for every target or give operators that only the
-/// CPU has.
+/// The passes in the order in which they run, and whether they are for every target or give operators that only one
+/// has.
 const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("half_to_single", precision::half_to_single, None),
     ("extremes", extremes::extremes, Some(Target::Cpu)),
@@ -58,11 +66,15 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("check_indices", bounds::check_indices, None),
     ("check_divisors", bounds::check_divisors, None),
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
+    #[cfg(feature = "gpu")]
+    ("empties", empties::empties, Some(Target::Gpu)),
+    #[cfg(feature = "gpu")]
+    ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("transposed", transposed::transposed, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
     ("few_bits", few_bits::few_bits, Some(Target::Cpu)),
-    ("recurrences", recurrences::recurrences, Some(Target::Cpu)),
+    ("recurrences", recurrences::recurrences, None),
     ("keep_strides", stride::keep_strides, None),
     ("keep_binary", binary::keep_binary, None),
     ("integer_products", integers::integer_products, None),

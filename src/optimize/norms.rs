@@ -12,6 +12,17 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm};
 
 use crate::cpu::norm::Normalisation;
 
+/// All of them in a graph that the engine's optimiser is done with.
+#[cfg(feature = "gpu")]
+pub(crate) fn norms(model: &mut TypedModel) -> TractResult<()> {
+    for id in model.eval_order()? {
+        if let Some(patch) = normalisation(model, model.node(id))? {
+            patch.apply(model)?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn normalisation(
     model: &TypedModel,
     node: &TypedNode,

@@ -11,7 +11,7 @@ use tract_onnx::tract_core::ops::array::StridedSlice;
 use tract_onnx::tract_core::ops::cnn::Conv;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Stride(Downsample);
+pub(crate) struct Stride(pub(crate) Downsample);
 
 impl Op for Stride {
     fn name(&self) -> StaticName {

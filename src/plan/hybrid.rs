@@ -83,6 +83,7 @@ impl Frame {
 
 /// The graph in the form that the table of kernels knows.
 pub(crate) fn prepare(mut model: TypedModel) -> TractResult<TypedModel> {
+    crate::optimize::norms(&mut model)?;
     rewrite_einsum_to_prefix_matmul(&mut model, false)?;
     Ok(model)
 }

@@ -48,6 +48,12 @@ pub(crate) struct OnGpu<'a> {
 /// Losses of a device in one run after which the CPU takes over.
 const MOST_LOSSES: usize = 3;
 
+/// Whether a plan that takes more inputs for constants may do what failed so.
+fn helps(failure: &ErrorKind) -> bool {
+    use ErrorKind::{CannotPlan, InvalidInput, UnsupportedOperator};
+    matches!(failure, CannotPlan | InvalidInput | UnsupportedOperator(_))
+}
+
 impl Segment {
     /// What its verdicts are kept by.
     pub(crate) fn identity(&self) -> u64 {
@@ -187,10 +193,9 @@ impl Segment {
                     self.gpu.binding.fetch_max(level, Ordering::Relaxed);
                     return Ok(outputs);
                 }
-                // Other constants in a plan help against a graph's defects, not against the GPU's.
-                Err(e) if !matches!(e.kind(), ErrorKind::CannotPlan | ErrorKind::InvalidInput) => {
-                    return Err(e);
-                }
+                // Other constants in a plan help against a graph's defects, and settle shapes and branches that the
+                // GPU cannot choose; they do not help against the GPU's own failures.
+                Err(e) if !helps(e.kind()) => return Err(e),
                 Err(error) => {
                     first.get_or_insert(error);
                 }

@@ -1,13 +1,15 @@
 //! The shared models and the node tests on the GPU engine, where this machine has a Vulkan, Metal or DirectX 12 adapter
 //! (Mesa's lavapipe is one): elsewhere every test is skipped.
 //!
-//! In: `tests/cases/models.json`, the node tests of onnx 1.17 and `tests/cases/gpu.json`. Out: one test a case of a
-//! model, compared with ONNX Runtime's reference and never answered by the CPU alone unless the row says why; one
-//! test for each set of node tests: a case runs wholly on the GPU and is right, or the GPU refuses it; and what a
-//! session owes its caller whatever the GPU does (`gpu_session`).
+//! In: `tests/cases/models.json`, the node tests of onnx 1.17, the cases of single operators and `tests/cases/gpu.json`.
+//! Out: one test a case of a model, compared with ONNX Runtime's reference and never answered by the CPU alone unless
+//! the row says why; one test each for the node tests and the single operators: a case runs wholly on the GPU and is
+//! right, or the GPU refuses it; one for the operators that the table of kernels claims; and what a session owes its
+//! caller whatever the GPU does (`gpu_session`).
 
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
+mod case;
 mod compare;
 mod gpu_session;
 mod numbers;
@@ -20,7 +22,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nearside::conformance::{Expected, judge_on, read};
 use nearside::npy::read_npz;
-use nearside::{Gpu, Session, SessionOptions};
+use nearside::{GPU_OPERATORS, Gpu, Ran, Session, SessionOptions};
 use serde::Deserialize;
 
 use compare::{Tolerance, compare};
@@ -42,6 +44,10 @@ struct Model {
 struct Cases {
     /// Node tests that must run wholly on the GPU, at least.
     whole: usize,
+    /// Cases of single operators that must, at least.
+    operators: usize,
+    /// Cases of single operators that are not right, and why.
+    operators_wrong: BTreeMap<String, String>,
     /// Models, or `model::case`, that the CPU runs alone, and why.
     cpu: BTreeMap<String, String>,
     /// Models that are not run here, and why.
@@ -80,7 +86,17 @@ fn main() {
     let archive = folder("NEARSIDE_CONFORMANCE", "conformance").join("onnx-node-tests-1.17.tar.gz");
     let absent = gpu.is_err() || !archive.exists();
     let gpu = gpu.ok();
-    let trial = Trial::test("nodes::1.17", move || nodes(gpu, &archive, &known, cases.whole));
+    let lent = gpu.clone();
+    let whole = cases.whole;
+    let set = archive.clone();
+    let trial = Trial::test("nodes::1.17", move || nodes(lent, &set, &known, whole));
+    trials.push(trial.with_ignored_flag(absent));
+    let absent = gpu.is_none();
+    let lent = gpu.clone();
+    let trial = Trial::test("operators", move || operators(lent, &cases));
+    trials.push(trial.with_ignored_flag(absent));
+    let absent = gpu.is_none() || !archive.exists();
+    let trial = Trial::test("claims", move || claims(gpu, &archive));
     trials.push(trial.with_ignored_flag(absent));
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -140,4 +156,55 @@ fn nodes(
     }
     eprintln!("{right} cases run wholly on the GPU");
     if surprises.is_empty() { Ok(()) } else { Err(surprises.join("\n").into()) }
+}
+
+/// What the GPU refuses, it says so by an operator of its own domain.
+const REFUSED: &str = "gpu.";
+
+/// The same for the cases of single operators.
+fn operators(gpu: Option<Arc<Gpu>>, cases: &Cases) -> Result<(), Failed> {
+    let options = SessionOptions { gpu, strict_gpu: true, ..case::options() };
+    let (mut right, mut surprises) = (0, vec![]);
+    for case in case::read() {
+        let known = cases.operators_wrong.contains_key(&case.name);
+        match case::run(&case, &options) {
+            Ok(()) if known => surprises.push(format!("{} is right now", case.name)),
+            Ok(()) => right += 1,
+            Err(why) if why.contains(REFUSED) || known => {}
+            Err(why) => surprises.push(format!("{}: {why}", case.name)),
+        }
+    }
+    eprintln!("{right} cases of single operators run wholly on the GPU");
+    if right < cases.operators {
+        surprises
+            .push(format!("only {right} cases run wholly on the GPU, not {}", cases.operators));
+    }
+    if surprises.is_empty() { Ok(()) } else { Err(surprises.join("\n").into()) }
+}
+
+/// Each operator that the table of kernels claims: its case is right, wholly on the GPU.
+fn claims(gpu: Option<Arc<Gpu>>, archive: &Path) -> Result<(), Failed> {
+    let claimed = GPU_OPERATORS.iter().filter_map(|(operator, ran)| match ran {
+        Ran::By(_, case) | Ran::Planned(case) => Some((*operator, *case)),
+        Ran::Never(_) => None,
+    });
+    let claimed: Vec<(&str, &str)> = claimed.collect();
+    let options =
+        SessionOptions { gpu: gpu.clone(), strict_gpu: true, ..SessionOptions::default() };
+    let mut nodes = read(archive)?;
+    nodes.retain(|node| claimed.iter().any(|c| c.1 == node.name));
+    let judged = judge_on(nodes, Duration::from_secs(20), &options, |_| {});
+    let options = SessionOptions { gpu, strict_gpu: true, ..case::options() };
+    let cases = case::read();
+    let mut broken = vec![];
+    for (operator, name) in claimed {
+        let failure =
+            match (cases.iter().find(|c| c.name == name), judged.iter().find(|j| j.case == name)) {
+                (Some(case), _) => case::run(case, &options).err(),
+                (None, Some(judged)) => judged.failure.clone(),
+                (None, None) => Some("there is no such case".to_owned()),
+            };
+        broken.extend(failure.map(|why| format!("{operator}, {name}: {why}")));
+    }
+    if broken.is_empty() { Ok(()) } else { Err(broken.join("\n").into()) }
 }

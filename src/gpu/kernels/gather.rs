@@ -30,20 +30,27 @@ fn u(name: &str, v: usize) -> (String, Param) {
 /// Counts the indices that are out of range; the host reads the count with the results.
 pub(crate) fn check(cx: &mut Cx, op: &CheckIndices) -> Lowered<()> {
     let view = cx.dense_input(0)?;
+    checked(cx, &view, &op.lengths, &op.user)?;
+    cx.is(0, view, false);
+    Ok(())
+}
+
+/// Has the run fail where an index is not in `-n..n`; `lengths` are the `n` of indices in turn.
+pub(super) fn checked(cx: &mut Cx, view: &View, lengths: &[usize], user: &str) -> Lowered<()> {
     if view.carrier != Carrier::I32 {
         return because("indices that are no integers");
     }
-    if op.lengths.len() > 4 {
+    if lengths.len() > 4 {
         return because("indices into more than four axes");
     }
     let count = cx.temporary(tract_onnx::prelude::DatumType::U32, &[1])?;
-    let lengths: String = (0..op.lengths.len())
-        .map(|at| format!("  if (k % {}u == {at}u) {{ n = p.n{at}; }}\n", op.lengths.len()))
+    let pick: String = (0..lengths.len())
+        .map(|at| format!("  if (k % {}u == {at}u) {{ n = p.n{at}; }}\n", lengths.len()))
         .collect();
     // One workgroup: indices are few.
     let body = format!(
         "var<workgroup> parts: array<u32, 64>;\n\
-         fn bad(k: u32) -> u32 {{\n  var n = 0i;\n{lengths}  let at = in0[k];\n  \
+         fn bad(k: u32) -> u32 {{\n  var n = 0i;\n{pick}  let at = in0[k];\n  \
          return select(0u, 1u, at < -n || at >= n);\n}}\n\
          @compute @workgroup_size(64)\n\
          fn main(@builtin(local_invocation_index) lane: u32) {{\n  var sum = 0u;\n  \
@@ -54,13 +61,12 @@ pub(crate) fn check(cx: &mut Cx, op: &CheckIndices) -> Lowered<()> {
     );
     let mut kernel = cx.kernel(body, [1; 3], count.clone());
     kernel.params = vec![u("length", view.len())];
-    for (at, n) in op.lengths.iter().enumerate() {
+    for (at, n) in lengths.iter().enumerate() {
         kernel.params.push((format!("n{at}"), Param::I(*n as i32)));
     }
     kernel.reads = vec![view.clone()];
     cx.run(kernel);
-    cx.must_be_zero(count, &op.user);
-    cx.is(0, view, false);
+    cx.must_be_zero(count, user);
     Ok(())
 }
 

@@ -1,19 +1,19 @@
 //! Operators that only move elements: most are views and cost nothing, the rest are copies.
 //!
-//! In: axis, slice, broadcast, concatenation, padding and tile nodes. Out: views, or copies between
+//! In: axis, slice, broadcast, concatenation and tile nodes. Out: views, or copies between
 //! them. Whether a view must become dense memory is its reader's business.
 
-use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::{AxisOp, DimLike};
 use tract_onnx::tract_core::ops::Downsample;
 use tract_onnx::tract_core::ops::array::{
-    FiniteReshape, MultiBroadcastTo, Pad, PadMode, Slice, Tile, TypedConcat,
+    FiniteReshape, MultiBroadcastTo, Slice, Tile, TypedConcat,
 };
 use tract_onnx::tract_core::ops::identity::Identity;
 
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::chain::Chain;
 use crate::gpu::value::View;
+use crate::optimize::Stride;
 
 pub(crate) fn identity(cx: &mut Cx, _op: &Identity) -> Lowered<()> {
     cx.alias(Ok)
@@ -54,6 +54,10 @@ pub(crate) fn downsample(cx: &mut Cx, op: &Downsample) -> Lowered<()> {
     let view = view.sliced(op.axis, start, shape[op.axis], op.stride);
     cx.is(0, view, false);
     Ok(())
+}
+
+pub(crate) fn stride(cx: &mut Cx, op: &Stride) -> Lowered<()> {
+    downsample(cx, &op.0)
 }
 
 pub(crate) fn slice(cx: &mut Cx, op: &Slice) -> Lowered<()> {
@@ -100,60 +104,5 @@ pub(crate) fn tile(cx: &mut Cx, op: &Tile) -> Lowered<()> {
     let source = View { shape: shape.clone(), strides, ..view };
     let target = output.reshaped(&shape).map_or_else(|| because("no view"), Ok)?;
     cx.run_elements(Chain::copy(source), target);
-    Ok(())
-}
-
-pub(crate) fn pad(cx: &mut Cx, op: &Pad) -> Lowered<()> {
-    let view = cx.input(0)?;
-    let mut output = cx.output(0)?;
-    let PadMode::Constant(fill) = &op.mode else { return gathered_pad(cx, op, &view, output) };
-    let fill = cx.builder.constant(Arc::clone(fill))?;
-    if fill.datum != output.datum || fill.len() != 1 {
-        return because("a fill value of another type");
-    }
-    let whole = output.clone();
-    let fill =
-        View { shape: vec![1; whole.shape.len()], strides: vec![0; whole.shape.len()], ..fill };
-    let fill = fill.broadcast(&whole.shape).map_or_else(|| because("no view"), Ok)?;
-    cx.run_elements(Chain::copy(fill), whole);
-    for (axis, (before, _)) in op.pads.iter().enumerate() {
-        output = output.sliced(axis, *before, view.shape[axis], 1);
-    }
-    cx.run_elements(Chain::copy(view), output);
-    Ok(())
-}
-
-/// Edge and reflecting pads, axis by axis: each border row is a copy of a row inside.
-fn gathered_pad(cx: &mut Cx, op: &Pad, view: &View, output: View) -> Lowered<()> {
-    let mut inner = output.clone();
-    for (axis, (before, _)) in op.pads.iter().enumerate() {
-        inner = inner.sliced(axis, *before, view.shape[axis], 1);
-    }
-    cx.run_elements(Chain::copy(view.clone()), inner.clone());
-    // Along an axis the rows that are filled so far serve as sources for the rest of it.
-    let mut filled = inner;
-    for (axis, (before, after)) in op.pads.iter().enumerate() {
-        let n = view.shape[axis];
-        let mut grown = filled.clone();
-        grown.offset = grown.offset.wrapping_add_signed(-grown.strides[axis] * *before as isize);
-        grown.shape[axis] = n + before + after;
-        for row in (0..*before).chain(before + n..before + n + after) {
-            let from = match op.mode {
-                PadMode::Edge => row.clamp(*before, before + n - 1),
-                PadMode::Reflect if n > 1 => {
-                    let period = 2 * (n as isize - 1);
-                    let at = (row as isize - *before as isize).rem_euclid(period);
-                    before + at.min(period - at) as usize
-                }
-                _ => return because("this way of padding"),
-            };
-            let source = grown.sliced(axis, from, 1, 1);
-            let copy = cx.temporary(output.datum, &source.shape)?;
-            // A buffer is never read and written by one dispatch.
-            cx.run_elements(Chain::copy(source), copy.clone());
-            cx.run_elements(Chain::copy(copy), grown.sliced(axis, row, 1, 1));
-        }
-        filled = grown;
-    }
     Ok(())
 }

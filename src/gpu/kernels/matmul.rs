@@ -8,7 +8,7 @@ use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
-use crate::gpu::value::{Carrier, View, collapse, dense_strides};
+use crate::gpu::value::{View, collapse, dense_strides};
 
 const TILED: &str = include_str!("matmul.wgsl");
 const WIDE: &str = include_str!("wide.wgsl");
@@ -97,12 +97,15 @@ pub(crate) fn product(
             (down, 1) => down % 4 == 0 && n.is_multiple_of(4),
             _ => false,
         };
-    let wide = !vector && carrier == Carrier::F32 && a_wide && b_wide;
+    let wide = !vector && a_wide && b_wide;
     let (body, groups) = if wide {
         let columns = n.div_ceil(4);
         let wx = columns.next_power_of_two().clamp(1, 8);
         let by_k = b.strides[rank - 2] == 1;
-        let head = format!("const WX = {wx}u;\nconst WY = {}u;\nconst B_BY_K = {by_k};\n", 64 / wx);
+        let head = format!(
+            "alias T = {kind};\nconst WX = {wx}u;\nconst WY = {}u;\nconst B_BY_K = {by_k};\n",
+            64 / wx
+        );
         (head + WIDE, [columns.div_ceil(wx), m.div_ceil(4).div_ceil(64 / wx), count])
     } else if vector {
         let head = format!("alias T = {kind};\nconst B_BY_K = {b_by_k};\n");
@@ -144,6 +147,6 @@ pub(crate) fn product(
     kernel.params = params.iter().map(|(name, p)| ((*name).to_owned(), *p)).collect();
     kernel.reads = vec![a, b];
     kernel.wide = vec![wide; 2];
-    kernel.acc = if carrier == Carrier::F32 { Carrier::F32 } else { carrier };
+    kernel.acc = carrier;
     Ok(kernel)
 }

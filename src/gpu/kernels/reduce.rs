@@ -43,12 +43,12 @@ fn steps(reducer: Reducer, carrier: Carrier) -> Option<[&'static str; 4]> {
 }
 
 /// A power of two of invocations for a row.
-fn lanes(length: usize) -> usize {
+pub(super) fn lanes(length: usize) -> usize {
     if length <= 32 { 1 } else { length.div_ceil(4).next_power_of_two().clamp(8, 64) }
 }
 
 /// The workgroups for `count` of them, in two axes.
-fn spread(count: usize) -> ([u32; 3], u32) {
+pub(super) fn spread(count: usize) -> ([u32; 3], u32) {
     let across = count.min(MAX_GROUPS as usize);
     ([across as u32, count.div_ceil(across.max(1)) as u32, 1], across as u32)
 }

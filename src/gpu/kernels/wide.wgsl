@@ -1,7 +1,9 @@
 // C = A x B where four neighbours along k (and along n, or along k again) are one load: an invocation makes 4 x 4
 // elements, and 8 loads feed 64 multiply-adds. Nothing is shared between invocations, so nothing waits.
-// Host constants: WX, WY (workgroup), B_BY_K (whether B's neighbours lie along k or along n).
-fn put(row: u32, at: u32, n: u32, v: vec4<f32>) {
+// Host constants: T, WX, WY (workgroup), B_BY_K (whether B's neighbours lie along k or along n).
+alias T4 = vec4<T>;
+
+fn put(row: u32, at: u32, n: u32, v: T4) {
   if (row >= p.m) { return; }
   store(at, v.x);
   if (n + 1u < p.n) { store(at + p.c_n, v.y); }
@@ -22,10 +24,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let a1 = (a_base + min(m + 1u, p.m - 1u) * p.a_m) >> 2u;
   let a2 = (a_base + min(m + 2u, p.m - 1u) * p.a_m) >> 2u;
   let a3 = (a_base + min(m + 3u, p.m - 1u) * p.a_m) >> 2u;
-  var c0 = vec4<f32>();
-  var c1 = vec4<f32>();
-  var c2 = vec4<f32>();
-  var c3 = vec4<f32>();
+  var c0 = T4();
+  var c1 = T4();
+  var c2 = T4();
+  var c3 = T4();
   let steps = p.k >> 2u;
   if (B_BY_K) {
     let b0 = (b_base + n * p.b_n) >> 2u;
@@ -38,13 +40,13 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       let w2 = in1[b2 + k];
       let w3 = in1[b3 + k];
       var v = in0[a0 + k];
-      c0 += vec4<f32>(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
+      c0 += T4(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
       v = in0[a1 + k];
-      c1 += vec4<f32>(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
+      c1 += T4(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
       v = in0[a2 + k];
-      c2 += vec4<f32>(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
+      c2 += T4(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
       v = in0[a3 + k];
-      c3 += vec4<f32>(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
+      c3 += T4(dot(v, w0), dot(v, w1), dot(v, w2), dot(v, w3));
     }
   } else {
     let down = p.b_k >> 2u;

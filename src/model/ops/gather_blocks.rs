@@ -12,11 +12,11 @@ use super::lower::{Built, lowered};
 use super::nbits::code;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct GatherBlocks {
-    gather_axis: usize,
-    quantize_axis: usize,
-    block: usize,
-    bits: usize,
+pub(crate) struct GatherBlocks {
+    pub(crate) gather_axis: usize,
+    pub(crate) quantize_axis: usize,
+    pub(crate) block: usize,
+    pub(crate) bits: usize,
 }
 
 pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
@@ -44,7 +44,7 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
 
 impl GatherBlocks {
     /// The table's shape in codes.
-    fn codes(&self, stored: &[usize]) -> TVec<usize> {
+    pub(crate) fn codes(&self, stored: &[usize]) -> TVec<usize> {
         let mut shape: TVec<usize> = stored.into();
         if let Some(last) = shape.last_mut() {
             *last *= 8 / self.bits;

@@ -12,6 +12,7 @@ mod affine_grid;
 pub(super) mod at_opset;
 mod attention;
 mod batch_norm;
+mod biased;
 mod bit_cast;
 mod bit_shift;
 mod branch;
@@ -74,6 +75,8 @@ mod upsample;
 mod wires;
 
 pub(crate) use branch::Choice;
+#[cfg(feature = "gpu")]
+pub(crate) use gather_blocks::GatherBlocks;
 pub(crate) use host::{Coded, code_of};
 pub(crate) use nbits::MatMulNBits;
 pub(crate) use quotient::Quotient;
@@ -185,6 +188,8 @@ const OURS: &[(&str, &str, Builder)] = &[
     (NEARSIDE, NARROW, narrow::build),
     (NEARSIDE, SUPPRESSED, detection::suppressed),
     (MICROSOFT, "Attention", contrib_attention::attention),
+    (MICROSOFT, "BiasAdd", biased::add),
+    (MICROSOFT, "BiasSplitGelu", biased::split_gelu),
     (MICROSOFT, "CDist", contrib_math::cdist),
     (MICROSOFT, "CausalConvWithState", linear_attention::causal_conv),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),

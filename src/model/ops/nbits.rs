@@ -18,7 +18,7 @@ pub(crate) struct MatMulNBits {
     pub(crate) bits: usize,
     pub(crate) block: usize,
     /// A zero point a block comes after the scales; else it is the middle code.
-    zeros: bool,
+    pub(crate) zeros: bool,
     /// A block index for every row of K comes last.
     pub(crate) groups: bool,
 }

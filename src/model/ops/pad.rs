@@ -5,19 +5,16 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::array::{Pad, PadMode};
+use tract_onnx::tract_core::ops::array::{Pad, PadMode, Tile};
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
 use super::lower::lowered;
 use super::wires::Wires;
 
-#[derive(Debug)]
-struct Wrap;
-
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     match node.get_attr_opt("mode")?.unwrap_or("constant") {
-        "wrap" => host(node, Wrap),
+        "wrap" => wrap(node),
         mode => {
             let listed: Option<Vec<i64>> = node.get_attr_opt_vec("pads")?;
             let adds = |pads: &[i64]| pads.iter().all(|p| *p >= 0);
@@ -87,44 +84,35 @@ fn pads(rank: usize, pads: &[i64], axes: Option<Vec<i64>>) -> TractResult<Vec<(i
     Ok(all)
 }
 
-fn shape(from: &[usize], pads: &[(i64, i64)]) -> TractResult<Vec<usize>> {
-    let size = |(size, (before, behind)): (&usize, &(i64, i64))| {
-        let size = i64::try_from(*size)?.checked_add(*before).and_then(|s| s.checked_add(*behind));
-        Ok(usize::try_from(size.context("too large")?)?)
-    };
-    let shape = from.iter().zip(pads).map(size).collect::<TractResult<Vec<_>>>()?;
-    volume(&shape)?;
-    Ok(shape)
-}
-
-impl Host for Wrap {
-    fn name(&self) -> &'static str {
-        "Pad"
-    }
-
-    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
-        let input = need(inputs, 0)?;
-        let from = dims(input)?;
-        let axes = maybe(inputs, 3).map(|_| steering(inputs, 3)).transpose()?;
-        let pads = pads(from.len(), &steering(inputs, 1)?, axes)?;
-        Ok(tvec!(input.datum_type.fact(shape(&from, &pads)?)))
-    }
-
-    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
-        let input = need(inputs, 0)?;
-        let from = input.shape();
-        let axes = maybe(inputs, 3).map(i64s).transpose()?;
-        let pads = pads(from.len(), &i64s(need(inputs, 1)?)?, axes)?;
-        let shape = shape(from, &pads)?;
-        ensure!(input.len() > 0 || volume(&shape)? == 0, "nothing to repeat");
-        let index: Vec<Option<usize>> = coordinates(&shape)
-            .map(|at| {
-                let place = |axis: usize| {
-                    (at[axis] as i64 - pads[axis].0).rem_euclid(from[axis] as i64) as usize
-                };
-                Some(flat(&(0..at.len()).map(place).collect::<Vec<_>>(), from))
-            })
-            .collect();
-        Ok(tvec!(take(input, &shape, &index)?))
-    }
+/// The tensor repeated along each axis, and cut to where it begins and ends.
+fn wrap(node: &NodeProto) -> Built {
+    lowered(node, move |g, inputs| {
+        let mut x = inputs.need(0)?;
+        let fact = |g: &Wires<'_>, at: usize| -> TractResult<Option<Vec<i64>>> {
+            let Some(input) = inputs.get(at) else { return Ok(None) };
+            let konst = g.fact(input)?.konst.clone();
+            let konst = konst.with_context(|| format!("input {at} must be constant"))?;
+            Ok(Some(i64s(&konst)?))
+        };
+        let shape = g.shape(x)?;
+        let given = fact(g, 1)?.context("no pads")?;
+        for (axis, (before, behind)) in
+            pads(shape.len(), &given, fact(g, 3)?)?.into_iter().enumerate()
+        {
+            if (before, behind) == (0, 0) {
+                continue;
+            }
+            let size = i64::try_from(shape[axis].to_usize()?)?;
+            let wanted = size.checked_add(before).and_then(|s| s.checked_add(behind));
+            let wanted = wanted.filter(|w| *w >= 0).context("no such size")?;
+            ensure!(size > 0, "nothing to repeat");
+            let start = before.checked_neg().context("no such size")?.rem_euclid(size);
+            let end = start.checked_add(wanted).context("too large")?;
+            let mut times: TVec<TDim> = tvec!(1.to_dim(); shape.len());
+            times[axis] = ((end + size - 1) / size).max(1).to_dim();
+            x = g.op(Tile { multipliers: times }, &[x])?;
+            x = g.slice(x, axis, start.to_dim(), end.to_dim())?;
+        }
+        Ok(tvec!(x))
+    })
 }

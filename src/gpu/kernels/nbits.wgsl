@@ -1,0 +1,61 @@
+// A x B, where B's columns are codes of BITS bits in blocks along k, a scale and maybe a zero point each. A workgroup
+// makes COLUMNS columns of ROWS rows; SLICES invocations share the sum of each, neighbours reading neighbouring words.
+// in0: A, four at a time; in1: codes; in2: scales; in3: zero points, if any.
+// Host constants: BITS, ROWS (1 or 4), COLUMNS, SLICES, `zero(column, block)`.
+const CODES = 32u / BITS;
+const MASK = (1u << BITS) - 1u;
+
+var<workgroup> sums: array<vec4<f32>, COLUMNS * SLICES>;
+
+fn codes(word: u32, at: u32) -> vec4<f32> {
+  let shifted = vec4<u32>(word, word >> BITS, word >> (2u * BITS), word >> (3u * BITS)) >> vec4<u32>(at * BITS);
+  return vec4<f32>(shifted & vec4<u32>(MASK));
+}
+
+fn put(row: u32, column: u32, value: f32) {
+  if (row < p.m) { store(row * p.n + column, value); }
+}
+
+@compute @workgroup_size(SLICES, COLUMNS, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+  let column = group.x * COLUMNS + local.y;
+  let row = group.y * ROWS;
+  let last = p.m - 1u;
+  let a0 = row * p.fours;
+  let a1 = min(row + 1u, last) * p.fours;
+  let a2 = min(row + 2u, last) * p.fours;
+  let a3 = min(row + 3u, last) * p.fours;
+  var sum = vec4<f32>();
+  if (column < p.n) {
+    for (var w = local.x; w < p.words; w += SLICES) {
+      let block = w / p.block_words;
+      let word = in1[column * p.words + w];
+      let scale = in2[column * p.blocks + block];
+      let middle = zero(column, block);
+      var part = vec4<f32>();
+      for (var c = 0u; c < CODES; c += 4u) {
+        let q = codes(word, c) - middle;
+        let k = (w * CODES + c) >> 2u;
+        part.x += dot(q, in0[a0 + k]);
+        if (ROWS > 1u) {
+          part.y += dot(q, in0[a1 + k]);
+          part.z += dot(q, in0[a2 + k]);
+          part.w += dot(q, in0[a3 + k]);
+        }
+      }
+      sum += part * scale;
+    }
+  }
+  let own = local.y * SLICES + local.x;
+  sums[own] = sum;
+  workgroupBarrier();
+  if (local.x == 0u && column < p.n) {
+    for (var s = 1u; s < SLICES; s++) { sum += sums[own + s]; }
+    put(row, column, sum.x);
+    if (ROWS > 1u) {
+      put(row + 1u, column, sum.y);
+      put(row + 2u, column, sum.z);
+      put(row + 3u, column, sum.w);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+//! Layer and RMS norms over the last axis.
+//!
+//! In: `Normalisation`. Out: one dispatch, in which neighbouring invocations share a row.
+
+use nearside_kernels::norm::Norm;
+use tract_onnx::prelude::*;
+
+use super::reduce::{lanes, spread};
+use crate::cpu::norm::Normalisation;
+use crate::gpu::builder::{Cx, Lowered, because};
+use crate::gpu::kernel::Param;
+
+const BODY: &str = include_str!("norm.wgsl");
+
+pub(crate) fn lower(cx: &mut Cx, op: &Normalisation) -> Lowered<()> {
+    let view = cx.dense_input(0)?;
+    let Some(width) = view.shape.last().copied().filter(|_| view.datum == DatumType::F32) else {
+        return because("a norm of another type than float32");
+    };
+    let rows = view.len() / width;
+    let lanes = lanes(width);
+    let (groups, across) = spread(rows.div_ceil(64 / lanes));
+    let output = cx.output(0)?;
+    let head = format!(
+        "const LANES = {lanes}u;\nconst CENTRED = {};\nconst SCALED = {};\nconst SHIFTED = {};\n",
+        op.norm == Norm::Deviation,
+        op.scale.is_some(),
+        op.shift.is_some()
+    );
+    let mut reads = vec![view.clone()];
+    for column in [&op.scale, &op.shift] {
+        // What is absent is bound, but not read.
+        reads.push(match column {
+            Some(column) => cx.builder.constant(Arc::new(tensor1(column)))?,
+            None => view.clone(),
+        });
+    }
+    let mut kernel = cx.kernel(head + BODY, groups, output);
+    kernel.params = vec![
+        ("across".to_owned(), Param::U(across)),
+        ("rows".to_owned(), Param::U(rows as u32)),
+        ("length".to_owned(), Param::U(width as u32)),
+        ("epsilon".to_owned(), Param::F(op.epsilon)),
+    ];
+    kernel.reads = reads;
+    cx.run(kernel);
+    Ok(())
+}
