@@ -32,7 +32,8 @@ impl View<'_> {
     }
 }
 
-/// What one product leaves for the next one to use.
+/// What one product leaves for the next one to use; for products of matrices that stay as they are meanwhile, since a
+/// matrix that was packed is known by where it lies.
 #[derive(Debug, Default)]
 pub struct Scratch {
     rows: Vec<f32>,
