@@ -20,6 +20,8 @@ pub(crate) fn norms(model: &mut TypedModel) -> TractResult<()> {
             patch.apply(model)?;
         }
     }
+    // What the patches replaced is still there, without effect.
+    model.compact()?;
     Ok(())
 }
 

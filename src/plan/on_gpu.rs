@@ -197,7 +197,11 @@ impl Segment {
                 // GPU cannot choose; they do not help against the GPU's own failures.
                 Err(e) if !helps(e.kind()) => return Err(e),
                 Err(error) => {
-                    first.get_or_insert(error);
+                    // What the GPU refuses says more than that there is no plan.
+                    let refused = matches!(error.kind(), ErrorKind::UnsupportedOperator(_));
+                    if refused || first.is_none() {
+                        first = Some(error);
+                    }
                 }
             }
         }
