@@ -282,8 +282,11 @@ export interface OperatorUse {
 
 /** What a model file is made of. */
 export interface ModelInspection {
-  /** `tflite`: read as the ONNX model that computes the same, whose facts these are. */
-  readonly format: 'onnx' | 'tflite';
+  /**
+   * `tflite`: read as the ONNX model that computes the same, whose facts these are; `nearside`: the published form of
+   * one of both, as `nearside optimize` writes it.
+   */
+  readonly format: 'onnx' | 'tflite' | 'nearside';
   readonly irVersion: number;
   /** Versions of the operator sets by domain. */
   readonly opsets: Readonly<Record<string, number>>;
@@ -293,6 +296,8 @@ export interface ModelInspection {
   readonly parameters: number;
   readonly nodes: number;
   readonly operators: readonly OperatorUse[];
+  /** For a published form: the shapes of the inputs, in order, that it has plans for. */
+  readonly plans?: readonly (readonly (readonly number[])[])[];
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
 }

@@ -23,14 +23,14 @@ const FORWARDED_HEADER = 'x-nearside-forwarded-because';
 const CODE_OF_STATUS = { 404: 'MODEL_NOT_FOUND', 413: 'TOO_LARGE', 502: 'UNAVAILABLE', 503: 'UNAVAILABLE', 504: 'TIMEOUT', 507: 'OUT_OF_MEMORY' };
 
 /**
- * The name and version in a model's address: `…/<name>/<version>/model.onnx`, `…/<name>/model.onnx`, `…/<name>.onnx`; or `.tflite`.
+ * The name and version in a model's address: `…/<name>/<version>/model.onnx`, `…/<name>/model.onnx`, `…/<name>.onnx`; or `.nearside`, `.tflite`.
  * @returns {{ name: string, version?: string } | undefined}
  */
 export function modelOfUrl(url) {
   const path = url.split(/[?#]/)[0].replaceAll('\\', '/').split('/').filter(Boolean).map(decode);
   const file = path.at(-1) ?? '';
-  if (!/^model\.(onnx|tflite)$/i.test(file)) {
-    const name = file.replace(/\.(onnx|ort|tflite)$/i, '');
+  if (!/^model\.(nearside|onnx|tflite)$/i.test(file)) {
+    const name = file.replace(/\.(nearside|onnx|ort|tflite)$/i, '');
     return name && name !== file ? { name } : undefined;
   }
   const [name, version] = path.slice(-3, -1);

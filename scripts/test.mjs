@@ -24,7 +24,7 @@ const suites = ({ optimise }) => [
   { name: 'node', needs: ['pkg'], run: nodeTests('node') },
   { name: 'cli', needs: ['native'], run: nodeTests('cli') },
   { name: 'differential', needs: ['native'], run: nodeTests('differential') },
-  { name: 'cloud', needs: ['native'], run: nodeTests('cloud') },
+  { name: 'cloud', needs: ['pkg', 'native'], run: nodeTests('cloud') },
   { name: 'edge', needs: ['edge', 'native'], run: nodeTests('edge') },
   { name: 'browser', needs: ['pkg', 'edge', 'native'], run: nodeTests('browser') },
   { name: 'demo', needs: ['pkg', 'edge', 'native'], run: nodeTests('demo') },

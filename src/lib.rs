@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod clock;
+mod codec;
 #[cfg(feature = "native")]
 pub mod conformance;
 mod cpu;
@@ -24,6 +25,8 @@ mod plan;
 // A page answers nobody; and what holds a GPU cannot go to another thread there.
 #[cfg(not(all(feature = "gpu", target_arch = "wasm32")))]
 pub mod protocol;
+#[cfg(feature = "native")]
+pub mod publish;
 mod run;
 #[cfg(feature = "native")]
 pub mod serve;
@@ -38,7 +41,7 @@ pub use error::{Error, ErrorKind, Problem, ProblemKind, Result};
 pub use gpu::lower::{OPERATORS as GPU_OPERATORS, Ran};
 #[cfg(feature = "gpu")]
 pub use gpu::{Gpu, GpuOptions, GpuTensor, Verdict, Verdicts};
-pub use model::{Check, Dim, Format, Inspection, Kind, ModelFile, OperatorUse};
+pub use model::{Check, Dim, Format, Inspection, Kind, ModelFile, ModelStream, OperatorUse};
 pub use model::{Signature, ValueInfo, check, inspect};
 pub use plan::Step;
 #[cfg(feature = "gpu")]

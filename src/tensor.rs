@@ -219,6 +219,14 @@ impl Tensor {
         &self.0
     }
 
+    /// Takes an engine tensor over as it is.
+    pub(crate) fn from_arc(tensor: Arc<tract::Tensor>) -> Result<Self> {
+        let datum = tensor.datum_type();
+        DType::from_datum(datum).map(|_| Self(tensor)).ok_or_else(|| {
+            Error::unsupported_type(format!("a constant is of the engine's own type {datum:?}"))
+        })
+    }
+
     /// Takes an engine tensor over, as the element type that the model declares.
     pub(crate) fn from_tract(value: tract::TValue, declared: DType) -> Result<Self> {
         Ok(Self(cast(value.into_arc_tensor(), declared.to_datum())?))
@@ -243,6 +251,46 @@ fn cast(tensor: Arc<tract::Tensor>, wanted: DatumType) -> Result<Arc<tract::Tens
         Error::new(ErrorKind::Internal, format!("cannot give {datum:?} as {wanted:?}"))
             .with_source(e)
     })
+}
+
+/// A tensor whose bytes come bit by bit.
+pub(crate) struct Filling {
+    tensor: tract::Tensor,
+    at: usize,
+}
+
+impl Filling {
+    /// Room for a tensor; of any type but strings and booleans.
+    pub(crate) fn new(dtype: DType, shape: &[usize]) -> Result<Self> {
+        let bytes = volume(shape)?.saturating_mul(dtype.size());
+        // The engine would end the process where there is no memory.
+        let mut room = Vec::<u8>::new();
+        let lacking = || {
+            Error::new(ErrorKind::OutOfMemory, format!("no room for {bytes} bytes of the model"))
+        };
+        room.try_reserve_exact(bytes).map_err(|_| lacking())?;
+        std::hint::black_box(&room);
+        drop(room);
+        let tensor = tract::Tensor::zero_dt(dtype.to_datum(), shape);
+        Ok(Self { tensor: tensor.map_err(|e| lacking().with_source(e))?, at: 0 })
+    }
+
+    /// The next bytes; what does not fit is dropped.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let room = self.tensor.as_bytes_mut().get_mut(self.at..).unwrap_or_default();
+        let count = bytes.len().min(room.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.at += count;
+    }
+
+    /// How many bytes are still to come.
+    pub(crate) fn left(&self) -> usize {
+        self.tensor.as_bytes().len() - self.at
+    }
+
+    pub(crate) fn done(self) -> Tensor {
+        Tensor(Arc::new(self.tensor))
+    }
 }
 
 macro_rules! from_slice {

@@ -14,7 +14,7 @@ use crate::config::{self, Config};
 use crate::http;
 
 /// The model's own file in a version's folder; the first one that is there.
-const FILES: [&str; 2] = ["model.onnx", "model.tflite"];
+const FILES: [&str; 3] = ["model.nearside", "model.onnx", "model.tflite"];
 /// Listings kept at most; names come from callers.
 const MAX_LISTINGS: usize = 256;
 /// Pages of a bucket's listing that are read at most, 1000 keys each.

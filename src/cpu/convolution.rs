@@ -15,7 +15,8 @@ use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul, Sub};
 
 use super::packed::Packed;
 use super::round_trip::RoundTrip;
-use super::{activation_of, floats, per_channel};
+use super::{activation_of, check, floats, per_channel};
+use crate::codec::{Field, choices};
 
 /// Where a second input is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,34 @@ pub(crate) struct Convolution {
     activation: Activation,
     residual: Option<Residual>,
     packed: Option<Arc<Packed>>,
+}
+
+choices! { Residual { 0 => BeforeActivation, 1 => AfterActivation } }
+
+/// Before its weights are packed.
+impl Field for Convolution {
+    #[cfg(feature = "native")]
+    fn write(&self, to: &mut crate::codec::Writer) -> TractResult<()> {
+        ensure!(self.packed.is_none(), "packed weights have no bytes");
+        self.geometry.write(to)?;
+        self.shape.write(to)?;
+        self.weights.write(to)?;
+        self.bias.write(to)?;
+        self.activation.write(to)?;
+        self.residual.write(to)
+    }
+
+    fn read(from: &mut crate::codec::Reader<'_>) -> TractResult<Self> {
+        Ok(Self {
+            geometry: Field::read(from)?,
+            shape: Field::read(from)?,
+            weights: Field::read(from)?,
+            bias: Field::read(from)?,
+            activation: Field::read(from)?,
+            residual: Field::read(from)?,
+            packed: None,
+        })
+    }
 }
 
 // Weights with NaN are merely never equal.
@@ -210,7 +239,8 @@ impl EvalOp for Convolution {
 }
 
 impl TypedOp for Convolution {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        check(&self.geometry, &self.shape, inputs)?;
         Ok(tvec!(f32::fact(&self.shape)))
     }
 

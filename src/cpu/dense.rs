@@ -1,7 +1,7 @@
 //! Rows times a constant matrix, plus a bias.
 //!
 //! In: float32 whose last axis is multiplied. Out: the same axes, the last one as long as the matrix is wide. A bias
-//! and a function that follow are taken in as the graph is decluttered.
+//! and a function that follow are taken in as the graph is decluttered; weights are packed when code is generated.
 
 use std::sync::Arc;
 
@@ -12,17 +12,32 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::math::{Add, Max};
 
 use super::{activation_of, floats};
+use crate::codec::{choices, fields};
+
+/// How the weights lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// `k` rows of columns.
+    Rows,
+    /// Columns of `k`.
+    Columns,
+    /// As the kernel reads them.
+    Packed,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Dense {
     /// Of the output.
     shape: TVec<usize>,
     k: usize,
-    /// Packed.
     weights: Arc<Tensor>,
+    layout: Layout,
     bias: Option<Vec<f32>>,
     activation: Activation,
 }
+
+choices! { Layout { 0 => Rows, 1 => Columns, 2 => Packed } }
+fields! { Dense { shape, k, weights, layout, bias, activation } }
 
 // A bias of NaN is merely never equal.
 impl Eq for Dense {}
@@ -32,22 +47,35 @@ impl Dense {
     pub(crate) fn new(
         shape: &[usize],
         k: usize,
-        weights: &Tensor,
+        weights: Arc<Tensor>,
         transposed: bool,
     ) -> TractResult<Self> {
-        let values = floats(weights)?;
-        let n = shape.last().copied().unwrap_or(0);
-        ensure!(values.len() == k * n, "{} weights for {k} by {n}", values.len());
-        let packed = match transposed {
-            true => dense::pack(k, n, |i, c| values[c * k + i]),
-            false => dense::pack(k, n, |i, c| values[i * n + c]),
-        };
+        let layout = if transposed { Layout::Columns } else { Layout::Rows };
         Ok(Self {
             shape: shape.into(),
             k,
-            weights: Arc::new(tensor1(&packed)),
+            weights,
+            layout,
             bias: None,
             activation: Activation::None,
+        })
+    }
+
+    fn packed(&self) -> TractResult<Self> {
+        let (k, n) = (self.k, self.shape.last().copied().unwrap_or(0));
+        let values = floats(&self.weights)?;
+        ensure!(values.len() == k * n, "{} weights for {k} by {n}", values.len());
+        let packed = match self.layout {
+            Layout::Columns => dense::pack(k, n, |i, c| values[c * k + i]),
+            _ => dense::pack(k, n, |i, c| values[i * n + c]),
+        };
+        Ok(Self {
+            weights: Arc::new(tensor1(&packed)),
+            layout: Layout::Packed,
+            bias: self.bias.clone(),
+            activation: self.activation,
+            shape: self.shape.clone(),
+            k,
         })
     }
 }
@@ -72,6 +100,9 @@ impl EvalOp for Dense {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        if self.layout != Layout::Packed {
+            return self.packed()?.eval(_ctx, inputs);
+        }
         let mut output = Tensor::zero::<f32>(&self.shape)?;
         let n = self.shape.last().copied().unwrap_or(1);
         let size = [output.len() / n.max(1), self.k, n];
@@ -116,6 +147,15 @@ impl TypedOp for Dense {
         rule_if!(Some(konst.len()) == n && konst.shape().last().copied() == n);
         let op = Self { bias: Some(floats(&konst)?.to_vec()), ..self.clone() };
         TypedModelPatch::fuse_with_next(model, node, op).map(Some)
+    }
+
+    fn codegen(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        rule_if!(self.layout != Layout::Packed);
+        TypedModelPatch::replace_single_op(model, node, &node.inputs, self.packed()?).map(Some)
     }
 
     as_op!();

@@ -13,7 +13,8 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::math::{Add, Mul};
 
-use super::per_channel;
+use super::{check, per_channel};
+use crate::codec::{choices, fields};
 use crate::model::ops::RoundTo;
 
 /// What becomes of the sums of a channel.
@@ -31,10 +32,20 @@ pub(crate) struct IntegerConvolution {
     geometry: Geometry,
     /// Of the output.
     shape: TVec<usize>,
-    /// Packed: int16, or float32 where that is exact and faster.
+    /// 8-bit, in OIHW; packed, less their zero points, when code is generated: int16, or float32 where that is exact
+    /// and faster.
     weights: Arc<Tensor>,
+    /// One zero point, or one a channel.
+    zeros: Arc<Tensor>,
+    packed: bool,
     bias: Vec<i32>,
     finish: Finish,
+}
+
+choices! { Finish { 0 => Sums, 1 => Scaled(scales), 2 => Rounded(scales, round) } }
+fields! {
+    IntegerConvolution { geometry, shape, weights, zeros, packed, bias, finish }
+    IntegerDense { shape, k, weights, zeros, packed }
 }
 
 // Scales of NaN are merely never equal.
@@ -82,8 +93,10 @@ fn weights_less(
         many => bail!("{} zero points for {lines} channels", many.len()),
     };
     let mut weights = widened(weights, 0)?;
+    ensure!(lines > 0 && weights.len().is_multiple_of(lines), "weights of {lines} channels");
     for (i, weight) in weights.iter_mut().enumerate() {
-        *weight -= zeros[at(i)];
+        let zero = zeros.get(at(i)).context("weights of more channels")?;
+        *weight = weight.wrapping_sub(*zero);
     }
     Ok(weights)
 }
@@ -92,20 +105,25 @@ impl IntegerConvolution {
     pub(crate) fn new(
         geometry: Geometry,
         shape: &[usize],
-        weights: &Tensor,
-        zero: &Tensor,
+        weights: Arc<Tensor>,
+        zeros: Arc<Tensor>,
         bias: &Tensor,
     ) -> TractResult<Self> {
-        let depth = geometry.depth();
-        let weights = weights_less(weights, zero, geometry.channels_out, |i| i / depth)?;
-        let weights = Arc::new(if exact::suits(&geometry) {
-            let floats: Vec<f32> = weights.iter().map(|w| f32::from(*w)).collect();
-            tensor1(&direct::pack(&geometry, &floats)?)
-        } else {
-            tensor1(&integer::pack(&geometry, &weights)?)
-        });
         let bias = per_channel::<i32>(bias, geometry.channels_out)?;
-        Ok(Self { geometry, shape: shape.into(), weights, bias, finish: Finish::Sums })
+        let (shape, finish) = (shape.into(), Finish::Sums);
+        Ok(Self { geometry, shape, weights, zeros, packed: false, bias, finish })
+    }
+
+    fn packed(&self) -> TractResult<Self> {
+        let (channels, depth) = (self.geometry.channels_out, self.geometry.depth().max(1));
+        let weights = weights_less(&self.weights, &self.zeros, channels, |i| i / depth)?;
+        let weights = Arc::new(if exact::suits(&self.geometry) {
+            let floats: Vec<f32> = weights.iter().map(|w| f32::from(*w)).collect();
+            tensor1(&direct::pack(&self.geometry, &floats)?)
+        } else {
+            tensor1(&integer::pack(&self.geometry, &weights)?)
+        });
+        Ok(Self { weights, packed: true, ..self.clone() })
     }
 
     fn dtype(&self) -> DatumType {
@@ -168,6 +186,9 @@ impl EvalOp for IntegerConvolution {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        if !self.packed {
+            return self.packed()?.eval(_ctx, inputs);
+        }
         let zero = zero_point(&inputs[1])?;
         let mut output = Tensor::zero_dt(self.dtype(), &self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
@@ -191,7 +212,8 @@ impl EvalOp for IntegerConvolution {
 }
 
 impl TypedOp for IntegerConvolution {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        check(&self.geometry, &self.shape, inputs)?;
         Ok(tvec!(self.dtype().fact(&self.shape)))
     }
 
@@ -210,6 +232,15 @@ impl TypedOp for IntegerConvolution {
         TypedModelPatch::fuse_with_next(model, node, op).map(Some)
     }
 
+    fn codegen(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        rule_if!(!self.packed);
+        TypedModelPatch::replace_single_op(model, node, &node.inputs, self.packed()?).map(Some)
+    }
+
     as_op!();
 }
 
@@ -219,13 +250,20 @@ pub(crate) struct IntegerDense {
     /// Of the output, whose last axis is the columns.
     shape: TVec<usize>,
     k: usize,
-    /// Packed.
+    /// 8-bit, in rows; packed, less their zero points, when code is generated.
     weights: Arc<Tensor>,
+    /// One zero point, or one a column.
+    zeros: Arc<Tensor>,
+    packed: bool,
 }
 
 impl IntegerDense {
     /// `weights`: rows of `shape`'s last axis.
-    pub(crate) fn new(shape: &[usize], weights: &Tensor, zero: &Tensor) -> TractResult<Self> {
+    pub(crate) fn new(
+        shape: &[usize],
+        weights: Arc<Tensor>,
+        zeros: Arc<Tensor>,
+    ) -> TractResult<Self> {
         let n = shape.last().copied().unwrap_or(0);
         ensure!(
             n > 0 && weights.len().is_multiple_of(n),
@@ -233,8 +271,14 @@ impl IntegerDense {
             weights.len()
         );
         let k = weights.len() / n;
-        let packed = integer::pack_dense(k, n, &weights_less(weights, zero, n, |i| i % n)?)?;
-        Ok(Self { shape: shape.into(), k, weights: Arc::new(tensor1(&packed)) })
+        Ok(Self { shape: shape.into(), k, weights, zeros, packed: false })
+    }
+
+    fn packed(&self) -> TractResult<Self> {
+        let n = self.shape.last().copied().unwrap_or(0);
+        let weights = weights_less(&self.weights, &self.zeros, n, |i| i % n.max(1))?;
+        let packed = integer::pack_dense(self.k, n, &weights)?;
+        Ok(Self { weights: Arc::new(tensor1(&packed)), packed: true, ..self.clone() })
     }
 }
 
@@ -250,6 +294,9 @@ impl EvalOp for IntegerDense {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        if !self.packed {
+            return self.packed()?.eval(_ctx, inputs);
+        }
         let x = widened(&inputs[0], zero_point(&inputs[1])?)?;
         let mut output = Tensor::zero::<i32>(&self.shape)?;
         let n = self.shape.last().copied().unwrap_or(1);
@@ -269,6 +316,15 @@ impl EvalOp for IntegerDense {
 impl TypedOp for IntegerDense {
     fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         Ok(tvec!(i32::fact(&self.shape)))
+    }
+
+    fn codegen(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        rule_if!(!self.packed);
+        TypedModelPatch::replace_single_op(model, node, &node.inputs, self.packed()?).map(Some)
     }
 
     as_op!();

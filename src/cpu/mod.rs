@@ -18,10 +18,52 @@ pub(crate) mod rows;
 pub(crate) mod transposed;
 
 use nearside_kernels::Activation;
-use tract_onnx::prelude::{Datum, Tensor, TractResult, TypedNode};
-use tract_onnx::tract_core::internal::bail;
+use nearside_kernels::conv::Geometry;
+use tract_onnx::prelude::{Datum, Tensor, TractResult, TypedFact, TypedNode};
+use tract_onnx::tract_core::internal::{TractErrorContext as _, bail, ensure};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::nn::{GeluExact, HardSwish, LeakyRelu, Sigmoid, Silu};
+
+use crate::codec::{choices, fields};
+
+choices! {
+    Activation {
+        0 => None, 1 => Clamp(low, high), 2 => Leaky(slope), 3 => HardSigmoid(alpha, beta), 4 => HardSwish,
+        5 => Sigmoid, 6 => Silu, 7 => Gelu,
+    }
+}
+fields! {
+    Geometry { batch, groups, channels_in, channels_out, input, output, kernel, stride, dilation, pad }
+}
+
+fn pairs_of(g: &Geometry, i: usize) -> [u64; 6] {
+    [g.output, g.stride, g.kernel, g.dilation, g.input, g.pad].map(|pair| pair[i] as u64)
+}
+
+/// Whether a window of this geometry goes over the first of the inputs and gives `shape`: kernels hold slices against
+/// the geometry, and it is held against the graph here.
+fn check(g: &Geometry, shape: &[usize], inputs: &[&TypedFact]) -> TractResult<()> {
+    let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+    let image = inputs.first().and_then(|fact| fact.shape.as_concrete());
+    let image = image.and_then(product).context("an image of unknown size")?;
+    let pairs = [g.input, g.output, g.kernel, g.stride, g.dilation, g.pad];
+    let small = pairs.iter().flatten().all(|n| *n < 1 << 24);
+    ensure!(small && g.kernel.iter().chain(&g.stride).all(|n| *n > 0), "a bad window {g:?}");
+    // With the zeros around it, in bytes.
+    let reach = |i: usize| -> u64 {
+        let [out, step, taps, apart, size, pad] = pairs_of(g, i);
+        out * step + taps * apart + size + pad
+    };
+    let images =
+        product(&[g.batch.max(1), g.channels_in.max(1)]).and_then(|n| (n as u64).checked_mul(8));
+    let reached = images.and_then(|n| n.checked_mul(reach(0))?.checked_mul(reach(1)));
+    ensure!(reached.is_some_and(|n| n <= isize::MAX as u64), "a window that reaches too far");
+    let wanted = product(&[g.batch, g.channels_in, g.input[0], g.input[1]]);
+    ensure!(wanted == Some(image), "an image of {image} values for {g:?}");
+    let made = product(&[g.batch, g.channels_out, g.output[0], g.output[1]]);
+    ensure!(made.is_some() && made == product(shape), "an output of shape {shape:?} for {g:?}");
+    Ok(())
+}
 
 /// The function that a node is, if it is one that kernels know.
 pub(crate) fn activation_of(node: &TypedNode) -> Option<Activation> {

@@ -7,7 +7,8 @@ use nearside_kernels::pool;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::floats;
+use super::{check, floats};
+use crate::codec::{choices, fields};
 
 /// What becomes of the values under a window.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,9 @@ pub(crate) struct Pooling {
 
 // Factors are finite.
 impl Eq for Pooling {}
+
+choices! { Pool { 0 => Max, 1 => Mean(factors) } }
+fields! { Pooling { pool, geometry, shape } }
 
 impl Op for Pooling {
     fn name(&self) -> StaticName {
@@ -55,7 +59,8 @@ impl EvalOp for Pooling {
 }
 
 impl TypedOp for Pooling {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        check(&self.geometry, &self.shape, inputs)?;
         Ok(tvec!(f32::fact(&self.shape)))
     }
 

@@ -12,6 +12,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::floats;
+use crate::codec::Field;
 use crate::model::ops::{Recurrent, Sizes};
 
 /// Positions of ONNX's inputs.
@@ -54,6 +55,49 @@ pub(crate) struct Recurrence {
     pub(crate) kept: Vec<usize>,
     /// Once the weights are no inputs any more.
     weights: Option<Arc<Vec<Direction>>>,
+}
+
+/// The number of a cell, for ever.
+const CELLS: [(u8, Cell); 4] = [
+    (0, Cell::Lstm),
+    (1, Cell::Gru { late_reset: false }),
+    (2, Cell::Gru { late_reset: true }),
+    (3, Cell::Rnn),
+];
+
+/// Before its weights are packed.
+impl Field for Recurrence {
+    #[cfg(feature = "native")]
+    fn write(&self, to: &mut crate::codec::Writer) -> TractResult<()> {
+        ensure!(self.weights.is_none(), "packed weights have no bytes");
+        let cell = CELLS.iter().find(|(_, cell)| *cell == self.cell);
+        cell.context("a cell without a number")?.0.write(to)?;
+        [self.steps, self.batch, self.inputs, self.hidden].write(to)?;
+        self.backwards.write(to)?;
+        self.batch_first.write(to)?;
+        self.shapes.iter().try_for_each(|shape| shape.write(to))?;
+        self.slots.write(to)?;
+        self.kept.write(to)
+    }
+
+    fn read(from: &mut crate::codec::Reader<'_>) -> TractResult<Self> {
+        let number = u8::read(from)?;
+        let cell = CELLS.iter().find(|(of, _)| *of == number).context("an unknown cell")?.1;
+        let [steps, batch, inputs, hidden] = <[usize; 4]>::read(from)?;
+        Ok(Self {
+            cell,
+            steps,
+            batch,
+            inputs,
+            hidden,
+            backwards: Field::read(from)?,
+            batch_first: Field::read(from)?,
+            shapes: [Field::read(from)?, Field::read(from)?],
+            slots: Field::read(from)?,
+            kept: Field::read(from)?,
+            weights: None,
+        })
+    }
 }
 
 // Weights with NaN are merely never equal.

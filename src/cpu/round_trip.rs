@@ -7,6 +7,7 @@ use nearside_kernels::{Activation, quantize};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
+use crate::codec::fields;
 use crate::model::ops::RoundTo;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub(crate) struct RoundTrip {
     pub(crate) round: RoundTo,
     pub(crate) back: f32,
 }
+
+fields! { RoundTrip { scale, round, back } }
 
 // A scale of NaN is merely never equal.
 impl Eq for RoundTrip {}

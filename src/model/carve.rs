@@ -1,257 +1,400 @@
-//! A file in pieces -> the same file without its weights, and the weights.
+//! A file as it comes -> the same file without its weights, and the weights.
 //!
-//! In: the pieces as they were downloaded. Out: a small file for the decoder, in which large initializers are
-//! empty, and their bytes, to be put back into the decoded form. The one decision: what was read is freed at once,
-//! so that a model is in memory once while it is decoded; the decoder would copy every weight beside the file.
+//! In: the file's bytes, in chunks of any size. Out: a small file for the decoder, in which large initializers are
+//! empty, and those as tensors. The one decision: a chunk goes straight into the tensor that it belongs to, so that a
+//! model is in memory once while it is downloaded and decoded.
 
-use std::collections::VecDeque;
-
-use bytes::{Buf, Bytes};
-use tract_onnx::pb;
-
+use super::narrow::narrow;
+use super::signature::dtype_of;
 use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::{DType, Filling, Tensor};
 
 /// What is smaller stays in the file.
 const LEAST_BYTES: usize = 4096;
+/// A tag and a length of 64 bits each.
+const LONGEST_HEAD: usize = 20;
 /// How the values of fields are written.
 const VARINT: u64 = 0;
 const FIXED_64: u64 = 1;
 const BYTES: u64 = 2;
 const FIXED_32: u64 = 5;
-/// Fields of ONNX's messages: a model's graph, a graph's initializers, a tensor's type, and its data in two forms.
+/// Fields of ONNX's messages: a model's graph, a graph's initializers, a tensor's dimensions, its type, and its data in
+/// two forms.
 const GRAPH: u64 = 7 << 3 | BYTES;
 const INITIALIZER: u64 = 5 << 3 | BYTES;
+const DIM: u64 = 1 << 3 | VARINT;
 const DATA_TYPE: u64 = 2 << 3 | VARINT;
 const FLOAT_DATA: u64 = 4 << 3 | BYTES;
 const RAW_DATA: u64 = 9 << 3 | BYTES;
 /// The type whose packed floats are its raw data.
 const FLOAT: u64 = 1;
 
-/// A file of which a part was read.
-pub(super) struct Pieces {
-    /// None is empty.
-    rest: VecDeque<Bytes>,
-    remaining: usize,
+/// The data of an initializer.
+pub(super) enum Data {
+    /// Where its type and shape were told before.
+    Tensor(Tensor),
+    Bytes(Vec<u8>),
 }
 
+/// By the number of the initializer.
+pub(super) type Weights = Vec<(usize, Data)>;
+
 /// A file without its weights.
+#[derive(Default)]
 pub(super) struct Carved {
     pub(super) file: Vec<u8>,
     pub(super) weights: Weights,
 }
 
-/// By the number of the initializer.
+/// Where a file is being read.
 #[derive(Default)]
-pub(super) struct Weights(Vec<(usize, Vec<u8>)>);
-
-impl Weights {
-    pub(super) fn put_back(self, graph: &mut pb::GraphProto) {
-        for (index, data) in self.0 {
-            if let Some(tensor) = graph.initializer.get_mut(index) {
-                tensor.raw_data = data;
-            }
-        }
-    }
+enum Level {
+    #[default]
+    Model,
+    /// How many bytes of the graph are left.
+    Graph(usize),
+    /// How many bytes of the graph and of its initializer are left.
+    Tensor(usize, usize),
 }
 
-/// Why a file cannot be read.
-enum Stop {
-    /// It ends before what it promises, or is no such file at all.
-    Malformed,
-    /// There is no memory for so many bytes.
-    NoRoom(usize),
+/// Bytes on their way.
+enum Way {
+    /// To the small file, at the present level.
+    Copied,
+    Raw(Room),
+    Floats(Room),
 }
 
-type Read<T> = std::result::Result<T, Stop>;
+/// Room for the data of an initializer.
+enum Room {
+    Tensor(Filling),
+    Bytes(Vec<u8>),
+}
 
-impl Pieces {
-    pub(super) fn new(pieces: Vec<Vec<u8>>) -> Self {
-        let filled = pieces.into_iter().filter(|p| !p.is_empty());
-        let rest: VecDeque<_> = filled.map(Bytes::from).collect();
-        Self { remaining: rest.iter().map(Bytes::len).sum(), rest }
+/// An initializer of which a part was read.
+#[derive(Default)]
+struct Partial {
+    /// Its message, without its data.
+    message: Vec<u8>,
+    dims: Vec<usize>,
+    data_type: Option<u64>,
+    raw: Option<Data>,
+    floats: Option<Data>,
+}
+
+/// A file of which a part was read.
+#[derive(Default)]
+pub(super) struct Carver {
+    /// Bytes that do not make a whole field yet.
+    pending: Vec<u8>,
+    level: Level,
+    /// What the next bytes are, and how many.
+    way: Option<(Way, usize)>,
+    carved: Carved,
+    graph: Vec<u8>,
+    tensor: Partial,
+    initializers: usize,
+    /// It is no such file.
+    malformed: bool,
+    /// The most bytes that may be asked for before they are there.
+    expected: usize,
+}
+
+/// A field's tag, its length or value, and how many bytes both take.
+struct Head {
+    tag: u64,
+    value: u64,
+    size: usize,
+}
+
+impl Carver {
+    /// For a file of about so many bytes.
+    pub(super) fn new(expected: usize) -> Self {
+        Self { expected, ..Self::default() }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.remaining
-    }
-
-    /// The first bytes, as many as lie together.
-    pub(super) fn start(&self) -> &[u8] {
-        self.rest.front().map_or(&[], |p| p)
-    }
-
-    /// All of it in one.
-    pub(super) fn join(mut self) -> Result<Vec<u8>> {
-        let mut all = vec![];
-        self.take(self.remaining, &mut all)
-            .map_or_else(|stop| stop.error().map(|_| vec![]), |()| Ok(all))
-    }
-
-    /// The file, and its weights apart; nothing where it is malformed.
-    pub(super) fn carve(self) -> Result<Option<Carved>> {
-        self.model().map_or_else(Stop::error, |carved| Ok(Some(carved)))
-    }
-
-    fn model(mut self) -> Read<Carved> {
-        let mut carved = Carved { file: vec![], weights: Weights::default() };
-        let mut initializers = 0;
-        while self.remaining > 0 {
-            let tag = self.varint()?;
-            if tag != GRAPH {
-                self.copy(tag, &mut carved.file)?;
-                continue;
-            }
-            let end = self.end()?;
-            let mut graph = vec![];
-            while self.remaining > end {
-                let tag = self.varint()?;
-                if tag != INITIALIZER {
-                    self.copy(tag, &mut graph)?;
-                    continue;
+    /// The next bytes.
+    pub(super) fn append(&mut self, mut chunk: &[u8]) -> Result<()> {
+        while !chunk.is_empty() && !self.malformed {
+            let taken = match self.way.take() {
+                Some(way) => {
+                    let count = chunk.len().min(way.1);
+                    self.put(way, &chunk[..count]);
+                    count
                 }
-                let (tensor, data) = self.tensor()?;
-                carved.weights.0.extend(data.map(|d| (initializers, d)));
-                initializers += 1;
-                message(INITIALIZER, &tensor, &mut graph);
-            }
-            self.at(end)?;
-            message(GRAPH, &graph, &mut carved.file);
-        }
-        Ok(carved)
-    }
-
-    /// A tensor without its data where that is large.
-    fn tensor(&mut self) -> Read<(Vec<u8>, Option<Vec<u8>>)> {
-        let end = self.end()?;
-        let (mut tensor, mut raw, mut floats, mut float) = (vec![], vec![], vec![], false);
-        while self.remaining > end {
-            match self.varint()? {
-                DATA_TYPE => {
-                    let value = self.varint()?;
-                    float = value == FLOAT;
-                    put_varint(DATA_TYPE, &mut tensor);
-                    put_varint(value, &mut tensor);
+                None => {
+                    // As many bytes as surely end a head; those that are not of it are given back.
+                    let before = self.pending.len();
+                    let count = chunk.len().min(LONGEST_HEAD.saturating_sub(before).max(1));
+                    self.pending.extend_from_slice(&chunk[..count]);
+                    match self.head()? {
+                        Some(used) => {
+                            self.pending.clear();
+                            used.saturating_sub(before)
+                        }
+                        None => count,
+                    }
                 }
-                RAW_DATA => {
-                    // Of a field that is there twice the last one counts.
-                    raw.clear();
-                    self.bytes(&mut raw)?;
-                }
-                // This one goes on.
-                FLOAT_DATA => self.bytes(&mut floats)?,
-                tag => self.copy(tag, &mut tensor)?,
-            }
-        }
-        self.at(end)?;
-        if raw.is_empty() && float && floats.len() % 4 == 0 {
-            raw = std::mem::take(&mut floats);
-        }
-        if !floats.is_empty() {
-            message(FLOAT_DATA, &floats, &mut tensor);
-        }
-        if raw.len() >= LEAST_BYTES {
-            return Ok((tensor, Some(raw)));
-        }
-        if !raw.is_empty() {
-            message(RAW_DATA, &raw, &mut tensor);
-        }
-        Ok((tensor, None))
-    }
-
-    /// Where the message that begins here ends, as what then remains.
-    fn end(&mut self) -> Read<usize> {
-        let length = self.length()?;
-        self.remaining.checked_sub(length).ok_or(Stop::Malformed)
-    }
-
-    fn at(&self, end: usize) -> Read<()> {
-        if self.remaining == end { Ok(()) } else { Err(Stop::Malformed) }
-    }
-
-    /// A field as it is.
-    fn copy(&mut self, tag: u64, to: &mut Vec<u8>) -> Read<()> {
-        put_varint(tag, to);
-        match tag & 7 {
-            VARINT => {
-                put_varint(self.varint()?, to);
-                Ok(())
-            }
-            FIXED_64 => self.take(8, to),
-            FIXED_32 => self.take(4, to),
-            BYTES => {
-                let length = self.length()?;
-                put_varint(length as u64, to);
-                self.take(length, to)
-            }
-            _ => Err(Stop::Malformed),
-        }
-    }
-
-    fn bytes(&mut self, to: &mut Vec<u8>) -> Read<()> {
-        let length = self.length()?;
-        self.take(length, to)
-    }
-
-    fn length(&mut self) -> Read<usize> {
-        usize::try_from(self.varint()?).map_err(|_| Stop::Malformed)
-    }
-
-    fn varint(&mut self) -> Read<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.start().first().ok_or(Stop::Malformed)?;
-            self.advance(1);
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(Stop::Malformed)
-    }
-
-    /// Moves the next bytes.
-    fn take(&mut self, mut length: usize, to: &mut Vec<u8>) -> Read<()> {
-        if length > self.remaining {
-            return Err(Stop::Malformed);
-        }
-        // Weights come in one go, and get exactly their room.
-        let room =
-            if to.is_empty() { to.try_reserve_exact(length) } else { to.try_reserve(length) };
-        room.map_err(|_| Stop::NoRoom(length))?;
-        while length > 0 {
-            let part = self.start();
-            let part = part.get(..length).unwrap_or(part);
-            to.extend_from_slice(part);
-            let read = part.len();
-            length -= read;
-            self.advance(read);
+            };
+            chunk = chunk.get(taken..).unwrap_or_default();
         }
         Ok(())
     }
 
-    fn advance(&mut self, count: usize) {
-        let Some(first) = self.rest.front_mut() else { return };
-        self.remaining -= count;
-        first.advance(count);
-        if first.is_empty() {
-            self.rest.pop_front();
+    /// The file, and its weights apart; nothing where it is malformed.
+    pub(super) fn finish(mut self) -> Option<Carved> {
+        self.ended();
+        let whole =
+            self.pending.is_empty() && self.way.is_none() && matches!(self.level, Level::Model);
+        (whole && !self.malformed).then_some(self.carved)
+    }
+
+    /// Reads the head of a field; how many of the pending bytes it took, or nothing while it is not there yet.
+    fn head(&mut self) -> Result<Option<usize>> {
+        self.ended();
+        let head = match read_head(&self.pending) {
+            Ok(Some(head)) => head,
+            Ok(None) if self.pending.len() < LONGEST_HEAD => return Ok(None),
+            _ => {
+                self.malformed = true;
+                return Ok(Some(0));
+            }
+        };
+        let length = if head.tag & 7 == BYTES { usize::try_from(head.value).ok() } else { Some(0) };
+        let inside = match (&mut self.level, length.and_then(|l| l.checked_add(head.size))) {
+            (_, None) => false,
+            (Level::Model, Some(_)) => true,
+            (Level::Graph(left), Some(size)) => take(left, size),
+            (Level::Tensor(graph, left), Some(size)) => take(left, size) && take(graph, size),
+        };
+        self.malformed |= !inside;
+        if !self.malformed {
+            self.field(&head, length.unwrap_or_default())?;
+        }
+        Ok(Some(head.size))
+    }
+
+    fn field(&mut self, head: &Head, length: usize) -> Result<()> {
+        match (&self.level, head.tag) {
+            (Level::Model, GRAPH) => self.level = Level::Graph(length),
+            (Level::Graph(left), INITIALIZER) => {
+                // What was taken for the initializer is still of the graph.
+                self.level = Level::Tensor(left.saturating_add(length), length);
+                self.tensor = Partial::default();
+            }
+            (Level::Tensor(..), RAW_DATA) => {
+                let room = self.tensor.room(length, self.expected)?;
+                self.put((Way::Raw(room), length), &[]);
+            }
+            (Level::Tensor(..), FLOAT_DATA) => {
+                let room = self.tensor.room(length, self.expected)?;
+                self.put((Way::Floats(room), length), &[]);
+            }
+            _ => {
+                if let Level::Tensor(..) = self.level {
+                    self.tensor.note(head);
+                }
+                let to = self.target();
+                put_varint(head.tag, to);
+                match head.tag & 7 {
+                    VARINT => put_varint(head.value, to),
+                    FIXED_64 => to.extend_from_slice(&head.value.to_le_bytes()),
+                    FIXED_32 => to.extend_from_slice(&(head.value as u32).to_le_bytes()),
+                    _ => {
+                        put_varint(head.value, to);
+                        self.put((Way::Copied, length), &[]);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where fields go that stay as they are.
+    fn target(&mut self) -> &mut Vec<u8> {
+        match self.level {
+            Level::Model => &mut self.carved.file,
+            Level::Graph(_) => &mut self.graph,
+            Level::Tensor(..) => &mut self.tensor.message,
+        }
+    }
+
+    /// Moves bytes on their way.
+    fn put(&mut self, (mut way, left): (Way, usize), bytes: &[u8]) {
+        match &mut way {
+            Way::Copied => self.target().extend_from_slice(bytes),
+            Way::Raw(room) | Way::Floats(room) => room.put(bytes),
+        }
+        let left = left.saturating_sub(bytes.len());
+        if left > 0 {
+            self.way = Some((way, left));
+            return;
+        }
+        match way {
+            Way::Copied => {}
+            // Of a field that is there twice the last one counts.
+            Way::Raw(room) => self.tensor.raw = Some(room.data()),
+            // This one goes on.
+            Way::Floats(room) => self.tensor.go_on(room.data()),
+        }
+    }
+
+    /// Closes what has no bytes left.
+    fn ended(&mut self) {
+        if self.way.is_some() {
+            return;
+        }
+        if let Level::Tensor(graph, 0) = self.level {
+            let tensor = std::mem::take(&mut self.tensor);
+            let (message, data) = tensor.finish();
+            self.carved.weights.extend(data.map(|data| (self.initializers, data)));
+            self.initializers += 1;
+            put_message(INITIALIZER, &message, &mut self.graph);
+            self.level = Level::Graph(graph);
+        }
+        if let Level::Graph(0) = self.level {
+            let graph = std::mem::take(&mut self.graph);
+            put_message(GRAPH, &graph, &mut self.carved.file);
+            self.level = Level::Model;
         }
     }
 }
 
-impl Stop {
-    fn error(self) -> Result<Option<Carved>> {
+fn take(left: &mut usize, size: usize) -> bool {
+    match left.checked_sub(size) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+impl Partial {
+    fn note(&mut self, head: &Head) {
+        match head.tag {
+            DATA_TYPE => self.data_type = Some(head.value),
+            DIM => self.dims.push(usize::try_from(head.value).unwrap_or(usize::MAX)),
+            _ => {}
+        }
+    }
+
+    /// Room for data: a tensor where type and shape are known and promise no more than there can be.
+    fn room(&self, length: usize, expected: usize) -> Result<Room> {
+        let code = self.data_type.and_then(|code| i32::try_from(code).ok());
+        let plain = code.filter(|code| narrow(*code).is_none()).and_then(dtype_of);
+        let plain = plain.filter(|dtype| !matches!(dtype, DType::Bool | DType::String));
+        let size = plain
+            .and_then(|dtype| self.dims.iter().try_fold(dtype.size(), |n, d| n.checked_mul(*d)));
+        match plain {
+            Some(dtype) if size == Some(length) && (LEAST_BYTES..=expected).contains(&length) => {
+                Filling::new(dtype, &self.dims).map(Room::Tensor)
+            }
+            _ => {
+                let mut room = vec![];
+                let least = length.min(expected);
+                room.try_reserve_exact(least).map_err(|_| no_room(length))?;
+                Ok(Room::Bytes(room))
+            }
+        }
+    }
+
+    fn go_on(&mut self, more: Data) {
+        self.floats = Some(match self.floats.take() {
+            None => more,
+            Some(data) => {
+                let mut bytes = data.into_bytes();
+                bytes.extend(more.into_bytes());
+                Data::Bytes(bytes)
+            }
+        });
+    }
+
+    /// The message, and the data apart where it is large.
+    fn finish(mut self) -> (Vec<u8>, Option<Data>) {
+        let (raw, mut floats) = (self.raw.take().filter(|d| d.len() > 0), self.floats.take());
+        let is_raw = |d: &Data| self.data_type == Some(FLOAT) && d.len().is_multiple_of(4);
+        let raw =
+            if raw.is_none() && floats.as_ref().is_some_and(is_raw) { floats.take() } else { raw };
+        if let Some(floats) = floats.filter(|d| d.len() > 0) {
+            put_message(FLOAT_DATA, &floats.into_bytes(), &mut self.message);
+        }
+        match raw {
+            Some(data) if data.len() >= LEAST_BYTES => (self.message, Some(data)),
+            Some(data) => {
+                put_message(RAW_DATA, &data.into_bytes(), &mut self.message);
+                (self.message, None)
+            }
+            None => (self.message, None),
+        }
+    }
+}
+
+impl Room {
+    fn put(&mut self, bytes: &[u8]) {
         match self {
-            Self::Malformed => Ok(None),
-            Self::NoRoom(length) => Err(Error::new(
-                ErrorKind::OutOfMemory,
-                format!("no room for {length} bytes of the model"),
-            )),
+            Self::Tensor(filling) => filling.put(bytes),
+            Self::Bytes(room) => room.extend_from_slice(bytes),
+        }
+    }
+
+    fn data(self) -> Data {
+        match self {
+            Self::Tensor(filling) => Data::Tensor(filling.done()),
+            Self::Bytes(bytes) => Data::Bytes(bytes),
         }
     }
 }
 
-fn message(tag: u64, content: &[u8], to: &mut Vec<u8>) {
+impl Data {
+    fn len(&self) -> usize {
+        match self {
+            Self::Tensor(tensor) => tensor.bytes().len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Tensor(tensor) => tensor.bytes().to_vec(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+fn no_room(length: usize) -> Error {
+    Error::new(ErrorKind::OutOfMemory, format!("no room for {length} bytes of the model"))
+}
+
+/// A head, or nothing where it does not end yet.
+fn read_head(bytes: &[u8]) -> std::result::Result<Option<Head>, ()> {
+    let Some((tag, at)) = read_varint(bytes)? else { return Ok(None) };
+    let rest = bytes.get(at..).unwrap_or_default();
+    let fixed = |size: usize| {
+        let value = rest.get(..size)?.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        Some((value, size))
+    };
+    let value = match tag & 7 {
+        VARINT | BYTES => read_varint(rest)?,
+        FIXED_64 => fixed(8),
+        FIXED_32 => fixed(4),
+        _ => return Err(()),
+    };
+    Ok(value.map(|(value, size)| Head { tag, value, size: at + size }))
+}
+
+fn read_varint(bytes: &[u8]) -> std::result::Result<Option<(u64, usize)>, ()> {
+    let mut value = 0u64;
+    for (at, byte) in bytes.iter().take(10).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if *byte < 0x80 {
+            return Ok(Some((value, at + 1)));
+        }
+    }
+    if bytes.len() < 10 { Ok(None) } else { Err(()) }
+}
+
+fn put_message(tag: u64, content: &[u8], to: &mut Vec<u8>) {
     put_varint(tag, to);
     put_varint(content.len() as u64, to);
     to.extend_from_slice(content);
@@ -268,18 +411,24 @@ fn put_varint(mut value: u64, to: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use prost::Message;
+    use tract_onnx::pb;
 
     use super::*;
 
     fn model() -> pb::ModelProto {
-        let tensor = |name: &str, bytes: usize| pb::TensorProto {
+        let tensor = |name: &str, data_type: i32, bytes: usize, dims: Vec<i64>| pb::TensorProto {
             name: name.to_owned(),
-            dims: vec![bytes as i64],
-            data_type: 2,
+            dims,
+            data_type,
             raw_data: (0..bytes).map(|i| i as u8).collect(),
             ..pb::TensorProto::default()
         };
-        let initializer = vec![tensor("large", 5000), tensor("small", 3), tensor("larger", 70_000)];
+        let initializer = vec![
+            tensor("large", 2, 5000, vec![5000]),
+            tensor("small", 2, 3, vec![3]),
+            tensor("wrong", 1, 6000, vec![7]),
+            tensor("larger", 1, 70_000, vec![250, 70]),
+        ];
         let node = vec![pb::NodeProto { op_type: "Add".to_owned(), ..pb::NodeProto::default() }];
         pb::ModelProto {
             ir_version: 9,
@@ -289,17 +438,28 @@ mod tests {
         }
     }
 
+    fn carved(bytes: &[u8], piece: usize) -> Result<Option<Carved>> {
+        let mut carver = Carver::new(bytes.len());
+        for chunk in bytes.chunks(piece) {
+            carver.append(chunk)?;
+        }
+        Ok(carver.finish())
+    }
+
     #[test]
     fn what_is_put_back_is_what_was_taken() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let model = model();
         let bytes = model.encode_to_vec();
-        for piece in [1, 7, 4096, bytes.len()] {
-            let pieces = Pieces::new(bytes.chunks(piece).map(<[u8]>::to_vec).collect());
-            let carved = pieces.carve()?.ok_or("malformed")?;
-            assert!(carved.file.len() < 200, "{}", carved.file.len());
+        for piece in [1, 7, 19, 4096, bytes.len()] {
+            let carved = carved(&bytes, piece)?.ok_or("malformed")?;
+            assert!(carved.file.len() < 300, "{}", carved.file.len());
             let mut decoded = pb::ModelProto::decode(&carved.file[..])?;
             let graph = decoded.graph.as_mut().ok_or("no graph")?;
-            carved.weights.put_back(graph);
+            let tensors = carved.weights.iter().filter(|(_, d)| matches!(d, Data::Tensor(_)));
+            assert_eq!(tensors.count(), 2, "the one of the wrong length is bytes");
+            for (index, data) in carved.weights {
+                graph.initializer[index].raw_data = data.into_bytes();
+            }
             assert_eq!(decoded, model, "in pieces of {piece}");
         }
         Ok(())
@@ -316,14 +476,14 @@ mod tests {
         };
         let graph = model.graph.as_mut().ok_or("no graph")?;
         graph.initializer = vec![tensor.clone()];
-        let pieces = Pieces::new(vec![model.encode_to_vec()]);
-        let carved = pieces.carve()?.ok_or("malformed")?;
-        let mut decoded = pb::ModelProto::decode(&carved.file[..])?;
-        let graph = decoded.graph.as_mut().ok_or("no graph")?;
-        carved.weights.put_back(graph);
-        let made = graph.initializer.first().ok_or("no tensor")?;
+        let carved = carved(&model.encode_to_vec(), 1000)?.ok_or("malformed")?;
+        let decoded = pb::ModelProto::decode(&carved.file[..])?;
+        let graph = decoded.graph.ok_or("no graph")?;
         let bytes: Vec<u8> = tensor.float_data.iter().flat_map(|f| f.to_le_bytes()).collect();
-        assert!(made.float_data.is_empty() && made.raw_data == bytes && made.dims == [2000]);
+        let made = graph.initializer.first().ok_or("no tensor")?;
+        let [(0, data)] = &carved.weights[..] else { return Err("no weight".into()) };
+        let Data::Tensor(data) = data else { return Err("no tensor".into()) };
+        assert!(made.float_data.is_empty() && made.dims == [2000] && data.bytes() == bytes);
         Ok(())
     }
 
@@ -331,11 +491,30 @@ mod tests {
     fn what_is_cut_off_is_malformed() -> Result<()> {
         let bytes = model().encode_to_vec();
         for length in (1..bytes.len()).step_by(997) {
-            let carved = Pieces::new(vec![bytes[..length].to_vec()]).carve()?;
+            let carved = carved(&bytes[..length], 64)?;
             // A file may end between two fields.
             assert!(carved.is_none_or(|c| c.file.len() <= length), "{length}");
         }
-        assert!(Pieces::new(vec![vec![0xff; 40]]).carve()?.is_none());
+        assert!(carved(&[0xff; 40], 40)?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_promised_and_not_there_takes_no_room() -> Result<()> {
+        // A graph, an initializer and raw data of a gigabyte each.
+        let mut file = vec![];
+        for tag in [GRAPH, INITIALIZER, RAW_DATA] {
+            put_varint(tag, &mut file);
+            put_varint((1 << 30) - 100 * file.len() as u64, &mut file);
+        }
+        let mut carver = Carver::new(file.len());
+        carver.append(&file)?;
+        let room = match &carver.way {
+            Some((Way::Raw(Room::Bytes(room)), _)) => room.capacity(),
+            _ => usize::MAX,
+        };
+        assert!(room < 1000);
+        assert!(carver.finish().is_none());
         Ok(())
     }
 }

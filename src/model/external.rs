@@ -73,6 +73,8 @@ pub(super) fn files(model: &mut pb::ModelProto) -> Result<Vec<External>> {
     let Some(graph) = &mut model.graph else { return Ok(files) };
     constants(graph, &mut |tensor| {
         if !is_external(tensor) {
+            // Elsewhere is here; other words are ours.
+            tensor.data_location = None;
             return Ok(());
         }
         let (location, piece) = piece(tensor, index)?;

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tract_onnx::pb;
+use tract_onnx::prelude::TractResult;
 
-use super::file::ModelFile;
+use super::file::{Content, ModelFile};
 use super::ops::{self, DEFAULT_DOMAIN};
 use super::tflite;
+use crate::codec::{Field, Reader, choices, fields};
 use crate::error::Result;
 use crate::model::Signature;
 
@@ -45,6 +47,8 @@ pub enum Format {
     Onnx,
     /// TensorFlow Lite, read as the ONNX model that computes the same.
     Tflite,
+    /// A published form, of either.
+    Nearside,
 }
 
 /// Facts about a model file.
@@ -67,6 +71,9 @@ pub struct Inspection {
     pub nodes: usize,
     /// The operators, most frequent first.
     pub operators: Vec<OperatorUse>,
+    /// For a published form: the shapes of the inputs, in order, that it has plans for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<Vec<Vec<usize>>>,
     /// What it takes and gives.
     #[serde(flatten)]
     pub signature: Signature,
@@ -77,7 +84,37 @@ pub struct Inspection {
 /// # Errors
 /// `UnsupportedType` when its signature cannot be told.
 pub fn inspect(file: &ModelFile) -> Result<Inspection> {
-    Inspection::of(&file.proto, file.bytes, file.format)
+    match &file.content {
+        Content::Proto(decoded) => Inspection::of(&decoded.proto, file.bytes, decoded.format),
+        Content::Published(published) => Ok(published.inspection.clone()),
+    }
+}
+
+choices! { Format { 0 => Onnx, 1 => Tflite, 2 => Nearside } }
+fields! { Inspection { format, ir_version, opsets, producer, bytes, parameters, nodes, operators, plans, signature } }
+
+/// Without the nodes' names, which only errors of import tell.
+impl Field for OperatorUse {
+    #[cfg(feature = "native")]
+    fn write(&self, to: &mut crate::codec::Writer) -> TractResult<()> {
+        self.domain.write(to)?;
+        self.op_type.write(to)?;
+        self.count.write(to)?;
+        self.supported.write(to)?;
+        self.reason.write(to)
+    }
+
+    fn read(from: &mut Reader<'_>) -> TractResult<Self> {
+        Ok(Self {
+            domain: Field::read(from)?,
+            op_type: Field::read(from)?,
+            count: Field::read(from)?,
+            supported: Field::read(from)?,
+            reason: Field::read(from)?,
+            refused: false,
+            nodes: vec![],
+        })
+    }
 }
 
 impl Inspection {
@@ -99,6 +136,7 @@ impl Inspection {
             parameters,
             nodes: operators.iter().map(|o| o.count).sum(),
             operators,
+            plans: vec![],
             signature: Signature::of(graph)?,
         })
     }

@@ -22,6 +22,8 @@ pub enum Kind {
     Optional,
 }
 
+crate::codec::choices! { Kind { 0 => Tensor, 1 => Sequence, 2 => Optional } }
+
 impl Kind {
     /// Whether it is a plain tensor.
     #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks for a reference.

@@ -22,11 +22,13 @@ mod narrow;
 mod onnx;
 pub(crate) mod ops;
 mod program;
+mod published;
 mod rewrite;
 mod scope;
 mod sha1;
 mod signature;
 mod split;
+mod stream;
 mod tflite;
 mod validate;
 mod values;
@@ -39,6 +41,7 @@ pub use file::ModelFile;
 pub use inspect::{Format, Inspection, OperatorUse, inspect};
 pub use kinds::Kind;
 pub use signature::{Dim, Signature, ValueInfo};
+pub use stream::ModelStream;
 
 #[cfg(feature = "native")]
 pub(crate) use inspect::domain_name;
@@ -47,6 +50,9 @@ pub(crate) use narrow::widen_tensor;
 pub(crate) use onnx::Model;
 #[cfg(feature = "images")]
 pub(crate) use program::Pixels;
-pub(crate) use program::{Body, Graph, Loop, Node, Operator, Program, Scan, Step, Values};
+pub(crate) use program::{Body, Graph, Loop, Node, Operator, Program, Scan, Source, Step, Values};
+#[cfg(feature = "native")]
+pub(crate) use published::{Builder, Onnx};
+pub(crate) use published::{Published, StoredPlan};
 #[cfg(feature = "native")]
 pub(crate) use signature::{dtype_of, type_name};

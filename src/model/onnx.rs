@@ -3,9 +3,10 @@
 use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModel, TractResult};
 
-use super::file::ModelFile;
+use super::file::{Content, ModelFile};
 use super::inspect::Inspection;
-use super::program::{Graph, Program, Step};
+use super::program::{Graph, Program, Source, Step};
+use super::weights::{Held, Weights};
 use super::{check, ops, rewrite, scope, split, validate, values, weights, widen};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
@@ -14,28 +15,62 @@ use crate::guard::guarded;
 pub(crate) struct Model {
     pub(crate) inspection: Inspection,
     pub(crate) program: Program,
-    pub(crate) segments: Vec<Graph>,
+    pub(crate) segments: Vec<Source>,
 }
 
 impl Model {
-    /// Checks and imports a model file. What the engine lacks for it is one error that lists all.
+    /// Checks and imports a model file; a published form that has plans is not imported before a run needs it. What
+    /// the engine lacks for a model is one error that lists all.
     pub(crate) fn from_file(file: ModelFile) -> Result<Self> {
-        let (bytes, format) = (file.bytes, file.format);
-        let mut proto = file.complete()?;
+        match file.content {
+            Content::Published(published) if published.has_plans() => {
+                Ok(Self::one_segment(published.inspection.clone(), Source::Published(published)))
+            }
+            Content::Published(published) => published.import(),
+            Content::Proto(decoded) => {
+                let format = decoded.format;
+                let inspect = |proto: &_| Inspection::of(proto, file.bytes, format);
+                let (proto, held) = decoded.complete()?;
+                Self::import(proto, held, vec![], inspect)
+            }
+        }
+    }
+
+    /// Checks and imports what [`ModelFile::parts`] gave.
+    #[cfg(feature = "native")]
+    pub(crate) fn of_parts(proto: pb::ModelProto, inspection: Inspection) -> Result<Self> {
+        Self::import(proto, vec![], vec![], |_| Ok(inspection))
+    }
+
+    /// Checks and imports a decoded file, of which some constants are `held`, and some `given` beside it; `inspect` tells what it is
+    /// made of.
+    pub(super) fn import(
+        mut proto: pb::ModelProto,
+        held: Held,
+        given: Weights,
+        inspect: impl FnOnce(&pb::ModelProto) -> Result<Inspection>,
+    ) -> Result<Self> {
+        if let Some(graph) = &mut proto.graph {
+            weights::declare(graph, &given);
+        }
         let problems = prepare(&mut proto)?;
         if !problems.is_empty() {
             rewrite::rewrite(&mut proto);
             return Err(Error::unsupported(check::with_refused(&proto, problems)?));
         }
-        let inspection = Inspection::of(&proto, bytes, format)?;
+        let inspection = inspect(&proto)?;
         rewrite::rewrite(&mut proto);
         let opset = opset(&proto);
         if let Some(graph) = proto.graph.as_mut().filter(|g| values::must_split(g, opset)) {
+            weights::release(graph, held);
             scope::fold_constants(graph);
             let (program, segments) = split::split(&proto)?;
+            let segments = segments.into_iter().map(Source::Graph).collect();
             return Ok(Self { inspection, program, segments });
         }
-        let weights = proto.graph.as_mut().map(weights::take).transpose()?.unwrap_or_default();
+        let mut weights =
+            proto.graph.as_mut().map(|g| weights::take(g, held)).transpose()?.unwrap_or_default();
+        weights.extend(given);
         let graph = guarded(ErrorKind::InvalidModel, "importing the model", || {
             let import = || {
                 let mut graph = ops::importer().model_for_proto_model(&proto)?;
@@ -44,11 +79,22 @@ impl Model {
             };
             import().map_err(|e| import_error(&proto, e))
         })?;
-        Ok(Self::of_graph(inspection, graph))
+        let outputs = inspection.signature.outputs.iter().map(|o| Some(o.dtype)).collect();
+        let graph = Graph { graph, outputs, constant: false };
+        Ok(Self::one_segment(inspection, Source::Graph(graph)))
+    }
+
+    /// The graph of a model that is one segment.
+    pub(super) fn only_graph(self) -> Option<Graph> {
+        let alone = self.program.is_one_segment();
+        self.segments.into_iter().next().filter(|_| alone).and_then(|source| match source {
+            Source::Graph(graph) => Some(graph),
+            Source::Published(_) => None,
+        })
     }
 
     /// A model that is one segment.
-    pub(crate) fn of_graph(inspection: Inspection, graph: InferenceModel) -> Self {
+    fn one_segment(inspection: Inspection, source: Source) -> Self {
         let signature = &inspection.signature;
         let inputs: Vec<usize> = (0..signature.inputs.len()).collect();
         let outputs = (inputs.len()..).take(signature.outputs.len()).collect::<Vec<_>>();
@@ -59,9 +105,7 @@ impl Model {
             steps: vec![Step::Segment { segment: 0, inputs, outputs: outputs.clone() }],
             outputs,
         };
-        let outputs = signature.outputs.iter().map(|o| Some(o.dtype)).collect();
-        let segments = vec![Graph { graph, outputs, constant: false }];
-        Self { inspection, program, segments }
+        Self { inspection, program, segments: vec![source] }
     }
 }
 

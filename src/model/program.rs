@@ -131,13 +131,36 @@ pub(crate) enum Values {
 }
 
 /// A segment before shapes.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Graph {
     pub(crate) graph: InferenceModel,
     /// The element types of its outputs, where the file declares them.
     pub(crate) outputs: Vec<Option<DType>>,
     /// Whether it holds constants only.
     pub(crate) constant: bool,
+}
+
+/// Where the plans of a segment come from.
+pub(crate) enum Source {
+    /// What was imported.
+    Graph(Graph),
+    /// A published form of the model that the segment is.
+    Published(Box<super::Published>),
+}
+
+impl Source {
+    /// The graph before shapes.
+    pub(crate) fn graph(&self) -> crate::error::Result<Graph> {
+        match self {
+            Self::Graph(graph) => Ok(graph.clone()),
+            Self::Published(published) => published.graph(),
+        }
+    }
+
+    /// Whether it holds constants only.
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self, Self::Graph(graph) if graph.constant)
+    }
 }
 
 impl Operator {

@@ -11,6 +11,7 @@ use tract_onnx::pb::{
 
 use super::narrow::narrow;
 use super::{Kind, maps};
+use crate::codec::{choices, fields};
 use crate::error::{Error, Result};
 use crate::tensor::DType;
 
@@ -56,6 +57,12 @@ pub struct ValueInfo {
     /// `ZipMap`, the vocabulary of `DictVectorizer`, the keys of a sparse `CastMap`. Else empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+}
+
+choices! { Dim { 0 => Known(size), 1 => Symbol(name), 2 => Unknown } }
+fields! {
+    Signature { inputs, outputs }
+    ValueInfo { name, kind, dtype, shape, ranked, labels }
 }
 
 fn dtype_name<S: Serializer>(dtype: &DType, s: S) -> std::result::Result<S::Ok, S::Error> {
@@ -112,6 +119,15 @@ pub(crate) fn dtype_of(code: i32) -> Option<DType> {
         DataType::String => DType::String,
         _ => return None,
     })
+}
+
+/// The ONNX type code of an element type.
+pub(super) fn code_of(dtype: DType) -> i32 {
+    let plain = 1..=DataType::Bfloat16 as i32;
+    plain
+        .into_iter()
+        .find(|code| narrow(*code).is_none() && dtype_of(*code) == Some(dtype))
+        .unwrap_or_default()
 }
 
 /// The ONNX name of a type code, also of those that the engine lacks.

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use tract_onnx::pb;
 
 use super::signature::{dtype_of, type_name};
-use super::{ops, window};
+use super::{ops, weights, window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{DType, volume};
 
@@ -115,6 +115,9 @@ pub(super) fn constant_type(tensor: &pb::TensorProto) -> Result<DType> {
 /// Of a type that the engine lacks nothing is known; the check lists it.
 fn check_tensor(tensor: &pb::TensorProto) -> Result<()> {
     let Ok(dtype) = constant_type(tensor) else { return Ok(()) };
+    if weights::is_held(tensor) {
+        return Ok(());
+    }
     let shape = tensor
         .dims
         .iter()

@@ -12,7 +12,7 @@ use tract_onnx::pb::{
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::konst::Const;
 
-use super::signature::dtype_of;
+use super::signature::{code_of, dtype_of};
 use crate::error::Result;
 use crate::tensor::{self, DType};
 
@@ -22,11 +22,50 @@ const LEAST_BYTES: usize = 1024;
 /// By name.
 pub(super) type Weights = Vec<(String, tensor::Tensor)>;
 
+/// Initializers of a decoded file, by number, that came as tensors: in the file they have no data.
+pub(super) type Held = Vec<(usize, tensor::Tensor)>;
+
+/// How the decoded file says of an initializer that it is held; a file's own words of this kind are cleared.
+const HELD: i32 = -1;
+
+/// Marks the initializers that are held.
+pub(super) fn hold(graph: &mut pb::GraphProto, held: &Held) {
+    for (index, _) in held {
+        if let Some(tensor) = graph.initializer.get_mut(*index) {
+            tensor.data_location = Some(HELD);
+        }
+    }
+}
+
+/// Whether a constant's data are held, and fit it.
+pub(super) fn is_held(tensor: &TensorProto) -> bool {
+    tensor.data_location == Some(HELD)
+}
+
+/// Puts what is held into the file.
+pub(super) fn release(graph: &mut pb::GraphProto, held: Held) {
+    for (index, data) in held {
+        if let Some(tensor) = graph.initializer.get_mut(index) {
+            tensor.raw_data = data.bytes().to_vec();
+            tensor.data_location = None;
+        }
+    }
+}
+
 /// Takes the large constants out of the main graph, each before the next, so that only one is in memory twice.
-pub(super) fn take(graph: &mut pb::GraphProto) -> Result<Weights> {
+pub(super) fn take(graph: &mut pb::GraphProto, held: Held) -> Result<Weights> {
+    let mut held: std::collections::HashMap<_, _> = held.into_iter().collect();
     let mut weights = vec![];
     let mut small = vec![];
-    for mut proto in std::mem::take(&mut graph.initializer) {
+    for (index, mut proto) in std::mem::take(&mut graph.initializer).into_iter().enumerate() {
+        if let Some(tensor) = held.remove(&index) {
+            if !graph.input.iter().any(|i| i.name == proto.name) {
+                let dims = proto.dims.iter().copied();
+                graph.input.push(as_input(&proto.name, proto.data_type, dims));
+            }
+            weights.push((proto.name, tensor));
+            continue;
+        }
         let dtype = dtype_of(proto.data_type).filter(|d| !matches!(d, DType::String | DType::Bool));
         let shape = proto.dims.iter().map(|d| usize::try_from(*d).ok()).collect::<Option<Vec<_>>>();
         let (Some(dtype), Some(shape)) = (dtype, shape) else {
@@ -40,7 +79,7 @@ pub(super) fn take(graph: &mut pb::GraphProto) -> Result<Weights> {
         let bytes = std::mem::take(&mut proto.raw_data);
         let tensor = tensor::Tensor::from_bytes(dtype, &shape, &bytes)?;
         if !graph.input.iter().any(|i| i.name == proto.name) {
-            graph.input.push(as_input(&proto));
+            graph.input.push(as_input(&proto.name, proto.data_type, proto.dims.iter().copied()));
         }
         weights.push((proto.name, tensor));
     }
@@ -48,15 +87,36 @@ pub(super) fn take(graph: &mut pb::GraphProto) -> Result<Weights> {
     Ok(weights)
 }
 
-fn as_input(proto: &TensorProto) -> pb::ValueInfoProto {
+/// Declares constants as inputs that lie beside the file.
+pub(super) fn declare(graph: &mut pb::GraphProto, given: &Weights) {
+    for (name, tensor) in given {
+        let dims = tensor.shape().iter().map(|d| *d as i64);
+        if !graph.input.iter().any(|i| i.name == *name) {
+            graph.input.push(as_input(name, code_of(tensor.dtype()), dims));
+        }
+    }
+}
+
+/// Puts constants that lay beside the file back into it.
+pub(super) fn restore(graph: &mut pb::GraphProto, given: Weights) {
+    for (name, tensor) in given {
+        graph.initializer.push(TensorProto {
+            name,
+            dims: tensor.shape().iter().map(|d| *d as i64).collect(),
+            data_type: code_of(tensor.dtype()),
+            raw_data: tensor.bytes().to_vec(),
+            ..TensorProto::default()
+        });
+    }
+}
+
+fn as_input(name: &str, elem_type: i32, dims: impl Iterator<Item = i64>) -> pb::ValueInfoProto {
     let known =
-        |d: &i64| Dimension { value: Some(dimension::Value::DimValue(*d)), ..Dimension::default() };
-    let dim = proto.dims.iter().map(known).collect();
-    let shape = Some(TensorShapeProto { dim });
-    let value =
-        type_proto::Value::TensorType(type_proto::Tensor { elem_type: proto.data_type, shape });
+        |d: i64| Dimension { value: Some(dimension::Value::DimValue(d)), ..Dimension::default() };
+    let shape = Some(TensorShapeProto { dim: dims.map(known).collect() });
+    let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape });
     pb::ValueInfoProto {
-        name: proto.name.clone(),
+        name: name.to_owned(),
         r#type: Some(TypeProto { value: Some(value), ..TypeProto::default() }),
         ..pb::ValueInfoProto::default()
     }

@@ -13,7 +13,9 @@ use tract_onnx::tract_core::ops::math::{Mul, Pow, Rem};
 macro_rules! kept {
     ($name:ident, $of:ident, $word:literal, commutative: $commutative:literal) => {
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        struct $name;
+        pub(crate) struct $name;
+
+        crate::codec::fields! { $name {} }
 
         impl BinMiniOp for $name {
             fn name(&self) -> &'static str {

@@ -12,6 +12,8 @@ use tract_onnx::tract_core::ops::array::{
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
+use crate::codec::fields;
+
 /// A value that no plan can compute with, so that none but the first is tried: another one might take
 /// the input for a constant, and compute with it unchecked while it plans.
 #[derive(Debug)]
@@ -113,9 +115,14 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
     })
 }
 
+fields! {
+    CheckDivisors { user }
+    CheckIndices { user, lengths }
+}
+
 /// Passes integers on if none is zero.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct CheckDivisors {
+pub(crate) struct CheckDivisors {
     user: String,
 }
 

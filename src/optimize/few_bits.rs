@@ -12,16 +12,10 @@ use super::constant;
 use crate::cpu::nbits::FewBits;
 use crate::model::ops::MatMulNBits;
 
-pub(super) fn few_bits(mut model: TypedModel) -> TractResult<TypedModel> {
-    for id in model.eval_order()? {
-        if let Some(patch) = product(&model, model.node(id))? {
-            patch.apply(&mut model)?;
-        }
-    }
-    Ok(model)
-}
-
-fn product(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+pub(super) fn few_bits(
+    model: &TypedModel,
+    node: &TypedNode,
+) -> TractResult<Option<TypedModelPatch>> {
     rule_if_some!(op = node.op_as::<MatMulNBits>());
     rule_if_some!(shape = model.outlet_fact(node.id.into())?.shape.as_concrete());
     let operands = node.inputs[1..].iter().map(|input| constant(model, *input));

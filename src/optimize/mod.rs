@@ -30,14 +30,12 @@ mod transposed;
 mod unquantised;
 mod windows;
 
-pub(crate) use bounds::BadValue;
-#[cfg(feature = "gpu")]
-pub(crate) use bounds::CheckIndices;
+pub(crate) use binary::{Ordered, Power, Times};
+pub(crate) use bounds::{BadValue, CheckDivisors, CheckIndices};
 pub(crate) use branches::has_branches;
 pub(crate) use engine::declutter;
 #[cfg(feature = "gpu")]
 pub(crate) use norms::norms;
-#[cfg(feature = "gpu")]
 pub(crate) use stride::Stride;
 
 use std::sync::Arc;
@@ -71,9 +69,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     #[cfg(feature = "gpu")]
     ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
-    ("transposed", transposed::transposed, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
-    ("few_bits", few_bits::few_bits, Some(Target::Cpu)),
     ("recurrences", recurrences::recurrences, None),
     ("keep_strides", stride::keep_strides, None),
     ("keep_binary", binary::keep_binary, None),
@@ -88,6 +84,8 @@ type Rule = fn(&TypedModel, &TypedNode) -> TractResult<Option<TypedModelPatch>>;
 const LAST_RULES: &[(&str, Rule)] = &[
     ("branches", branches::branches),
     ("norms", norms::normalisation),
+    ("transposed", transposed::transposed),
+    ("few_bits", few_bits::few_bits),
     // Before the rows, of which it takes the short ones.
     ("axes", axes::axes),
     ("rows", rows::rows),
@@ -139,8 +137,8 @@ pub(crate) fn rewrite(model: TypedModel, target: Target) -> TractResult<TypedMod
 /// The part of a graph for the GPU that stays on the CPU, as the CPU likes it.
 #[cfg(feature = "gpu")]
 pub(crate) fn rest(model: TypedModel) -> TractResult<TypedModel> {
-    let model = products::products(transposed::transposed(windows::windows(model)?)?)?;
-    let mut model = recurrences::recurrences(few_bits::few_bits(model)?)?;
+    let model = products::products(windows::windows(model)?)?;
+    let mut model = recurrences::recurrences(model)?;
     lower(&mut model)?;
     Ok(model)
 }

@@ -75,7 +75,7 @@ fn integers(
     let n = shape.last().copied().unwrap_or(0);
     rule_if!(is_dense(op, x, weights.shape(), shape, false) && n > 0 && weights.len() > 0);
     rule_if!(zero.len() == 1 || zero.len() == n);
-    let op = IntegerDense::new(shape, &weights, &zero)?;
+    let op = IntegerDense::new(shape, weights, zero)?;
     let inputs = [node.inputs[0], node.inputs[3]];
     TypedModelPatch::replace_single_op(model, node, &inputs, op).map(Some)
 }
@@ -99,6 +99,6 @@ fn floats(
     let suits = |transposed: &bool| is_dense(op, x, weights.shape(), shape, *transposed);
     rule_if_some!(transposed = [false, true].into_iter().find(suits));
     rule_if_some!(k = x.last());
-    let op = Dense::new(shape, *k, &weights, transposed)?;
+    let op = Dense::new(shape, *k, weights, transposed)?;
     TypedModelPatch::replace_single_op(model, node, &node.inputs[..1], op).map(Some)
 }

@@ -10,8 +10,23 @@ use tract_onnx::tract_core::ops::Downsample;
 use tract_onnx::tract_core::ops::array::StridedSlice;
 use tract_onnx::tract_core::ops::cnn::Conv;
 
+use crate::codec::Field;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Stride(pub(crate) Downsample);
+
+impl Field for Stride {
+    #[cfg(feature = "native")]
+    fn write(&self, to: &mut crate::codec::Writer) -> TractResult<()> {
+        self.0.write(to)
+    }
+
+    fn read(from: &mut crate::codec::Reader<'_>) -> TractResult<Self> {
+        let down = Downsample::read(from)?;
+        ensure!(down.stride != 0, "a stride of 0");
+        Ok(Self(down))
+    }
+}
 
 impl Op for Stride {
     fn name(&self) -> StaticName {

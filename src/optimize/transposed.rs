@@ -12,16 +12,13 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 use super::constant;
 use crate::cpu::transposed::Transposed;
 
-pub(super) fn transposed(mut model: TypedModel) -> TractResult<TypedModel> {
-    for id in model.eval_order()? {
-        let node = model.node(id);
-        let Some(op) = node.op_as::<Deconv>() else { continue };
-        if let Some(op) = ours(&model, node, op)? {
-            let inputs = &node.inputs[..1];
-            TypedModelPatch::replace_single_op(&model, node, inputs, op)?.apply(&mut model)?;
-        }
-    }
-    Ok(model)
+pub(super) fn transposed(
+    model: &TypedModel,
+    node: &TypedNode,
+) -> TractResult<Option<TypedModelPatch>> {
+    rule_if_some!(op = node.op_as::<Deconv>());
+    rule_if_some!(op = ours(model, node, op)?);
+    TypedModelPatch::replace_single_op(model, node, &node.inputs[..1], op).map(Some)
 }
 
 fn ours(model: &TypedModel, node: &TypedNode, op: &Deconv) -> TractResult<Option<Transposed>> {

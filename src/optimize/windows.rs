@@ -85,7 +85,7 @@ fn convolution(
     rule_if!(facts[..2].iter().all(|f| matches!(f.datum_type, DatumType::U8 | DatumType::I8)));
     rule_if!(facts[3].shape.volume().is_one() && facts[2].datum_type == DatumType::I32);
     rule_if_some!(zero = constant(model, node.inputs[5])?);
-    let op = IntegerConvolution::new(geometry, &shape, &weights, &zero, &bias)?;
+    let op = IntegerConvolution::new(geometry, &shape, weights, zero, &bias)?;
     let inputs = [node.inputs[0], node.inputs[3]];
     TypedModelPatch::replace_single_op(model, node, &inputs, op).map(Some)
 }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "gpu")]
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Dim, Signature};
+use crate::model::{Dim, Published, Signature, StoredPlan};
 use crate::tensor::{DType, Tensor, volume};
 #[cfg(feature = "gpu")]
 use crate::value::Value;
@@ -69,6 +69,13 @@ impl PlanKey {
             plain.then_some(BoundInput { dtype: input.dtype, shape, value: None })
         });
         inputs.collect::<Option<_>>().map(|inputs| Self { inputs })
+    }
+
+    /// The published plan for these shapes; none holds for values.
+    pub(crate) fn stored<'p>(&self, published: &'p Published) -> Option<&'p StoredPlan> {
+        let free = self.inputs.iter().all(|input| input.value.is_none());
+        let inputs = self.inputs.iter().map(|input| (input.dtype, &input.shape[..]));
+        free.then(|| published.plan(inputs)).flatten()
     }
 
     /// Whether some [`Binding`] makes another plan for the same shapes.

@@ -18,6 +18,7 @@ mod partition;
 mod placement;
 mod profile;
 mod segment;
+mod stored;
 #[cfg(feature = "gpu")]
 mod trial;
 mod typed;
@@ -38,6 +39,8 @@ use cache::PlanCache;
 #[cfg(feature = "gpu")]
 pub(crate) use hybrid::Asked;
 use key::Binding;
+#[cfg(feature = "native")]
+pub(crate) use key::BoundInput;
 pub(crate) use key::PlanKey;
 #[cfg(feature = "gpu")]
 pub(crate) use on_gpu::OnGpu;
@@ -45,6 +48,9 @@ pub(crate) use on_gpu::OnGpu;
 pub use placement::{GpuReport, PlacedNode, PlacedSegment, Placement};
 pub use profile::Step;
 pub(crate) use segment::{Segment, Times};
+pub(crate) use stored::EDITION;
+#[cfg(feature = "native")]
+pub(crate) use stored::publish;
 #[cfg(feature = "gpu")]
 pub(crate) use trial::apart;
 use typed::typed;
@@ -77,16 +83,21 @@ impl Plan {
     ) -> Result<Option<Self>> {
         guarded(ErrorKind::CannotPlan, "planning the model", || {
             specialise(graph, key, optimize::Target::Cpu)
-                .and_then(|(mut typed, outputs)| {
+                .and_then(|(typed, outputs)| {
                     if branches == Branches::ChosenBefore && optimize::has_branches(&typed) {
                         return Ok(None);
                     }
-                    check_size(&typed, max_bytes)?;
-                    optimize::lower(&mut typed)?;
-                    Ok(Some(Self { runnable: typed.into_runnable()?, outputs }))
+                    Self::lowered(typed, outputs, max_bytes).map(Some)
                 })
                 .map_err(|e| plan_error(key, e))
         })
+    }
+
+    /// The plan of a decluttered graph.
+    fn lowered(mut typed: TypedModel, outputs: Vec<DType>, max_bytes: u64) -> TractResult<Self> {
+        check_size(&typed, max_bytes)?;
+        optimize::lower(&mut typed)?;
+        Ok(Self { runnable: typed.into_runnable()?, outputs })
     }
 
     /// Runs with the inputs in the graph's order; gives all outputs in the graph's order, and how long each
@@ -226,9 +237,14 @@ fn check_size(model: &TypedModel, max_bytes: u64) -> TractResult<()> {
     Ok(())
 }
 
+fn too_much(error: &TractError) -> Option<Error> {
+    let too_much = error.downcast_ref::<TooMuchMemory>()?;
+    Some(Error::new(ErrorKind::OutOfMemory, too_much.to_string()))
+}
+
 fn plan_error(key: &PlanKey, error: TractError) -> Error {
-    if let Some(too_much) = error.downcast_ref::<TooMuchMemory>() {
-        return Error::new(ErrorKind::OutOfMemory, too_much.to_string());
+    if let Some(too_much) = too_much(&error) {
+        return too_much;
     }
     let shapes: Vec<_> = key.inputs.iter().map(|i| format!("{:?}", i.shape)).collect();
     Error::new(

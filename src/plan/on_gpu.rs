@@ -57,7 +57,8 @@ fn helps(failure: &ErrorKind) -> bool {
 impl Segment {
     /// What its verdicts are kept by.
     pub(crate) fn identity(&self) -> u64 {
-        self.gpu.identity(&self.graph.graph)
+        // A model that cannot be imported has no run to judge.
+        self.source.graph().map_or(0, |graph| self.gpu.identity(&graph.graph))
     }
 
     /// [`Segment::run`] on the GPU, and on the CPU what it cannot do.
@@ -252,8 +253,9 @@ impl Segment {
         device: &Arc<Device>,
         key: &PlanKey,
     ) -> Result<Hybrid> {
+        let graph = self.source.graph()?;
         let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
-            specialise(self.graph.clone(), key, Target::Gpu)
+            specialise(graph, key, Target::Gpu)
                 .and_then(|(typed, outputs)| {
                     super::check_size(&typed, on.max_bytes)?;
                     Ok((super::hybrid::prepare(typed)?, outputs))

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::{Binding, Branches, Plan, PlanCache, PlanKey, Step};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Graph;
+use crate::model::{Graph, Source};
 use crate::optimize::BadValue;
 use crate::tensor::Tensor;
 
@@ -18,7 +18,7 @@ const MAX_NARROWED: u8 = 8;
 
 /// A graph with its plans.
 pub(crate) struct Segment {
-    pub(super) graph: Graph,
+    pub(super) source: Source,
     plans: PlanCache,
     #[cfg(feature = "gpu")]
     pub(super) gpu: super::on_gpu::GpuPlans,
@@ -58,9 +58,9 @@ pub(crate) struct Times {
 }
 
 impl Segment {
-    pub(crate) fn new(graph: Graph) -> Self {
+    pub(crate) fn new(source: Source) -> Self {
         Self {
-            graph,
+            source,
             plans: PlanCache::default(),
             #[cfg(feature = "gpu")]
             gpu: super::on_gpu::GpuPlans::default(),
@@ -75,11 +75,16 @@ impl Segment {
     /// graph over, so that the weights are in memory once; where there can, what fails here is tried by the runs.
     pub(crate) fn plan_ahead(&mut self, key: PlanKey, max_bytes: u64) -> Result<()> {
         let plan = if key.steers() {
-            Plan::build(self.graph.clone(), &key, max_bytes, Branches::ChosenBefore).ok().flatten()
+            self.build(&key, max_bytes, Branches::ChosenBefore).ok().flatten()
         } else {
-            let (outputs, constant) = (self.graph.outputs.clone(), self.graph.constant);
-            let graph = std::mem::take(&mut self.graph.graph);
-            Plan::build(Graph { graph, outputs, constant }, &key, max_bytes, Branches::Any)?
+            let nothing = Source::Graph(Graph::default());
+            match std::mem::replace(&mut self.source, nothing) {
+                Source::Graph(graph) => Plan::build(graph, &key, max_bytes, Branches::Any)?,
+                Source::Published(published) => match key.stored(&published) {
+                    Some(plan) => Some(Plan::read(plan, &published, false, max_bytes)?),
+                    None => Plan::build(published.into_graph()?, &key, max_bytes, Branches::Any)?,
+                },
+            }
         };
         if let Some(plan) = plan {
             self.plans.put(key, Arc::new(plan));
@@ -115,7 +120,7 @@ impl Segment {
             match self.attempt(binding, inputs.clone(), max_bytes, times) {
                 Ok(outputs) => {
                     self.binding.fetch_max(level as u8, Ordering::Relaxed);
-                    if self.graph.constant {
+                    if self.source.is_constant() {
                         let _ = self.constants.set(outputs.clone());
                     }
                     return Ok(outputs);
@@ -192,11 +197,21 @@ impl Segment {
             return Ok(Some((plan, false)));
         }
         let clock = Clock::start();
-        let plan = Plan::build(self.graph.clone(), &key, max_bytes, branches);
+        let plan = self.build(&key, max_bytes, branches);
         times.plan_ms += clock.elapsed_ms();
         times.planned = true;
         let Some(plan) = plan?.map(Arc::new) else { return Ok(None) };
         self.plans.put(key, Arc::clone(&plan));
         Ok(Some((plan, true)))
+    }
+
+    /// A plan that was published, or made now.
+    fn build(&self, key: &PlanKey, max_bytes: u64, branches: Branches) -> Result<Option<Plan>> {
+        if let Source::Published(published) = &self.source
+            && let Some(plan) = key.stored(published)
+        {
+            return Plan::read(plan, published, true, max_bytes).map(Some);
+        }
+        Plan::build(self.source.graph()?, key, max_bytes, branches)
     }
 }

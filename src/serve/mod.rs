@@ -27,7 +27,7 @@ use crate::session::SessionOptions;
 /// What `nearside serve` can be told.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Folder of models, `<name>/<version>/model.onnx` or `model.tflite`.
+    /// Folder of models, `<name>/<version>/model.onnx`, or `model.nearside` or `model.tflite`.
     pub models: PathBuf,
     /// Address to listen on.
     pub host: String,

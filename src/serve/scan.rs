@@ -11,7 +11,7 @@ use crate::protocol::ModelRef;
 use crate::protocol::route::{is_model_name, parse_version};
 
 /// The model's own file in a version's folder; the first one that is there.
-const FILES: [&str; 2] = ["model.onnx", "model.tflite"];
+const FILES: [&str; 3] = ["model.nearside", "model.onnx", "model.tflite"];
 
 /// One state of one version's files: a changed file is another model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -15,7 +15,7 @@ use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use crate::error::{Error, ErrorKind};
-use crate::model::ModelFile;
+use crate::model::{ModelFile, ModelStream};
 use crate::session::{RunResult, Session, SessionOptions};
 use crate::value::Value;
 use convert::{from_wire, js_error, to_wire};
@@ -43,8 +43,10 @@ pub fn version() -> String {
 /// A model file and those beside it, assembled in wasm memory, so that JavaScript never holds a second copy.
 #[wasm_bindgen]
 pub struct ModelBytes {
-    /// As they came; large files go bit by bit while they are decoded.
-    pieces: Vec<Vec<u8>>,
+    /// What has come of the model file itself.
+    stream: Option<ModelStream>,
+    /// A chunk on its way.
+    chunk: Vec<u8>,
     /// Once the file is whole.
     file: Option<ModelFile>,
     /// The file beside it that the next chunks belong to.
@@ -57,43 +59,37 @@ impl ModelBytes {
     /// size is unknown.
     #[wasm_bindgen(constructor)]
     pub fn new(size_hint: f64) -> JsResult<ModelBytes> {
-        // Given back at once, for the pieces to come; what nobody looks at would not be asked for at all.
+        let chunk = Vec::with_capacity(PIECE);
+        // Given back at once, for the constants to come, and for what lies between them; what nobody looks at would not
+        // be asked for at all.
         let mut room = Vec::<u8>::new();
-        room.try_reserve_exact(size_hint as usize).map_err(|_| no_room())?;
+        let least = (size_hint as usize).saturating_add(PIECE);
+        room.try_reserve_exact(least).map_err(|_| no_room())?;
         std::hint::black_box(&room);
-        Ok(Self { pieces: vec![], file: None, location: String::new() })
+        let stream = Some(ModelStream::new(size_hint as usize));
+        Ok(Self { stream, chunk, file: None, location: String::new() })
     }
 
     /// Appends the next chunk.
     pub fn append(&mut self, chunk: &Uint8Array) -> JsResult<()> {
-        if let Some(file) = &mut self.file {
-            // It goes into the constants themselves, which have their room.
-            let chunk = chunk.to_vec();
-            return file.append(&self.location, &chunk).map_err(|e| js_error(&e));
-        }
-        let mut from = 0;
-        while from < chunk.length() {
-            if self.pieces.last().is_none_or(|last| last.len() == last.capacity()) {
-                let mut piece = Vec::new();
-                piece.try_reserve_exact(PIECE).map_err(|_| no_room())?;
-                self.pieces.push(piece);
+        for from in (0..chunk.length()).step_by(PIECE) {
+            let part = chunk.subarray(from, chunk.length().min(from.saturating_add(PIECE as u32)));
+            self.chunk.resize(part.length() as usize, 0);
+            part.copy_to(&mut self.chunk);
+            match (&mut self.file, &mut self.stream) {
+                (Some(file), _) => file.append(&self.location, &self.chunk),
+                (None, Some(stream)) => stream.append(&self.chunk),
+                (None, None) => Err(Error::new(ErrorKind::Internal, "the file was read before")),
             }
-            let Some(piece) = self.pieces.last_mut() else { return Err(no_room()) };
-            let (at, room) = (piece.len(), piece.capacity() - piece.len());
-            let to = chunk.length().min(from.saturating_add(room as u32));
-            piece.resize(at + (to - from) as usize, 0);
-            if let Some(target) = piece.get_mut(at..) {
-                chunk.subarray(from, to).copy_to(target);
-            }
-            from = to;
+            .map_err(|e| js_error(&e))?;
         }
         Ok(())
     }
 
     /// The file is whole: decodes it, and gives the paths of those beside it that it needs.
     pub fn external(&mut self) -> JsResult<Vec<String>> {
-        let file =
-            ModelFile::decode_pieces(std::mem::take(&mut self.pieces)).map_err(|e| js_error(&e))?;
+        let stream = self.stream.take().unwrap_or_else(|| ModelStream::new(0));
+        let file = stream.finish().map_err(|e| js_error(&e))?;
         let file = self.file.insert(file);
         Ok(file.external().map(str::to_owned).collect())
     }
@@ -112,12 +108,15 @@ impl ModelBytes {
     fn file(self) -> JsResult<ModelFile> {
         match self.file {
             Some(file) => Ok(file),
-            None => ModelFile::decode_pieces(self.pieces).map_err(|e| js_error(&e)),
+            None => {
+                let stream = self.stream.unwrap_or_else(|| ModelStream::new(0));
+                stream.finish().map_err(|e| js_error(&e))
+            }
         }
     }
 }
 
-/// What is downloaded comes in chunks of any size; they are laid into pieces of this many bytes.
+/// What is downloaded comes in chunks of any size; so many bytes of one are on their way at a time.
 const PIECE: usize = 1 << 20;
 
 fn no_room() -> JsValue {

@@ -6,10 +6,11 @@ import { build } from '../../scripts/build.mjs';
 import { main, say, seconds } from '../../scripts/lib/run.mjs';
 import { setup } from '../../scripts/setup.mjs';
 import { launch } from '../lib/chromium.mjs';
-import { cold, create, firstLine, memory, run, warm, webgpu } from './parts.mjs';
+import { cold, create, firstLine, form, memory, run, warm, webgpu } from './parts.mjs';
 import { profile } from './profile.mjs';
 import { facts, save } from './record.mjs';
 import { serveBench } from './site.mjs';
+import { withForms } from './forms.mjs';
 import { subjects } from './subjects.mjs';
 import { means } from './means.mjs';
 import { line, tables } from './table.mjs';
@@ -17,7 +18,7 @@ import { line, tables } from './table.mjs';
 const USAGE = `npm run bench -- [options]
   --quick              smaller samples
   --models a,b         only these
-  --only run,fixed,create,cold,memory,webgpu,warm   fixed: runs in one thread on the reference engine, without relaxed SIMD
+  --only run,fixed,create,form,cold,memory,webgpu,warm   fixed: runs in one thread on the reference engine, without relaxed SIMD
   --threads 1,2        threads of the runs [default: 1,2]
   --profile MODEL      instead: where nearside's time goes in one model, node by node
   --no-build           measure the package as it is built`;
@@ -26,7 +27,7 @@ const OPTIONS = {
   quick: { type: 'boolean' }, models: { type: 'string' }, only: { type: 'string' }, threads: { type: 'string' },
   profile: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
 };
-const PARTS = ['run', 'fixed', 'create', 'cold', 'memory', 'webgpu', 'warm'];
+const PARTS = ['run', 'fixed', 'create', 'form', 'cold', 'memory', 'webgpu', 'warm'];
 /** Chromium's software adapter, which every machine has; NEARSIDE_GPU=real takes the machine's own. */
 const SOFTWARE = process.env.NEARSIDE_GPU === 'real' ? [] : ['--use-webgpu-adapter=swiftshader'];
 const BITS_PER_SECOND = 10e6;
@@ -68,10 +69,11 @@ await main(async () => {
   const threads = listed(args.threads, ['1', '2']).map(Number);
   if (!args['no-build']) {
     await setup();
-    await build({ only: ['pkg'] });
+    await build({ only: parts.includes('form') ? ['pkg', 'native'] : ['pkg'] });
   }
   const chosen = args.profile ?? args.models;
-  const { found, absent } = await subjects(chosen?.split(',') ?? []);
+  const { found: plain, absent } = await subjects(chosen?.split(',') ?? []);
+  const found = parts.includes('form') && !args.profile ? withForms(plain) : plain;
   if (absent.length > 0) say(`not in the folder of models: ${absent.join(', ')}`);
   const settings = settingsOf(args.quick);
   const sites = await Promise.all([serveBench(found), serveBench(found, settings.cold)]);
@@ -82,7 +84,7 @@ await main(async () => {
   try {
     if (args.profile) return await profile(bench, found[0]);
     const runs = threads.map((count) => [`run${count}`, run(count)]);
-    const jobs = [...(parts.includes('run') ? runs : []), ...Object.entries({ fixed: run(1, 'fixed'), create, cold, memory, webgpu, warm }).filter(([name]) => parts.includes(name))];
+    const jobs = [...(parts.includes('run') ? runs : []), ...Object.entries({ fixed: run(1, 'fixed'), create, form, cold, memory, webgpu, warm }).filter(([name]) => parts.includes(name))];
     const rows = await measure(bench, found, jobs);
     const record = { ...facts(chromium.browser), settings, absent, means: means(rows), models: rows };
     say(tables(record));

@@ -3,7 +3,7 @@
 // The one decision: nothing is timed before both engines' outputs were held against the reference.
 import { check } from '../lib/tolerance.mjs';
 import { decode, encode } from './page/wire.mjs';
-import { feedsPath, modelPath } from './site.mjs';
+import { feedsPath, formPath, modelPath } from './site.mjs';
 import { ratio, round, summary } from './stats.mjs';
 import { inPage, inWorker } from './visit.mjs';
 
@@ -50,11 +50,16 @@ function compare({ nearside, ort }) {
 export const run = (threads, simd) => (bench, subject) => prepared(bench, subject, { threads, simd }, async (ask) =>
   compare(await ask('run', bench.settings.run)));
 
-export const create = (bench, subject) => prepared(bench, subject, { threads: 1 }, async (ask) => {
+const creating = (settings) => (bench, subject) => prepared(bench, subject, { threads: 1, ...settings(subject) }, async (ask) => {
   const times = await ask('create', bench.settings.create);
   const part = (name) => compare(Object.fromEntries(Object.entries(times).map(([engine, samples]) => [engine, samples[name]])));
   return { create: part('create'), first: part('first'), both: part('both') };
 });
+
+export const create = creating(() => ({}));
+
+/** nearside from the published form, onnxruntime-web from the model itself. */
+export const form = creating((subject) => ({ form: formPath(subject) }));
 
 /** Runs on the same adapter. */
 export const webgpu = (bench, subject) => prepared({ ...bench, chromium: bench.withGpu }, subject, { threads: 1, gpu: true }, async (ask) =>

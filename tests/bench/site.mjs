@@ -70,9 +70,10 @@ export function serveBench(subjects, { bitsPerSecond } = {}) {
   });
 }
 
-/** `/models/<name>/model.onnx`, `/feeds/<name>.json`, and files of the folders. */
+/** `/models/<name>/model.onnx`, its form beside it, `/feeds/<name>.json`, and files of the folders. */
 async function find(folder, path, subjects) {
   if (Object.hasOwn(folders, folder)) return readFile(join(folders[folder], normalize(`/${path}`))).catch(() => undefined);
+  if (folder === 'models' && path.endsWith('/model.nearside')) return subjects.find(({ name }) => path === `${name}/model.nearside`)?.form;
   const subject = subjects.find(({ name }) => path === (folder === 'feeds' ? `${name}.json` : `${name}/model.onnx`));
   if (folder === 'models' && subject) return readFile(subject.file);
   if (folder === 'feeds' && subject) return Buffer.from(JSON.stringify(encode(subject.feeds)));
@@ -80,4 +81,5 @@ async function find(folder, path, subjects) {
 }
 
 export const modelPath = ({ name }) => `/models/${name}/model.onnx`;
+export const formPath = ({ name }) => `/models/${name}/model.nearside`;
 export const feedsPath = ({ name }) => `/feeds/${name}.json`;

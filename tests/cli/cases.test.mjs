@@ -17,10 +17,10 @@ after(() => rmSync(files, { recursive: true, force: true }));
 const places = { $digits: digitsPath, $models: sharedModels, $files: files };
 const place = (text) => text.replace(/\$(digits|models|files)/g, (word) => places[word]);
 
-for (const { name, args, stdin, exit, stdout, stderr, needs } of cases) {
+for (const { name, args, stdin, cwd, exit, stdout, stderr, needs } of cases) {
   const absent = needs && !existsSync(join(sharedModels, needs));
   test(name, { skip: absent && `no ${needs} in ${sharedModels}` }, () => {
-    const result = nearside(args.map(place), { stdin: stdin && readFileSync(place(stdin)) });
+    const result = nearside(args.map(place), { stdin: stdin && readFileSync(place(stdin)), cwd: cwd && place(cwd) });
     const all = `${result.stdout}\n${result.stderr}`;
     assert.equal(result.code, exit, all);
     for (const pattern of stdout ?? []) assert.match(result.stdout, new RegExp(pattern));

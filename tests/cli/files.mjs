@@ -7,6 +7,7 @@ import { crc32, deflateSync } from 'node:zlib';
 import { zipSync } from 'fflate';
 import { digits, digitsPath, pixels } from '../lib/digits.mjs';
 import { lite } from '../lib/lite.mjs';
+import { nearside } from './nearside.mjs';
 import { functions, identity, lacking, onnx, outside, recursive, WEIGHTS } from '../lib/onnx.mjs';
 
 export const example = digits.cases[0];
@@ -135,4 +136,9 @@ export function makeFiles(folder) {
   mkdirSync(join(folder, 'folder'));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   symlinkSync('../weights.bin', join(folder, 'folder', 'link.bin'));
+  for (const [name, ...options] of [['published'], ['plans', '--plans-only']]) {
+    const { code, stderr } = nearside(['optimize', digitsPath, '-o', join(folder, name), ...options]);
+    if (code !== 0) throw new Error(stderr);
+  }
+  writeFileSync(join(folder, 'cut.nearside'), readFileSync(join(folder, 'published', 'model.nearside')).subarray(0, 3000));
 }

@@ -7,9 +7,10 @@ export { nativeBinary };
 
 const LIMIT = 60_000;
 
-export function nearside(args, { stdin, env } = {}) {
+export function nearside(args, { stdin, env, cwd } = {}) {
   const result = spawnSync(nativeBinary, args, {
     input: stdin ?? '',
+    cwd,
     env: { ...process.env, NO_COLOR: undefined, RUST_BACKTRACE: undefined, ...env },
     encoding: 'utf8',
     maxBuffer: 64 << 20,

@@ -82,7 +82,7 @@ pub(crate) fn run(case: &Case, options: &SessionOptions) -> Result<(), String> {
             Ok(_) => Err("runs, but should be refused".to_owned()),
         };
     };
-    let got = answer?;
+    let got: BTreeMap<String, Tensor> = answer?.into_iter().collect();
     for (name, wanted) in wanted {
         let got = got.get(name).ok_or_else(|| format!("no output `{name}`"))?;
         compare(name, got, wanted, case)?;
@@ -90,11 +90,21 @@ pub(crate) fn run(case: &Case, options: &SessionOptions) -> Result<(), String> {
     Ok(())
 }
 
-fn answer(case: &Case, options: &SessionOptions) -> Result<BTreeMap<String, Tensor>, String> {
-    let session = Session::from_bytes(base64(&case.model)?, options).map_err(|e| chain(&e))?;
-    let feeds = case.inputs.iter().map(|(n, e)| Ok((n.clone(), tensor(e)?)));
-    let feeds = feeds.collect::<Result<Vec<_>, String>>()?;
-    Ok(session.run(feeds, &[]).map_err(|e| chain(&e))?.outputs.into_iter().collect())
+/// The bytes of its model.
+pub(crate) fn model(case: &Case) -> Result<Vec<u8>, String> {
+    base64(&case.model)
+}
+
+pub(crate) fn feeds(case: &Case) -> Result<Vec<(String, Tensor)>, String> {
+    case.inputs.iter().map(|(n, e)| Ok((n.clone(), tensor(e)?))).collect()
+}
+
+pub(crate) fn answer(
+    case: &Case,
+    options: &SessionOptions,
+) -> Result<Vec<(String, Tensor)>, String> {
+    let session = Session::from_bytes(model(case)?, options).map_err(|e| chain(&e))?;
+    Ok(session.run(feeds(case)?, &[]).map_err(|e| chain(&e))?.outputs)
 }
 
 fn compare(name: &str, got: &Tensor, wanted: &Elements, case: &Case) -> Result<(), String> {

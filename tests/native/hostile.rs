@@ -1,11 +1,11 @@
 //! Model files that mean harm: every truncation, and many damaged bytes, of a real model.
 //!
-//! In: the digit model of this repository, TensorFlow Lite files of the operator cases. Out: each damaged file loads or is a typed error; what loads
+//! In: the digit model of this repository, its published form, TensorFlow Lite files of the operator cases. Out: each damaged file loads or is a typed error; what loads
 //! runs or is a typed error. An abort would end the whole test.
 
 #![allow(clippy::expect_used)]
 
-use nearside::{Session, SessionOptions, Tensor};
+use nearside::{ModelFile, Session, SessionOptions, Tensor};
 
 fn digits() -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/www/models/digits/1/model.onnx");
@@ -107,5 +107,46 @@ fn a_damaged_model_is_an_error_or_runs() {
     }
     println!("{outcomes:?}");
     assert!(outcomes.len() > 1, "the damage did nothing: {outcomes:?}");
+    assert_eq!(outcomes.get("INTERNAL"), None, "a panic of the engine: {outcomes:?}");
+}
+
+/// The published form of the digit model, with a plan.
+#[cfg(feature = "native")]
+fn form() -> Vec<u8> {
+    let file = ModelFile::decode(digits()).expect("a model");
+    let shapes = vec![("image".to_owned(), vec![1, 1, 8, 8])];
+    let publication = nearside::publish::publish(file, &[shapes], false).expect("a form");
+    assert!(publication.plans.iter().all(|(_, left_out)| left_out.is_none()));
+    publication.bytes
+}
+
+#[cfg(feature = "native")]
+#[test]
+fn a_truncated_form_is_refused() {
+    let bytes = form();
+    assert_eq!(outcome(bytes.clone()), "ok");
+    for length in (0..bytes.len() - 1).step_by(bytes.len() / 300 + 1).chain(1..600) {
+        let code = outcome(bytes[..length].to_vec());
+        // What is cut off may be the model itself, which its plan does not need.
+        assert!(["INVALID_MODEL", "ok"].contains(&code), "{length} bytes: {code}");
+    }
+    assert_eq!(outcome(bytes[..bytes.len() / 2].to_vec()), "INVALID_MODEL");
+}
+
+#[cfg(feature = "native")]
+#[test]
+fn a_damaged_form_is_an_error_or_runs() {
+    let original = form();
+    let head = 20 + usize::from(original[12]) + 256 * usize::from(original[13]);
+    let mut outcomes = std::collections::BTreeMap::<_, usize>::new();
+    for at in 8..head {
+        for flip in [0x01, 0x02, 0x10, 0x80, 0xff] {
+            let mut bytes = original.clone();
+            bytes[at] ^= flip;
+            *outcomes.entry(outcome(bytes)).or_default() += 1;
+        }
+    }
+    println!("{outcomes:?}");
+    assert!(outcomes.len() > 2, "the damage did nothing: {outcomes:?}");
     assert_eq!(outcomes.get("INTERNAL"), None, "a panic of the engine: {outcomes:?}");
 }

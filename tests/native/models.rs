@@ -1,4 +1,4 @@
-//! Every shared model on the native engine, against its reference.
+//! Every shared model on the native engine, against its reference, and its published form against it.
 //!
 //! In: `tests/cases/models.json` and the folder of models (`NEARSIDE_MODELS`, else `../shared/models`).
 //! Out: one test a case. A row that expects a failure must fail, so that a repair shows.
@@ -7,6 +7,7 @@
 
 mod compare;
 mod numbers;
+mod published;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ struct Row {
     cases: Vec<String>,
     tolerance: String,
     expect: Expect,
+    /// Why its published form has no plan, where it has none.
+    #[serde(default)]
+    unplanned: Option<String>,
     sequence: Option<Sequence>,
 }
 
@@ -85,9 +89,10 @@ fn main() {
         };
         for case in &row.cases {
             let (dir, case_, tolerance) = (dir.clone(), case.clone(), tolerance.clone());
+            let row_ = row.clone();
             add(
                 format!("{}::{case}", row.model),
-                Box::new(move || run_case(&dir, &case_, &tolerance)),
+                Box::new(move || run_case(&dir, &case_, &row_, &tolerance)),
             );
         }
         if let Some(sequence) = row.sequence.clone() {
@@ -124,15 +129,23 @@ fn npz(dir: &Path, name: &str) -> Result<Named, String> {
     read_npz(&std::fs::read(dir.join(name)).map_err(text)?).map_err(text)
 }
 
-fn run_case(dir: &Path, case: &str, tolerance: &Tolerance) -> Result<(), String> {
+fn run_case(dir: &Path, case: &str, row: &Row, tolerance: &Tolerance) -> Result<(), String> {
     let prefix = if case == "main" { String::new() } else { format!("{case}_") };
     let wanted = npz(dir, &format!("{prefix}outputs.npz"))?;
     let inputs = npz(dir, &format!("{prefix}inputs.npz"))?;
-    let result = load(dir)?.run(inputs, &[]).map_err(text)?;
+    let result = load(dir)?.run(inputs.clone(), &[]).map_err(text)?;
     for (name, wanted) in &wanted {
         compare(name, find(&result.outputs, name)?, wanted, tolerance)?;
     }
-    Ok(())
+    let bytes = std::fs::read(dir.join("model.onnx")).map_err(text)?;
+    let unplanned =
+        published::compare(bytes, inputs, &Ok(result.outputs), &SessionOptions::default())?;
+    match (&row.unplanned, unplanned) {
+        (None, Some(reason)) => Err(format!("its published form has no plan: {reason}")),
+        (Some(reason), None) => Err(format!("it is planned: drop the row's `{reason}`")),
+        (Some(row), Some(reason)) if !reason.contains(row) => Err(format!("no plan: {reason}")),
+        _ => Ok(()),
+    }
 }
 
 fn find<'a>(tensors: &'a Named, name: &str) -> Result<&'a Tensor, String> {

@@ -127,11 +127,22 @@ fn page(name: &str, about: &Inspection) -> String {
         "format",
         &match about.format {
             Format::Onnx => format!("ONNX, IR {}, opset {}", about.ir_version, opsets.join(", ")),
+            Format::Nearside => format!(
+                "nearside's published form of IR {}, opset {}",
+                about.ir_version,
+                opsets.join(", ")
+            ),
             Format::Tflite => format!("TensorFlow Lite, read as opset {}", opsets.join(", ")),
         },
     );
     row("producer", &about.producer);
     row("size", &size(about.bytes as u64));
+    for plan in &about.plans {
+        let sizes = |shape: &Vec<usize>| {
+            shape.iter().map(ToString::to_string).collect::<Vec<_>>().join("x")
+        };
+        row("planned for", &plan.iter().map(sizes).collect::<Vec<_>>().join(", "));
+    }
     row("parameters", &thousands(about.parameters));
     let lacking = about.operators.iter().filter(|o| !o.supported).count();
     row(

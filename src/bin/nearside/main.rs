@@ -13,6 +13,7 @@ mod device;
 mod failure;
 mod inputs;
 mod inspect;
+mod optimize;
 mod output;
 #[cfg(feature = "gpu")]
 mod placement;
@@ -21,6 +22,7 @@ mod run;
 mod serve;
 mod style;
 mod summary;
+mod tailor;
 mod times;
 mod values;
 
@@ -55,11 +57,12 @@ Examples:
   nearside inspect model.onnx
   nearside run model.onnx --input photo.png
   nearside check model.onnx
+  nearside optimize model.onnx -o out
   nearside bench model.onnx --fill random
   nearside serve --models ./models
   nearside run --help";
 
-/// Runs ONNX models: looks into them, runs them, times them, serves them.
+/// Runs ONNX models: looks into them, runs them, times them, publishes and serves them.
 #[derive(Parser)]
 #[command(name = "nearside", version, after_help = CODES, max_term_width = 100, styles = style::HELP)]
 struct Cli {
@@ -70,10 +73,12 @@ struct Cli {
 #[derive(clap::Subcommand)]
 enum Command {
     Inspect(inspect::Args),
+    Optimize(optimize::Args),
     Run(Box<run::Args>),
     Check(check::Args),
     Bench(Box<bench::Args>),
     Serve(Box<serve::Args>),
+    Tailor(tailor::Args),
     Completions(completions::Args),
 }
 
@@ -81,20 +86,24 @@ impl Command {
     fn json(&self) -> bool {
         match self {
             Self::Inspect(args) => args.json,
+            Self::Optimize(args) => args.json,
             Self::Run(args) => args.json,
             Self::Check(args) => args.json,
             Self::Bench(args) => args.json,
-            Self::Serve(_) | Self::Completions(_) => false,
+            Self::Serve(_) | Self::Tailor(_) | Self::Completions(_) => false,
         }
     }
 
     fn call(self) -> Result<String, Failure> {
         match self {
             Self::Inspect(args) => inspect::call(args),
+            Self::Optimize(args) => optimize::call(args),
             Self::Run(args) => run::call(*args),
             Self::Check(args) => check::call(args),
             Self::Bench(args) => bench::call(*args),
             Self::Serve(args) => serve::call(*args),
+            // It has said what it had to say, and ended with a code of its own: see `main`.
+            Self::Tailor(_) => Ok(String::new()),
             Self::Completions(args) => completions::call(&args),
         }
     }
@@ -115,6 +124,15 @@ fn main() -> ExitCode {
         && std::env::var_os("RUST_BACKTRACE").is_none_or(|v| v == "0")
     {
         std::panic::set_hook(Box::new(|_| {}));
+    }
+    if let Command::Tailor(args) = &command {
+        return tailor::call(args).map_or_else(
+            |failure| {
+                failure.print(false);
+                ExitCode::from(failure.error.row().exit)
+            },
+            ExitCode::from,
+        );
     }
     let json = command.json();
     let ended = catch_unwind(AssertUnwindSafe(|| command.call())).unwrap_or_else(|_| {

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::read::parse_size;
 
 const EXAMPLES: &str = "\
-The folder holds <name>/<version>/model.onnx, versions being numbers; what is put there or taken \
+The folder holds <name>/<version>/model.onnx (or model.nearside, model.tflite), versions being numbers; what is put there or taken \
 away is seen at once. Clients speak the Open Inference Protocol v2 over HTTP, with JSON or binary \
 tensors. SIGINT and SIGTERM let the requests in flight finish. RUST_LOG chooses what is logged.
 

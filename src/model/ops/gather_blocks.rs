@@ -19,6 +19,8 @@ pub(crate) struct GatherBlocks {
     pub(crate) bits: usize,
 }
 
+crate::codec::fields! { GatherBlocks { gather_axis, quantize_axis, block, bits } }
+
 pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
     let bits: usize = node.get_attr_opt("bits")?.unwrap_or(4);
     let block: usize = node.get_attr_opt("block_size")?.unwrap_or(128);
@@ -120,6 +122,9 @@ impl TypedOp for GatherBlocks {
     fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
         let concrete = |at: usize| inputs[at].shape.as_concrete().context("symbolic shape");
         ensure!(inputs[0].datum_type == DatumType::U8, "the table is not uint8");
+        let axis = self.gather_axis.max(self.quantize_axis);
+        ensure!(axis < inputs[0].rank(), "axis {axis} of {:?}", inputs[0].shape);
+        ensure!(matches!(self.bits, 2 | 4 | 8) && self.block > 0, "{} bits", self.bits);
         let table = self.codes(concrete(0)?);
         let mut wanted = table.clone();
         wanted[self.quantize_axis] = table[self.quantize_axis].div_ceil(self.block);

@@ -75,9 +75,9 @@ mod upsample;
 mod wires;
 
 pub(crate) use branch::Choice;
-#[cfg(feature = "gpu")]
 pub(crate) use gather_blocks::GatherBlocks;
 pub(crate) use host::{Coded, code_of};
+pub(crate) use narrow::ToNarrow;
 pub(crate) use nbits::MatMulNBits;
 pub(crate) use quotient::Quotient;
 pub(crate) use recurrent::{Recurrent, Sizes};

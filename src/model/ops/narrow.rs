@@ -11,11 +11,14 @@ use super::super::narrow::{Narrow, Powers, narrow};
 use super::lower::{Built, lowered};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ToNarrow {
+pub(crate) struct ToNarrow {
     code: i32,
     saturate: bool,
     powers: Powers,
 }
+
+crate::codec::choices! { Powers { 0 => Up, 1 => Down, 2 => Nearest } }
+crate::codec::fields! { ToNarrow { code, saturate, powers } }
 
 pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
     let flag = |name, default: i64| -> TractResult<bool> {

@@ -23,6 +23,8 @@ pub(crate) struct MatMulNBits {
     pub(crate) groups: bool,
 }
 
+crate::codec::fields! { MatMulNBits { k, n, bits, block, zeros, groups } }
+
 pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
     let given = |at: usize| node.input.get(at).is_some_and(|i| !i.is_empty());
     let op = MatMulNBits {
@@ -75,6 +77,12 @@ impl MatMulNBits {
 
     /// What reading unpacked relies on.
     fn check(&self, inputs: &[&TypedFact]) -> TractResult<()> {
+        ensure!(
+            matches!(self.bits, 2 | 4 | 8) && self.block > 0,
+            "{} bits in blocks of {}",
+            self.bits,
+            self.block
+        );
         ensure!(inputs.len() == 3 + usize::from(self.zeros) + usize::from(self.groups));
         let a = inputs[0];
         ensure!(a.rank() > 0 && a.shape[a.rank() - 1] == self.k.to_dim(), "A is not [.., K]");

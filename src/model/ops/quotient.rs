@@ -9,6 +9,8 @@ use tract_onnx::tract_hir::internal::*;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Quotient;
 
+crate::codec::fields! { Quotient {} }
+
 impl Op for Quotient {
     fn name(&self) -> StaticName {
         "Quotient".into()

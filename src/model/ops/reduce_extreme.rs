@@ -63,6 +63,8 @@ pub(crate) struct Extreme {
     pub(crate) max: bool,
 }
 
+crate::codec::fields! { Extreme { axes, max } }
+
 impl Extreme {
     /// `start` is what is left of nothing.
     fn run<T: Datum + Copy + PartialOrd>(&self, input: &Tensor, start: T) -> TractResult<Tensor> {

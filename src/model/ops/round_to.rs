@@ -11,6 +11,8 @@ pub(crate) struct RoundTo {
     pub(crate) zero: i32,
 }
 
+crate::codec::fields! { RoundTo { dtype, zero } }
+
 /// The least and the greatest value of an integer type that quantisation gives.
 pub(super) fn range(dtype: DatumType) -> TractResult<(i32, i32)> {
     Ok(match dtype {

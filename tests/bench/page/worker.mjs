@@ -15,9 +15,11 @@ async function fetched(url) {
 }
 
 const operations = {
-  /** Starts the engines, loads the model into each, runs it once. @returns by engine: outputs or an error */
-  async prepare({ engines, threads, simd, profile, gpu, model, feeds, outputs }) {
-    state.bytes = new Uint8Array(await (await fetched(model)).arrayBuffer());
+  /** Starts the engines, loads the model into each (`form`: its published form into nearside), runs it once. @returns by engine: outputs or an error */
+  async prepare({ engines, threads, simd, profile, gpu, model, form, feeds, outputs }) {
+    const bytesOf = async (url) => new Uint8Array(await (await fetched(url)).arrayBuffer());
+    const bytes = await bytesOf(model);
+    state.bytes = { nearside: form ? await bytesOf(form) : bytes, ort: bytes };
     state.names = outputs;
     const tensors = decode(await (await fetched(feeds)).json());
     state.subjects = [];
@@ -25,7 +27,7 @@ const operations = {
     for (const name of engines) {
       try {
         const engine = await startEngine(name, { threads, simd, profile, gpu });
-        const session = await engine.create(state.bytes);
+        const session = await engine.create(state.bytes[name]);
         const subject = { engine, session, feeds: session.feeds(tensors) };
         const results = await session.run(subject.feeds, state.names);
         answers[name] = { backend: session.backend, outputs: encode(plainResults(results)) };
@@ -57,7 +59,7 @@ const operations = {
       const part = (parts[engine.name] = { create: [], first: [] });
       actions[engine.name] = async () => {
         let session;
-        part.create.push(await clocked(async () => { session = await engine.create(state.bytes); }));
+        part.create.push(await clocked(async () => { session = await engine.create(state.bytes[engine.name]); }));
         part.first.push(await clocked(() => session.run(feeds, state.names)));
         await session.release();
         return part.create.at(-1) + part.first.at(-1);

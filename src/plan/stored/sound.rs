@@ -1,0 +1,134 @@
+//! What operators take for granted of their inputs, checked before a graph of unknown origin is planned.
+//!
+//! In: an operator and the facts of its inputs. Out: nothing, or what is wrong. The importer gives such operators
+//! only in forms that fit; a file may have any.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::array::{
+    CumSum, DynSlice, Gather, GatherElements, OneHot, Pad, ScatterElements, Slice, Tile, Topk,
+    TypedConcat,
+};
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PoolSpec, SumPool};
+use tract_onnx::tract_core::ops::downsample::Downsample;
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::nn::{NearestUpsample, Reduce, RmsNorm, ScaledRmsNorm, Softmax};
+
+/// Checks `op` against its inputs, of which there are as many as its row says.
+pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> {
+    let rank = inputs.first().map_or(0, |fact| fact.rank());
+    for axis in axes(op) {
+        ensure!(axis < rank, "axis {axis} of a tensor of rank {rank}");
+    }
+    if let Some(spec) = window(op) {
+        spec_fits(spec, inputs)?;
+    }
+    if let Some(op) = op.downcast_ref::<EinSum>() {
+        let fits =
+            |(slot, fact): (usize, &&TypedFact)| op.axes.rank(InOut::In(slot)) == fact.rank();
+        ensure!(op.axes.input_count() <= inputs.len(), "a product lacks inputs");
+        ensure!(op.axes.output_count() == 1, "a product of several outputs");
+        let all = inputs.iter().take(op.axes.input_count()).enumerate().all(fits);
+        ensure!(all, "a product's inputs are not of its ranks");
+    } else if let Some(op) = op.downcast_ref::<Slice>() {
+        let length = inputs.first().map(|fact| fact.shape[op.axis].clone());
+        let numbers = [Some(&op.start), Some(&op.end), length.as_ref()];
+        let numbers = numbers.map(|n| n.and_then(|n| n.to_i64().ok()));
+        let [Some(start), Some(end), Some(length)] = numbers else { bail!("a slice without ends") };
+        ensure!(0 <= start && start <= end && end <= length, "a slice {start}..{end} of {length}");
+    } else if op.is::<TypedBinOp>() {
+        let [a, b] = inputs else { bail!("two operands are needed") };
+        ensure!(a.rank() == b.rank(), "operands of ranks {} and {}", a.rank(), b.rank());
+    } else if let Some(op) = op.downcast_ref::<Pad>() {
+        ensure!(op.pads.len() == rank, "padding for another rank");
+    } else if let Some(op) = op.downcast_ref::<Tile>() {
+        ensure!(op.multipliers.len() == rank, "repeats for another rank");
+    } else if let Some(op) = op.downcast_ref::<NearestUpsample>() {
+        ensure!(op.scales.len() == rank, "scales for another rank");
+    } else if let Some(AxisOp::Add(axis)) = op.downcast_ref::<AxisOp>() {
+        ensure!(*axis <= rank, "a new axis {axis} for a tensor of rank {rank}");
+    } else if let Some(AxisOp::Reshape(at, old, new)) = op.downcast_ref::<AxisOp>() {
+        let here = inputs.first().and_then(|fact| fact.shape.get(*at..at + old.len()));
+        ensure!(here == Some(old), "a shape {old:?} that is not at axis {at}");
+        let count = |dims: &[TDim]| {
+            let mut sizes = dims.iter().map(|d| d.to_usize().ok());
+            sizes.try_fold(1usize, |n, d| n.checked_mul(d?))
+        };
+        ensure!(count(old).is_some() && count(old) == count(new), "{new:?} in place of {old:?}");
+    }
+    Ok(())
+}
+
+/// The axes of its first input that an operator names.
+fn axes(op: &dyn TypedOp) -> TVec<usize> {
+    macro_rules! axis {
+        ($($type:ident),*) => {$(
+            if let Some(op) = op.downcast_ref::<$type>() {
+                return tvec!(op.axis);
+            }
+        )*};
+    }
+    axis!(
+        CumSum,
+        Downsample,
+        DynSlice,
+        Gather,
+        GatherElements,
+        RmsNorm,
+        ScaledRmsNorm,
+        ScatterElements,
+        Slice,
+        Topk,
+        TypedConcat
+    );
+    if let Some(op) = op.downcast_ref::<OneHot>() {
+        // Of its output, which has one more.
+        return op.axis.checked_sub(1).into_iter().collect();
+    }
+    match (op.downcast_ref::<Reduce>(), op.downcast_ref::<Softmax>(), op.downcast_ref::<AxisOp>()) {
+        (Some(op), ..) => op.axes.clone(),
+        (_, Some(op), _) => op.axes.clone(),
+        (.., Some(AxisOp::Rm(axis))) => tvec!(*axis),
+        (.., Some(AxisOp::Move(from, to))) => tvec!(*from, *to),
+        _ => tvec!(),
+    }
+}
+
+/// The window of an operator that has one, and the groups of a convolution.
+fn window(op: &dyn TypedOp) -> Option<(&PoolSpec, usize)> {
+    let pool = || op.downcast_ref::<MaxPool>().map(|op| &op.pool_spec);
+    let sum = || op.downcast_ref::<SumPool>().map(|op| &op.pool_spec);
+    let conv = op.downcast_ref::<Conv>().map(|op| (&op.pool_spec, op.group));
+    let deconv = || op.downcast_ref::<Deconv>().map(|op| (&op.pool_spec, op.group));
+    conv.or_else(deconv).or_else(|| pool().or_else(sum).map(|spec| (spec, 0)))
+}
+
+fn spec_fits((spec, group): (&PoolSpec, usize), inputs: &[&TypedFact]) -> TractResult<()> {
+    let rank = inputs.first().map_or(0, |fact| fact.rank());
+    let hyper = rank.checked_sub(1 + usize::from(spec.data_format.has_n()));
+    ensure!(hyper == Some(spec.kernel_shape.len()), "a window of another rank than its image");
+    let many = |list: &Option<TVec<usize>>| {
+        list.as_ref().is_none_or(|l| Some(l.len()) == hyper && l.iter().all(|n| *n > 0))
+    };
+    let small = |list: &[usize]| list.iter().all(|n| i32::try_from(*n).is_ok());
+    let lists = [&spec.dilations, &spec.strides];
+    ensure!(lists.iter().all(|list| many(list)), "a window with bad steps");
+    ensure!(lists.iter().all(|l| l.as_ref().is_none_or(|l| small(l))), "a window with long steps");
+    ensure!(
+        small(&spec.kernel_shape) && !spec.kernel_shape.contains(&0),
+        "a window without extent"
+    );
+    if group == 0 {
+        return Ok(());
+    }
+    let channels = [spec.input_channels, spec.output_channels];
+    ensure!(channels.iter().all(|c| c.is_multiple_of(group)), "{channels:?} in {group} groups");
+    let weights = inputs.get(1).and_then(|fact| fact.shape.as_concrete());
+    let weights = weights.map(|shape| shape.iter().product::<usize>());
+    let taps: usize = spec.kernel_shape.iter().product();
+    let wanted = taps.checked_mul(channels[0] / group).and_then(|n| n.checked_mul(channels[1]));
+    ensure!(weights.is_some() && weights == wanted, "weights that do not fill the window");
+    Ok(())
+}
