@@ -4,6 +4,8 @@
 //! empty, and those as tensors. The one decision: a chunk goes straight into the tensor that it belongs to, so that a
 //! model is in memory once while it is downloaded and decoded.
 
+use prost::encoding::decode_varint;
+
 use super::narrow::narrow;
 use super::signature::dtype_of;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +25,10 @@ const FIXED_32: u64 = 5;
 const GRAPH: u64 = 7 << 3 | BYTES;
 const INITIALIZER: u64 = 5 << 3 | BYTES;
 const DIM: u64 = 1 << 3 | VARINT;
+/// The same all at once, as newer encoders write them.
+const DIMS: u64 = 1 << 3 | BYTES;
+/// More bytes of dimensions than these are not looked at.
+const MOST_DIMS: usize = 256;
 const DATA_TYPE: u64 = 2 << 3 | VARINT;
 const FLOAT_DATA: u64 = 4 << 3 | BYTES;
 const RAW_DATA: u64 = 9 << 3 | BYTES;
@@ -61,6 +67,8 @@ enum Level {
 enum Way {
     /// To the small file, at the present level.
     Copied,
+    /// As `Copied`, and read at the end: the dimensions of an initializer.
+    Dims(Vec<u8>),
     Raw(Room),
     Floats(Room),
 }
@@ -202,7 +210,12 @@ impl Carver {
                     FIXED_32 => to.extend_from_slice(&(head.value as u32).to_le_bytes()),
                     _ => {
                         put_varint(head.value, to);
-                        self.put((Way::Copied, length), &[]);
+                        let inside = matches!(self.level, Level::Tensor(..));
+                        let way = match head.tag {
+                            DIMS if inside && length <= MOST_DIMS => Way::Dims(vec![]),
+                            _ => Way::Copied,
+                        };
+                        self.put((way, length), &[]);
                     }
                 }
             }
@@ -223,6 +236,10 @@ impl Carver {
     fn put(&mut self, (mut way, left): (Way, usize), bytes: &[u8]) {
         match &mut way {
             Way::Copied => self.target().extend_from_slice(bytes),
+            Way::Dims(dims) => {
+                dims.extend_from_slice(bytes);
+                self.target().extend_from_slice(bytes);
+            }
             Way::Raw(room) | Way::Floats(room) => room.put(bytes),
         }
         let left = left.saturating_sub(bytes.len());
@@ -232,6 +249,7 @@ impl Carver {
         }
         match way {
             Way::Copied => {}
+            Way::Dims(dims) => self.tensor.note_dims(&dims),
             // Of a field that is there twice the last one counts.
             Way::Raw(room) => self.tensor.raw = Some(room.data()),
             // This one goes on.
@@ -276,6 +294,12 @@ impl Partial {
             DATA_TYPE => self.data_type = Some(head.value),
             DIM => self.dims.push(usize::try_from(head.value).unwrap_or(usize::MAX)),
             _ => {}
+        }
+    }
+
+    fn note_dims(&mut self, mut packed: &[u8]) {
+        while let (false, Ok(dim)) = (packed.is_empty(), decode_varint(&mut packed)) {
+            self.dims.push(usize::try_from(dim).unwrap_or(usize::MAX));
         }
     }
 
