@@ -132,7 +132,7 @@ pub(crate) use fields;
 
 /// How a choice is written: its number, then what it holds. A number says the same for ever.
 macro_rules! choices {
-    ($($type:ident { $($number:literal => $name:ident $(($($held:ident),*))?),* $(,)? })*) => {$(
+    ($($type:ident { $($number:literal => $name:ident $(($($held:ident),*))? $({ $($named:ident),* })?),* $(,)? })*) => {$(
         impl $crate::codec::Field for $type {
             #[cfg(feature = "native")]
             fn write(
@@ -140,9 +140,10 @@ macro_rules! choices {
                 to: &mut $crate::codec::Writer,
             ) -> tract_onnx::prelude::TractResult<()> {
                 match self {
-                    $(Self::$name $(($($held),*))? => {
+                    $(Self::$name $(($($held),*))? $({ $($named),* })? => {
                         to.bytes.push($number);
                         $($($crate::codec::Field::write($held, to)?;)*)?
+                        $($($crate::codec::Field::write($named, to)?;)*)?
                     })*
                     // Some of the engine's are not for everyone.
                     #[allow(unreachable_patterns)]
@@ -159,7 +160,8 @@ macro_rules! choices {
                 Ok(match from.take(1)? {
                     $([$number] => {
                         $($(let $held = $crate::codec::Field::read(from)?;)*)?
-                        Self::$name $(($($held),*))?
+                        $($(let $named = $crate::codec::Field::read(from)?;)*)?
+                        Self::$name $(($($held),*))? $({ $($named),* })?
                     })*
                     other => tract_onnx::tract_core::internal::bail!(
                         "{} has no kind {other:?}", stringify!($type)

@@ -29,7 +29,7 @@ use crate::codec::{choices, fields};
 choices! {
     Activation {
         0 => None, 1 => Clamp(low, high), 2 => Leaky(slope), 3 => HardSigmoid(alpha, beta), 4 => HardSwish,
-        5 => Sigmoid, 6 => Silu, 7 => Gelu,
+        5 => Sigmoid, 6 => Silu, 7 => Gelu, 8 => RoundTrip { scale, low, high, back },
     }
 }
 fields! {
