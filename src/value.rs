@@ -47,7 +47,7 @@ impl Value {
 
     /// The tensor, fetched where it is on the GPU.
     #[cfg(feature = "gpu")]
-    pub(crate) async fn to_tensor(self) -> crate::Result<Tensor> {
+    pub(crate) async fn into_tensor(self) -> crate::Result<Tensor> {
         match self {
             Self::Tensor(tensor) => Ok(tensor),
             Self::Gpu(tensor) => tensor.get().await,

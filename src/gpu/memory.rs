@@ -38,7 +38,9 @@ impl Deref for Memory {
 
 /// The constants of a device by the address of their tensor, as long as tensor and buffer both live.
 #[derive(Default)]
-pub(super) struct Constants(Mutex<HashMap<usize, (Weak<Tensor>, Weak<Memory>)>>);
+pub(super) struct Constants(Mutex<HashMap<usize, Constant>>);
+
+type Constant = (Weak<Tensor>, Weak<Memory>);
 
 impl Device {
     /// Memory of at least so many bytes.

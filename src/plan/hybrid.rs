@@ -243,7 +243,7 @@ impl Hybrid {
                 frame.resident.insert(outlet, tensor);
             }
             other => {
-                let tensor = other.to_tensor().await?;
+                let tensor = other.into_tensor().await?;
                 frame.host.insert(outlet, tensor.cast_for_engine(datum)?);
             }
         }

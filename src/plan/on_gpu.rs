@@ -270,7 +270,7 @@ impl Segment {
 async fn on_host(values: Vec<Value>) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::with_capacity(values.len());
     for value in values {
-        tensors.push(value.to_tensor().await?);
+        tensors.push(value.into_tensor().await?);
     }
     Ok(tensors)
 }
