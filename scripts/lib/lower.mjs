@@ -49,6 +49,11 @@ export const STRICT = {
   },
 };
 const FIRST_RELAXED = 0xfd00 + 0x100;
+/**
+ * What no engine keeps: products of bytes, whose second operand the instruction takes for seven bits. tract's kernel
+ * gives it eight, and then machines answer differently, and wrongly.
+ */
+export const INEXACT = [0x112, 0x113];
 
 /** The number of parameters of each of the module's own functions. */
 function parameters(sections) {
@@ -79,13 +84,13 @@ function readLocals(body) {
 }
 
 /** A body without relaxed instructions; the same one where it has none. */
-function lowerBody(body, parameterCount) {
+function lowerBody(body, parameterCount, only) {
   const { groups, count, declared, start } = readLocals(body);
   const spare = [0, 1, 2].map((number) => parameterCount + count + number);
   const parts = [];
   let [from, used] = [start, 0];
   eachInstruction(body, start, (code, begin, end) => {
-    if (code < FIRST_RELAXED) return;
+    if (code < FIRST_RELAXED || (only && !only.includes(code - 0xfd00))) return;
     const strict = STRICT[code - 0xfd00];
     if (!strict) throw new TypeError(`the relaxed instruction ${(code - 0xfd00).toString(16)} has no strict form`);
     parts.push(body.subarray(from, begin), strict.code(spare));
@@ -98,16 +103,17 @@ function lowerBody(body, parameterCount) {
 
 /**
  * @param {Uint8Array} bytes a module
+ * @param {number[]} [only] these instructions and no others
  * @returns {{ bytes: Uint8Array, functions: number }} one that needs no relaxed SIMD, and how many functions changed
  */
-export function lower(bytes) {
+export function lower(bytes, only) {
   const sections = readSections(bytes);
   const counts = parameters(sections);
   let functions = 0;
   edit(sections, SECTION.code, (content) => {
     const bodies = readBodies(content);
     return join([unsigned(bodies.length), ...bodies.map((body, number) => {
-      const strict = lowerBody(body, counts[number]);
+      const strict = lowerBody(body, counts[number], only);
       if (strict !== body) functions += 1;
       return sized(strict);
     })]);

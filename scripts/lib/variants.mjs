@@ -5,7 +5,7 @@ import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RELAXED } from '../../pkg/engine/marks.js';
 import { label, withoutLabel } from '../../pkg/engine/module.js';
-import { lower } from './lower.mjs';
+import { INEXACT, lower } from './lower.mjs';
 
 /** By what they need of the host, and by how much is in them. */
 export const ENGINES = {
@@ -26,7 +26,7 @@ export function writeReference(folder, part) {
   if (functions === 0) throw new Error(`${file} has no relaxed instruction: the compiler was not asked for them`);
   if (!WebAssembly.validate(bytes)) throw new Error(`${file} without its relaxed instructions is no valid module`);
   writeFileSync(join(folder, ENGINES.simd128[part]), bytes);
-  writeFileSync(file, label(relaxed, RELAXED, 'relaxed-simd'));
+  writeFileSync(file, label(lower(relaxed, INEXACT).bytes, RELAXED, 'relaxed-simd'));
 }
 
 /** The engine that wasm-bindgen and wasm-opt left in `folder`, as the two whole ones. */

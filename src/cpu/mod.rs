@@ -40,6 +40,18 @@ fn pairs_of(g: &Geometry, i: usize) -> [u64; 6] {
     [g.output, g.stride, g.kernel, g.dilation, g.input, g.pad].map(|pair| pair[i] as u64)
 }
 
+/// A limit that the graph itself exceeds, as opposed to a defect.
+#[derive(Debug)]
+pub(crate) struct TooMuchMemory(pub(crate) String);
+
+impl std::fmt::Display for TooMuchMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TooMuchMemory {}
+
 /// Whether a window of this geometry goes over the first of the inputs and gives `shape`: kernels hold slices against
 /// the geometry, and it is held against the graph here.
 fn check(g: &Geometry, shape: &[usize], inputs: &[&TypedFact]) -> TractResult<()> {
@@ -57,7 +69,9 @@ fn check(g: &Geometry, shape: &[usize], inputs: &[&TypedFact]) -> TractResult<()
     let images =
         product(&[g.batch.max(1), g.channels_in.max(1)]).and_then(|n| (n as u64).checked_mul(8));
     let reached = images.and_then(|n| n.checked_mul(reach(0))?.checked_mul(reach(1)));
-    ensure!(reached.is_some_and(|n| n <= isize::MAX as u64), "a window that reaches too far");
+    if reached.is_none_or(|n| n > isize::MAX as u64) {
+        return Err(TooMuchMemory(format!("a window that reaches too far: {g:?}")).into());
+    }
     let wanted = product(&[g.batch, g.channels_in, g.input[0], g.input[1]]);
     ensure!(wanted == Some(image), "an image of {image} values for {g:?}");
     let made = product(&[g.batch, g.channels_out, g.output[0], g.output[1]]);

@@ -29,6 +29,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_hir::infer::InferenceFact;
 
+use crate::cpu::TooMuchMemory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
 use crate::model::Graph;
@@ -129,18 +130,6 @@ impl Plan {
         })
     }
 }
-
-/// A limit that the graph itself exceeds, as opposed to a defect.
-#[derive(Debug)]
-struct TooMuchMemory(String);
-
-impl std::fmt::Display for TooMuchMemory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for TooMuchMemory {}
 
 fn specialise(
     model: Graph,

@@ -59,13 +59,12 @@ impl ModelBytes {
     /// size is unknown.
     #[wasm_bindgen(constructor)]
     pub fn new(size_hint: f64) -> JsResult<ModelBytes> {
-        let chunk = Vec::with_capacity(PIECE);
-        // Given back at once, for the constants to come, and for what lies between them; what nobody looks at would not
-        // be asked for at all.
+        // Given back at once, for the constants to come; what nobody looks at would not be asked for at all.
         let mut room = Vec::<u8>::new();
-        let least = (size_hint as usize).saturating_add(PIECE);
-        room.try_reserve_exact(least).map_err(|_| no_room())?;
+        room.try_reserve_exact(size_hint as usize).map_err(|_| no_room())?;
         std::hint::black_box(&room);
+        drop(room);
+        let chunk = Vec::with_capacity(PIECE);
         let stream = Some(ModelStream::new(size_hint as usize));
         Ok(Self { stream, chunk, file: None, location: String::new() })
     }
