@@ -265,7 +265,7 @@ test('chromium webgpu: after the first runs the faster engine runs, and the repo
   const [{ gpuMs, cpuMs, gpuRuns }] = last.verdicts;
   assert.equal(gpuRuns, 2);
   const cpu = gpuMs > cpuMs * 1.25;
-  assert.equal(last.backend, cpu ? 'wasm-simd128' : 'webgpu', JSON.stringify(last.verdicts));
+  assert.equal(last.backend, cpu ? 'wasm-relaxed-simd' : 'webgpu', JSON.stringify(last.verdicts));
   assert.equal(last.cpuChosen !== undefined, cpu);
 });
 
@@ -277,7 +277,7 @@ test('chromium webgpu: golden inputs that give something else rule the GPU out',
   const { reports: [right] } = await visit(outputs);
   assert.equal(right.backend, 'webgpu');
   const { reports: [refused] } = await visit(wrong);
-  assert.equal(refused.backend, 'wasm-simd128');
+  assert.equal(refused.backend, 'wasm-relaxed-simd');
   assert.match(refused.gpuError, /golden/);
 });
 
