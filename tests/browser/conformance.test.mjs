@@ -6,12 +6,10 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { start } from '../../scripts/lib/stack.mjs';
 import { launch } from '../lib/chromium.mjs';
-import { compareTensor } from '../lib/compare.mjs';
 import { knownFailures, randomCases, readCases, sets } from '../lib/conformance.mjs';
-import { fromWire, toWire } from '../lib/wire.mjs';
+import { failuresInPage } from '../lib/conformance-page.mjs';
 
 const BATCH = 100;
-const LIMIT = 20_000;
 const wire = fileURLToPath(new URL('../lib/wire.mjs', import.meta.url));
 let stack;
 let chromium;
@@ -30,92 +28,12 @@ after(async () => {
   await stack?.stop();
 });
 
-/** Runs in the page: cases until one does not answer in time; for each its outputs or its error. */
-async function runInPage({ cases, limit }) {
-  const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
-  const { fromWire: read, toWire: write } = await import('/tests/lib/wire.mjs');
-  const one = async ({ model, sets: runs }) => {
-    const bytes = Uint8Array.from(atob(model), (char) => char.charCodeAt(0));
-    const session = await InferenceSession.create(bytes, { nearside: { mode: 'only_on_device' } });
-    try {
-      const answers = [];
-      for (const inputs of runs) {
-        const given = Object.values(read(inputs));
-        const names = session.inputNames;
-        if (given.length !== names.length) throw new Error(`${given.length} inputs for ${names.length}`);
-        const tensor = ({ type, data, dims }) => new Tensor(type, data, dims);
-        const feeds = given.map((value, at) => [names[at], Array.isArray(value) ? value.map(tensor) : value && tensor(value)]);
-        const results = await session.run(Object.fromEntries(feeds));
-        answers.push(write(Object.fromEntries(session.outputNames.map((name, at) => [at, results[name]]))));
-      }
-      return { answers };
-    } finally {
-      await session.release();
-    }
-  };
-  // The engine's worker lives as long as some session does; without this one each case would start it anew.
-  const kept = await InferenceSession.create('/models/digits/1/model.onnx', { nearside: { mode: 'only_on_device' } });
-  const done = [];
-  for (const each of cases) {
-    const late = new Promise((resolve) => setTimeout(resolve, limit, { failure: 'timeout' }));
-    const failed = ({ code, message }) => ({ failure: `${code}: ${message}` });
-    const ended = await Promise.race([one(each).catch(failed), late]);
-    done.push(ended);
-    if (ended.failure === 'timeout') return done;
-  }
-  await kept.release();
-  return done;
+async function open() {
+  await tab.page.goto(`${stack.url}/pkg/package.json`);
+  return tab.page;
 }
 
-function judgeValue(name, got, wanted) {
-  if (wanted?.error) return wanted.error;
-  if (wanted === null) return got === null ? undefined : `${name} is not empty`;
-  if (Array.isArray(wanted)) {
-    if (!Array.isArray(got) || got.length !== wanted.length) return `${name} is no sequence of ${wanted.length}`;
-    return wanted.map((each, at) => judgeValue(`${name}[${at}]`, got[at], each)).find(Boolean);
-  }
-  const { same, text } = compareTensor(name, got, wanted, { rtol: 1e-3, atol: wanted.type === 'float16' ? 1e-3 : 1e-7 });
-  return same ? undefined : text;
-}
-
-/** What is wrong with a case's answers; nothing when all is right. */
-function judge({ sets: runs }, { failure, answers }) {
-  if (failure) return failure;
-  for (const [run, { outputs }] of runs.entries()) {
-    const got = Object.values(fromWire(answers[run]));
-    if (got.length !== outputs.length) return `${got.length} outputs instead of ${outputs.length}`;
-    for (const [at, wanted] of outputs.entries()) {
-      const failure = judgeValue(`output ${at}`, got[at], wanted);
-      if (failure) return failure;
-    }
-  }
-  return undefined;
-}
-
-const list = (tensors) => toWire(Object.fromEntries(tensors.map((tensor, at) => [at, tensor])));
-
-async function runBatch(cases) {
-  const failures = new Map();
-  const runnable = [];
-  for (const each of cases) {
-    const odd = each.sets.flatMap(({ inputs }) => inputs).find((value) => value?.error);
-    // No value of ours can hold such an input; the engine refuses the model for the same reason.
-    if (odd) failures.set(each.name, odd.error);
-    else runnable.push(each);
-  }
-  let rest = runnable;
-  while (rest.length > 0) {
-    const sent = rest.map(({ model, sets: runs }) => ({ model: model.toString('base64'), sets: runs.map(({ inputs }) => list(inputs)) }));
-    await tab.page.goto(`${stack.url}/pkg/package.json`);
-    const ended = await tab.page.evaluate(runInPage, { cases: sent, limit: LIMIT });
-    ended.forEach((answer, at) => {
-      const failure = judge(rest[at], answer);
-      if (failure) failures.set(rest[at].name, failure);
-    });
-    rest = rest.slice(ended.length);
-  }
-  return failures;
-}
+const runBatch = (cases) => failuresInPage(open, cases, { nearside: { mode: 'only_on_device' } });
 
 for (const set of sets) {
   test(`chromium: node tests of onnx ${set.name}`, { skip: !set.present && 'the archive is not there' }, async (t) => {
