@@ -30,26 +30,24 @@ export class Reader {
     return this.bytes[this.at - 1];
   }
 
-  /** LEB128. */
-  unsigned() {
-    let [value, shift, byte] = [0, 0, 0];
+  /** LEB128 of 32 bits: its bits, how many there are, and the last of them, which is the sign's. */
+  #leb128() {
+    let [bits, count, byte] = [0, 0, 0];
     do {
       byte = this.byte();
-      value |= (byte & 0x7f) << shift;
-      shift += 7;
+      bits |= (byte & 0x7f) << count;
+      count += 7;
     } while (byte & 0x80);
-    return value >>> 0;
+    return { bits, count, negative: (byte & 0x40) !== 0 };
   }
 
-  /** LEB128 of 32 bits. */
+  unsigned() {
+    return this.#leb128().bits >>> 0;
+  }
+
   signed() {
-    let [value, shift, byte] = [0, 0, 0];
-    do {
-      byte = this.byte();
-      value |= (byte & 0x7f) << shift;
-      shift += 7;
-    } while (byte & 0x80);
-    return shift < 32 && byte & 0x40 ? value | (-1 << shift) : value;
+    const { bits, count, negative } = this.#leb128();
+    return count < 32 && negative ? bits | (-1 << count) : bits;
   }
 
   take(length) {

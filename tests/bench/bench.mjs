@@ -15,7 +15,9 @@ import { subjects } from './subjects.mjs';
 import { means } from './means.mjs';
 import { line, tables } from './table.mjs';
 
-const USAGE = `npm run bench -- [options]
+const USAGE = `npm run bench -- [options] [FILE.onnx …]
+  FILE.onnx            instead of the models at hand: these, with made-up inputs; onnxruntime-web's outputs are the reference
+  --dim NAME=N         what an open dimension of a file is; may be repeated [default: 1]
   --quick              smaller samples
   --models a,b         only these
   --only run,fixed,create,form,cold,memory,webgpu,warm   fixed: runs in one thread on the reference engine, without relaxed SIMD
@@ -25,7 +27,7 @@ const USAGE = `npm run bench -- [options]
 
 const OPTIONS = {
   quick: { type: 'boolean' }, models: { type: 'string' }, only: { type: 'string' }, threads: { type: 'string' },
-  profile: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
+  profile: { type: 'string' }, dim: { type: 'string', multiple: true }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
 };
 const PARTS = ['run', 'fixed', 'create', 'form', 'cold', 'memory', 'webgpu', 'warm'];
 /** Chromium's software adapter, which every machine has; NEARSIDE_GPU=real takes the machine's own. */
@@ -48,6 +50,14 @@ function listed(text, all) {
   return chosen;
 }
 
+function sizesOf(dims = []) {
+  return Object.fromEntries(dims.map((text) => {
+    const [, name, size] = text.match(/^(.+)=([1-9]\d*)$/) ?? [];
+    if (!name) throw new Error(`--dim ${text}: a dimension looks like batch=8`);
+    return [name, Number(size)];
+  }));
+}
+
 async function measure(bench, found, jobs) {
   const rows = [];
   for (const subject of found) {
@@ -63,7 +73,7 @@ async function measure(bench, found, jobs) {
 
 await main(async () => {
   const since = performance.now();
-  const { values: args } = parseArgs({ options: OPTIONS });
+  const { values: args, positionals: files } = parseArgs({ options: OPTIONS, allowPositionals: true });
   if (args.help) return void say(USAGE);
   const parts = listed(args.only, PARTS);
   const threads = listed(args.threads, ['1', '2']).map(Number);
@@ -72,7 +82,7 @@ await main(async () => {
     await build({ only: parts.includes('form') ? ['pkg', 'native'] : ['pkg'] });
   }
   const chosen = args.profile ?? args.models;
-  const { found: plain, absent } = await subjects(chosen?.split(',') ?? []);
+  const { found: plain, absent } = await subjects(chosen?.split(',') ?? [], files, sizesOf(args.dim));
   const found = parts.includes('form') && !args.profile ? withForms(plain) : plain;
   if (absent.length > 0) say(`not in the folder of models: ${absent.join(', ')}`);
   const settings = settingsOf(args.quick);
@@ -88,7 +98,7 @@ await main(async () => {
     const rows = await measure(bench, found, jobs);
     const record = { ...facts(chromium.browser), settings, absent, means: means(rows), models: rows };
     say(tables(record));
-    const full = !args.quick && !args.models && !args.only && !args.threads;
+    const full = !args.quick && !args.models && files.length === 0 && !args.only && !args.threads;
     for (const file of save(record, full)) say(`wrote ${file}`);
     say(`in ${seconds(since)}`);
     const wrong = rows.filter((row) => Object.values(row).some((part) => part?.wrong));

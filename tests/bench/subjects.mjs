@@ -1,8 +1,8 @@
-// What is measured. In: tests/cases/models.json with the folder of models, and www/models. Out: subjects
+// What is measured. In: tests/cases/models.json with the folder of models, and www/models; or files. Out: subjects
 // { name, file, bytes, feeds, expected, tolerance }, and the names of those that are absent.
 // The one decision: a model without recorded inputs gets made-up ones, and then the engines are each other's reference.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { root } from '../../scripts/lib/paths.mjs';
 import { InferenceSession } from '../../pkg/index.node.js';
 import { digits, pixels } from '../lib/digits.mjs';
@@ -47,11 +47,11 @@ const MAKERS = {
   uint8: (count) => Uint8Array.from({ length: count }, (_, index) => index % 2),
 };
 
-/** Open dimensions are 1. */
-async function madeUp(file) {
+/** An open dimension is what `dims` says of its name, else 1. */
+async function madeUp(file, sizes = {}) {
   const { inputs, outputs } = await InferenceSession.inspect(file);
   const feeds = inputs.map(({ name, type, shape }) => {
-    const dims = shape.map((size) => (Number.isInteger(size) ? size : 1));
+    const dims = shape.map((size) => (Number.isInteger(size) ? size : sizes[size] ?? 1));
     const make = MAKERS[type];
     if (!make) throw new Error(`${file}: no made-up ${type}; give the model recorded inputs`);
     return [name, { type, dims, data: make(dims.reduce((product, size) => product * size, 1)) }];
@@ -59,12 +59,23 @@ async function madeUp(file) {
   return { feeds: Object.fromEntries(feeds), outputs: outputs.map(({ name }) => name) };
 }
 
-/** @param {string[]} names none: all */
-export async function subjects(names) {
-  const rows = [...models.map(shared), ...readdirSync(OWN).map(own).filter(Boolean)];
-  const unknown = names.find((name) => !rows.some((row) => row.name === name));
-  if (unknown) throw new Error(`no model ${unknown}; there are: ${rows.map(({ name }) => name).join(', ')}`);
-  const chosen = rows.filter(({ name }) => names.length === 0 || names.includes(name));
+/** A file of the caller's; its name tells it from others of the same name. */
+function given(file, at, sizes) {
+  if (!existsSync(file)) throw new Error(`there is no file ${file}`);
+  const name = `${at + 1}-${basename(file).replace(/\.[^.]*$/, '').slice(0, 24)}`;
+  return { name, file, tolerance: tolerances.fp32, load: () => madeUp(file, sizes) };
+}
+
+/**
+ * @param {string[]} names none: all, unless there are files
+ * @param {string[]} files others, whose open dimensions have these sizes
+ */
+export async function subjects(names, files = [], sizes = {}) {
+  const known = [...models.map(shared), ...readdirSync(OWN).map(own).filter(Boolean)];
+  const unknown = names.find((name) => !known.some((row) => row.name === name));
+  if (unknown) throw new Error(`no model ${unknown}; there are: ${known.map(({ name }) => name).join(', ')}`);
+  const all = names.length === 0 && files.length === 0;
+  const chosen = [...known.filter(({ name }) => all || names.includes(name)), ...files.map((file, at) => given(file, at, sizes))];
   const found = await Promise.all(chosen.filter(({ absent }) => !absent).map(async ({ load, ...row }) => {
     const { feeds, expected, outputs = Object.keys(expected) } = await load();
     return { ...row, bytes: statSync(row.file).size, feeds, expected, outputs: outputs.filter((output) => !MAPS[row.name]?.includes(output)) };

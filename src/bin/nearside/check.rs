@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::device::DeviceArgs;
 use crate::failure::Failure;
-use crate::read::{Reader, parse_size};
-use crate::style::{self, BAD, FAINT, GOOD, Progress, RESET, STRONG};
+use crate::read::ReadArgs;
+use crate::style::{self, BAD, FAINT, GOOD, RESET, STRONG};
 
 const EXAMPLES: &str = "\
 The exit code is 2 when the engine cannot run the model. Failing node tests are a finding, not an
@@ -50,23 +50,19 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Refuse larger files
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
-    max_size: u64,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
-    let progress = Progress { quiet: args.quiet };
+    let reader = args.read.reader();
     if let Some(path) = &args.conformance {
         let mut cases = conformance::read(path)?;
         if let Some(text) = &args.only {
             cases.retain(|case| case.name.contains(text.as_str()));
         }
         let options = args.device.measured()?;
-        let bar = progress.count("testing", cases.len() as u64);
+        let bar = reader.progress.count("testing", cases.len() as u64);
         let limit = Duration::from_secs(args.limit.max(1));
         let judged = conformance::judge_on(cases, limit, &options, |_| bar.inc(1));
         bar.finish_and_clear();
@@ -77,7 +73,7 @@ pub(crate) fn call(args: Args) -> Result<String, Failure> {
         };
     }
     let name = args.model.as_deref().unwrap_or("-");
-    let check = nearside::check(Reader { limit: args.max_size, progress }.whole_model(name)?)?;
+    let check = nearside::check(reader.whole_model(name)?)?;
     let text = if args.json { pretty(&check)? } else { page(name, &check) };
     if check.problems.is_empty() {
         return Ok(text);

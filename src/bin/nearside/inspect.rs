@@ -8,8 +8,8 @@ use nearside::{ErrorKind, Format, Inspection, ModelFile, ValueInfo};
 
 use crate::failure::Failure;
 use crate::inputs::parse_dim;
-use crate::read::{Reader, parse_size, size};
-use crate::style::{BAD, FAINT, GOOD, Progress, RESET, STRONG};
+use crate::read::{ReadArgs, size};
+use crate::style::{BAD, FAINT, GOOD, RESET, STRONG};
 use crate::summary::shape;
 
 const EXAMPLES: &str = "\
@@ -34,23 +34,19 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Refuse larger files
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
-    max_size: u64,
+    #[command(flatten)]
+    read: ReadArgs,
     /// Show what of it runs on the GPU, what on the CPU, and why
     #[arg(long)]
     plan: bool,
     /// With --plan: the size of a named dimension (1 unless given)
     #[arg(long = "dim", value_name = "NAME=N", value_parser = parse_dim)]
     dims: Vec<(String, usize)>,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
-    let progress = Progress { quiet: args.quiet };
-    let reader = Reader { limit: args.max_size, progress };
+    let reader = args.read.reader();
+    let progress = reader.progress;
     let bytes = reader.model(&args.model)?;
     let copy = args.plan.then(|| bytes.clone());
     let inspection = {

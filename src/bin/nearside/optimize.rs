@@ -11,8 +11,8 @@ use nearside::{DType, Dim, ErrorKind, ModelFile, Session, SessionOptions, Signat
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::read::{Reader, parse_size, size};
-use crate::style::{FAINT, Progress, RESET};
+use crate::read::{ReadArgs, size};
+use crate::style::{FAINT, RESET};
 
 const FILE: &str = "model.nearside";
 
@@ -52,12 +52,8 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Refuse larger files
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
-    max_size: u64,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 fn parse_dim(text: &str) -> Result<(String, usize), String> {
@@ -77,8 +73,8 @@ fn parse_shapes(text: &str) -> Result<Shapes, String> {
 }
 
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
-    let progress = Progress { quiet: args.quiet };
-    let reader = Reader { limit: args.max_size, progress };
+    let reader = args.read.reader();
+    let progress = reader.progress;
     let file = reader.whole_model(&args.model)?;
     let about = nearside::inspect(&file)?;
     let sets = sets(&about.signature, &args)?;

@@ -14,6 +14,23 @@ use crate::style::Progress;
 
 const CHUNK: usize = 1 << 20;
 
+/// What each command that reads files takes.
+#[derive(Clone, Copy, clap::Args)]
+pub(crate) struct ReadArgs {
+    /// Refuse larger files
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
+    max_size: u64,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl ReadArgs {
+    pub(crate) fn reader(self) -> Reader {
+        Reader { limit: self.max_size, progress: Progress { quiet: self.quiet } }
+    }
+}
+
 /// How files are read.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader {

@@ -13,7 +13,7 @@ use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::inputs::{Feeder, FillOptions, ImageOptions};
 use crate::output;
-use crate::read::{Reader, parse_size};
+use crate::read::ReadArgs;
 use crate::style::Progress;
 use crate::summary;
 use crate::times::Times;
@@ -66,12 +66,8 @@ pub(crate) struct Args {
     /// A text file with a name a line for the elements of a vector
     #[arg(long, value_name = "FILE")]
     labels: Option<String>,
-    /// Refuse larger files
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
-    max_size: u64,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    read: ReadArgs,
     /// With --device gpu: show where each part of the model ran, and why
     #[cfg(feature = "gpu")]
     #[arg(long)]
@@ -85,8 +81,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
-    let progress = Progress { quiet: args.quiet };
-    let reader = Reader { limit: args.max_size, progress };
+    let reader = args.read.reader();
+    let progress = reader.progress;
     if args.model == "-" && args.inputs.iter().any(|i| i == "-" || i.ends_with("=-")) {
         let text = "the model and an input cannot both come from standard input";
         return Err(Failure::new(ErrorKind::InvalidInput, text));

@@ -17,8 +17,7 @@ use nearside::{ErrorKind, Session, SessionOptions, Tensor};
 use crate::device::DeviceArgs;
 use crate::failure::Failure;
 use crate::inputs::{Feeder, FillOptions, ImageOptions};
-use crate::read::{Reader, parse_size};
-use crate::style::Progress;
+use crate::read::ReadArgs;
 use agree::Agreement;
 use ort::Ort;
 use samples::Samples;
@@ -63,12 +62,8 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Refuse larger files
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_size)]
-    max_size: u64,
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    read: ReadArgs,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -102,8 +97,8 @@ struct Outcome {
 type Feeds = Vec<(String, Tensor)>;
 
 pub(crate) fn call(args: Args) -> Result<String, Failure> {
-    let progress = Progress { quiet: args.quiet };
-    let reader = Reader { limit: args.max_size, progress };
+    let reader = args.read.reader();
+    let progress = reader.progress;
     let bytes = reader.model(&args.model)?;
     let options = args.device.measured()?;
     let session = Session::from_bytes(bytes.clone(), &options)?;
