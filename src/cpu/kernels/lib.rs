@@ -24,6 +24,7 @@ pub mod product;
 pub mod quantize;
 pub mod recurrence;
 pub mod resample;
+pub(crate) mod shallow;
 pub mod spread;
 pub mod tile;
 pub mod trees;
