@@ -7,6 +7,7 @@
  * @module
  */
 import { withMemory } from './shared.js';
+import { take } from './turns.js';
 import { awake, CLOSED, WORD } from './words.js';
 
 /**
@@ -56,7 +57,7 @@ function next(words, seen) {
 function work(words, lane, part) {
   const [call, data, parts] = [words[WORD.call], words[WORD.data], words[WORD.parts]];
   try {
-    for (let turn = Atomics.add(words, WORD.next, 1); turn < parts; turn = Atomics.add(words, WORD.next, 1)) part(call, data, turn, lane);
+    take(words, parts, lane, (turn) => part(call, data, turn, lane));
   } catch {
     Atomics.store(words, WORD.failed, 1);
   }

@@ -8,7 +8,8 @@
  * returns to: so while threads are on their way, the loop turns once before each run.
  * @module
  */
-import { awake, CLOSED, WORD, WORDS } from './words.js';
+import { share, take, wordsFor } from './turns.js';
+import { awake, CLOSED, WORD } from './words.js';
 
 /** Of a lent thread. Parts are loops without recursion, whose largest arrays have some kilobytes. */
 const STACK = 256 << 10;
@@ -21,7 +22,7 @@ const ARRIVAL_MS = 5000;
  */
 
 export class Pool {
-  #words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+  #words;
   #threads = [];
   #part;
   #since = performance.now();
@@ -34,6 +35,7 @@ export class Pool {
    */
   constructor(module, memory, exports, { threads, spawn }) {
     this.#part = exports.nearside_part;
+    this.#words = wordsFor(threads);
     for (let lane = 1; lane < threads; lane += 1) {
       const stack = exports.nearside_stack(STACK);
       try {
@@ -60,13 +62,13 @@ export class Pool {
   lend = (call, data, parts) => {
     const words = this.#words;
     [words[WORD.call], words[WORD.data], words[WORD.parts]] = [call, data, parts];
-    Atomics.store(words, WORD.next, 0);
+    share(words, parts);
     // Odd, and never CLOSED.
     const job = (Atomics.load(words, WORD.job) + 1) & 0x7fffffff;
     Atomics.store(words, WORD.job, job);
     if (Atomics.load(words, WORD.asleep) > 0) Atomics.notify(words, WORD.job);
     try {
-      for (let turn = Atomics.add(words, WORD.next, 1); turn < parts; turn = Atomics.add(words, WORD.next, 1)) this.#part(call, data, turn, 0);
+      take(words, parts, 0, (turn) => this.#part(call, data, turn, 0));
     } finally {
       Atomics.store(words, WORD.job, (job + 1) & 0x7fffffff);
       this.#settle();

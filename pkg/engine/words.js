@@ -2,14 +2,15 @@
  * Words: what the threads of an engine agree by.
  *
  * In: nothing. Out: the places of the words in an array that they share. All are written before a job opens and read
- * after: `job` counts up, odd while one is open; `call`, `data`, `parts` are the job's; `next` is the next turn;
- * `active` are the threads that are in it, which the end of a job waits for, since the job lies on the stack of the
+ * after: `job` counts up, odd while one is open; `call`, `data`, `parts` are the job's; `active` are the threads that are in it, which the end of a job waits for, since the job lies on the stack of the
  * engine's own thread; `asleep` wait to be woken; `failed` is 1 once a part trapped; `lanes` counts those that work;
- * `settling` is 1 while the engine's own thread sleeps until none is active.
+ * `settling` is 1 while the engine's own thread sleeps until none is active. What turns are left stands behind these, in
+ * a line of the cache for each thread, see turns.js.
  * @module
  */
-export const WORD = Object.freeze({ job: 0, call: 1, data: 2, parts: 3, next: 4, active: 5, asleep: 6, failed: 7, lanes: 8, settling: 9 });
-export const WORDS = 16;
+export const WORD = Object.freeze({ job: 0, call: 1, data: 2, parts: 3, active: 4, asleep: 5, failed: 6, lanes: 7, settling: 8 });
+/** Words of a line of the cache. */
+export const LINE = 16;
 /** Instead of a job: the end. */
 export const CLOSED = -1;
 /**
