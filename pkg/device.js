@@ -45,6 +45,8 @@ export class DeviceModel {
   /** What is asked of the GPU, see engine/gpu.js. */
   #gpu;
   #gpuError;
+  /** What the latest run says of its engine. */
+  #description;
 
   constructor(platform, source, policy) {
     const has = globalThis.navigator?.gpu !== undefined;
@@ -85,7 +87,7 @@ export class DeviceModel {
         return {
           signature,
           bytesFetched,
-          engine: describe(engine),
+          engine: this.#described(engine),
           times: { engine: downloadStarted - engineStarted, download: loadStarted - downloadStarted, load: ms },
         };
       } catch (error) {
@@ -101,17 +103,18 @@ export class DeviceModel {
       const reopened = this.#loaded?.engine.alive ? undefined : await this.open(signal);
       throwIfAborted(signal);
       const { engine, key } = this.#loaded;
-      const tensors = await Promise.all(feeds.map((feed) => this.#feed(feed, engine)));
+      const tensors = feeds.some(({ gpu }) => gpu) ? await Promise.all(feeds.map((feed) => this.#feed(feed, engine))) : feeds;
       const result = await engine.call('run', { key, feeds: tensors, fetches, profile: this.#policy.profile, keep });
-      return {
-        outputs: result.outputs.map((output) => this.#held(output, engine)),
+      const answer = {
+        outputs: result.outputs.map((output) => (output.resident === undefined ? output : this.#held(output, engine))),
         backend: backendOf(engine),
-        ...onGpu({ gpuError: this.#gpuError, ...result }),
-        engine: describe(engine),
+        engine: this.#described(engine),
         bytesFetched: reopened?.bytesFetched ?? 0,
-        times: { ...reopened?.times, plan: result.planMs, ...(result.checkMs && { check: result.checkMs }), run: result.runMs },
+        times: { plan: result.planMs, run: result.runMs },
         profile: result.profile,
       };
+      if (reopened || result.checkMs) answer.times = { ...reopened?.times, plan: result.planMs, ...(result.checkMs && { check: result.checkMs }), run: result.runMs };
+      return this.#gpu || this.#gpuError ? { ...answer, ...onGpu(result, result.gpuError ?? this.#gpuError) } : answer;
     });
   }
 
@@ -126,9 +129,18 @@ export class DeviceModel {
     return shared ? { ...facts, gpuBuffer: gpu.buffer } : fetched(feed);
   }
 
-  /** An output; of one that stayed on the GPU what holds it. */
+  /** An output that stayed on the GPU: what holds it. */
   #held({ resident, ...output }, engine) {
-    return resident === undefined ? output : { ...output, gpu: new Resident(engine, this.#platform.host, resident) };
+    return { ...output, gpu: new Resident(engine, this.#platform.host, resident) };
+  }
+
+  /** The same object for as long as there is nothing new to say. */
+  #described(engine) {
+    const last = this.#description;
+    if (last?.engine === engine && last.facts.threads === engine.threads) return last.facts;
+    const facts = describe(engine);
+    this.#description = { engine, facts };
+    return facts;
   }
 
   /** Facts about the model file, also of one that the engine cannot run. */
@@ -263,7 +275,7 @@ export class DeviceModel {
 }
 
 /** What a run that wanted the GPU says of it. */
-function onGpu({ plan, verdicts, gpuError, cpuChosen }) {
+function onGpu({ plan, verdicts, cpuChosen }, gpuError) {
   const known = { ...(verdicts?.length && { verdicts }), ...(cpuChosen && { cpuChosen }) };
   if (gpuError) return { ...known, gpuError };
   if (!plan) return {};

@@ -25,9 +25,20 @@ const REPORT = Symbol.for('nearside.report');
  * @property {object[]} [profile] on the device, where asked for: each node and how long it took
  */
 
-/** @returns {Report} */
-export function reportFor({ place, backend, engine, reason, attempts, bytesFetched = 0, bytesSent, times, profile, plan, verdicts, cpuChosen, gpuError }, hostTimes) {
-  return Object.freeze({
+/**
+ * Gives a report, which is made when it is first asked for: few callers look at that of each run.
+ * @param {import('./route.js').Answer} answer
+ * @param {number | undefined} queue
+ * @param {number} total
+ * @returns {() => Report}
+ */
+export function reporter({ where, result }, queue, total) {
+  const { place, backend, reason, attempts } = where;
+  // Not the result itself, which has the outputs.
+  const { engine, bytesFetched = 0, bytesSent, times, profile, plan, verdicts, cpuChosen, gpuError } = result;
+  /** @type {Report | undefined} */
+  let report;
+  return () => (report ??= Object.freeze({
     source: place,
     backend,
     reason,
@@ -35,19 +46,19 @@ export function reportFor({ place, backend, engine, reason, attempts, bytesFetch
     bytesFetched,
     ...(bytesSent === undefined ? {} : { bytesSent }),
     ...(engine === undefined ? {} : { engine }),
-    times: Object.freeze(rounded({ ...times, ...hostTimes })),
+    times: Object.freeze(rounded({ ...times, ...(queue === undefined ? {} : { queue }), total })),
     ...(profile === undefined ? {} : { profile }),
     ...(plan === undefined ? {} : { plan }),
     ...(verdicts === undefined ? {} : { verdicts }),
     ...(cpuChosen === undefined ? {} : { cpuChosen }),
     ...(gpuError === undefined ? {} : { gpuError }),
-  });
+  }));
 }
 
-/** Attaches a report to the results of a run. */
-export function attach(results, report) {
-  Object.defineProperty(results, REPORT, { value: report });
-  if (!Object.hasOwn(results, 'report')) Object.defineProperty(results, 'report', { value: report });
+/** Attaches a report to the results of a run. @param {object} results @param {() => Report} give */
+export function attach(results, give) {
+  Object.defineProperty(results, REPORT, { get: give });
+  if (!Object.hasOwn(results, 'report')) Object.defineProperty(results, 'report', { get: give });
   return results;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Route: carries a session from place to place until one answers.
  *
- * In: the places, the policy, tensors. Out: an answer with the place, the reason and every attempt before it.
+ * In: the places, the policy, tensors. Out: an answer, and beside it the place, the reason and every attempt before it.
  * It owns the facts; place.js decides on them. One decision: a place that could not be opened, and a device that
  * failed during a run while another place was left, are out for the rest of the session; an edge or a cloud that
  * failed during a run is out for that run only.
@@ -14,6 +14,8 @@ export class Route {
   #models;
   #policy;
   #facts;
+  /** What was decided on facts that have not changed since. */
+  #decided;
   /** What `open` gave, by place. */
   #opened = new Map();
 
@@ -28,12 +30,12 @@ export class Route {
     this.#facts = { ...facts, failed: [] };
   }
 
-  /** Opens the first place that can be opened. */
+  /** Opens the first place that can be opened. @returns {Promise<Answer>} */
   async open(signal) {
     return this.#travel(signal, [], async (model, opened) => opened);
   }
 
-  /** Runs at the first place that answers. `keep`: outputs that stay on the GPU, where the place has one. */
+  /** Runs at the first place that answers. `keep`: outputs that stay on the GPU, where the place has one. @returns {Promise<Answer>} */
   async run(feeds, fetches, signal, keep) {
     return this.#travel(signal, [], (model) => model.infer(feeds, fetches, signal, keep));
   }
@@ -45,21 +47,22 @@ export class Route {
   async #travel(signal, failedNow, work) {
     let last;
     for (;;) {
-      const { order, refused } = decide({ ...this.#facts, failed: [...this.#facts.failed, ...failedNow] }, this.#policy);
+      const { order, refused } = this.#decide(failedNow);
       const [next, following] = order;
       if (!next) throw this.#nowhere(refused, last);
       const { place, reason } = next;
       const model = this.#models[place];
+      let whileRunning = false;
       try {
         if (place === 'on_device' && this.#mustAskSize()) {
           this.#facts = { ...this.#facts, modelBytes: await model.size(signal), sizeAsked: true };
           continue;
         }
-        const opened = await this.#open(place, signal);
-        const result = await this.#working(place, () => work(model, opened));
-        return handedOn({ ...result, place, reason, backend: result.backend ?? model.backend, attempts: attemptsOf(refused) });
-      } catch (thrown) {
-        const { error, whileRunning } = thrown instanceof WorkFailed ? { error: thrown.cause, whileRunning: true } : { error: thrown };
+        const opened = this.#opened.get(place) ?? (await this.#open(place, signal));
+        whileRunning = true;
+        const result = await work(model, opened);
+        return handedOn(result, { place, reason, backend: result.backend ?? model.backend, attempts: attemptsOf(refused) });
+      } catch (error) {
         last = asNearsideError(error, 'INTERNAL');
         if (!movesOn(last.code)) throw last;
         const attempt = { place, code: last.code, message: last.message };
@@ -74,6 +77,13 @@ export class Route {
     }
   }
 
+  #decide(failedNow) {
+    const facts = this.#facts;
+    if (failedNow.length > 0) return decide({ ...facts, failed: [...facts.failed, ...failedNow] }, this.#policy);
+    if (this.#decided?.facts !== facts) this.#decided = { facts, ...decide(facts, this.#policy) };
+    return this.#decided;
+  }
+
   /** Only a budget makes the size worth a question; without one the download itself finds out. */
   #mustAskSize() {
     const { modelBytes, sizeAsked } = this.#facts;
@@ -83,16 +93,9 @@ export class Route {
   }
 
   async #open(place, signal) {
-    if (!this.#opened.has(place)) this.#opened.set(place, await this.#models[place].open(signal));
-    return this.#opened.get(place);
-  }
-
-  async #working(place, work) {
-    try {
-      return await work();
-    } catch (error) {
-      throw new WorkFailed(place, { cause: error });
-    }
+    const opened = await this.#models[place].open(signal);
+    this.#opened.set(place, opened);
+    return opened;
   }
 
   /** The only failure as it is; several as NO_PLACE with all of them. */
@@ -109,15 +112,21 @@ export class Route {
   }
 }
 
-/** An edge that passed the request to its cloud did not run the model, and is not reported as if it had. */
-function handedOn(result) {
-  const { place, forwarded: code, attempts } = result;
-  if (place !== 'in_edge' || !code) return result;
-  const message = 'the edge handed the request on to its cloud';
-  return { ...result, place: 'in_cloud', reason: { code, message: `in_edge: ${message}` }, attempts: [...attempts, { place, code, message }] };
-}
+/**
+ * @typedef {{ result: any, where: { place: string, reason: { code: string, message: string }, backend: string, attempts: object[] } }} Answer
+ *   `result`: what the place gave
+ */
 
-/** Marks a failure of the run itself, as against one of opening the place. */
-class WorkFailed extends Error {}
+/**
+ * An edge that passed the request to its cloud did not run the model, and is not reported as if it had.
+ * @returns {Answer}
+ */
+function handedOn(result, where) {
+  const { forwarded: code } = result;
+  const { place, attempts } = where;
+  if (place !== 'in_edge' || !code) return { result, where };
+  const message = 'the edge handed the request on to its cloud';
+  return { result, where: { ...where, place: 'in_cloud', reason: { code, message: `in_edge: ${message}` }, attempts: [...attempts, { place, code, message }] } };
+}
 
 const attemptsOf = (refused) => refused.filter((row) => row.tried).map(({ place, code, message }) => ({ place, code, message }));

@@ -12,7 +12,7 @@ import { DeviceModel } from './device.js';
 import { fill, readFeeds, readFetches } from './feeds.js';
 import { readArguments, readPolicy, readRunOptions } from './options.js';
 import { RemoteModel } from './remote.js';
-import { attach, reportFor } from './report.js';
+import { attach, reporter } from './report.js';
 import { Route } from './route.js';
 import { abortable, throwIfAborted } from './signals.js';
 import { GPU, Tensor } from './tensor.js';
@@ -53,6 +53,7 @@ export function sessionOn(platform) {
     #route;
     #signature;
     #created;
+    /** Gives the report of the latest run. @type {(() => import('./report.js').Report) | undefined} */
     #lastRun;
     /** @type {Promise<unknown>} */
     #tail = Promise.resolve();
@@ -81,8 +82,9 @@ export function sessionOn(platform) {
       });
       const opening = route.open(policy.signal);
       try {
-        const result = await abortable(opening, policy.signal);
-        const report = reportFor(result, { total: performance.now() - started });
+        const answer = await abortable(opening, policy.signal);
+        const { result } = answer;
+        const report = reporter(answer, undefined, performance.now() - started)();
         const signature = withFreeDimensions(result.signature, policy.freeDimensions);
         return new this(route, signature, report, policy.keeps(signature.outputs.map(({ name }) => name)));
       } catch (error) {
@@ -121,7 +123,8 @@ export function sessionOn(platform) {
     /** Where the model runs and why; `lastRun` is the report of the latest run. */
     get report() {
       const { bytesFetched, times } = this.#created;
-      return Object.freeze({ ...(this.#lastRun ?? this.#created), bytesFetched, times, lastRun: this.#lastRun });
+      const lastRun = this.#lastRun?.();
+      return Object.freeze({ ...(lastRun ?? this.#created), bytesFetched, times, lastRun });
     }
 
     async run(feeds, second, third) {
@@ -135,15 +138,14 @@ export function sessionOn(platform) {
       const turn = this.#tail.then(async () => {
         throwIfAborted(signal);
         const started = performance.now();
-        const result = await this.#route.run(tensors, fetches, signal, keep);
-        const times = { queue: started - asked, total: performance.now() - started };
-        return { result, report: reportFor(result, times) };
+        const answer = await this.#route.run(tensors, fetches, signal, keep);
+        return { outputs: answer.result.outputs, report: reporter(answer, started - asked, performance.now() - started) };
       });
       this.#tail = turn.catch(() => {});
-      const { result, report } = await abortable(turn, signal);
+      const { outputs, report } = await abortable(turn, signal);
       this.#lastRun = report;
       const results = {};
-      for (const output of result.outputs) {
+      for (const output of outputs) {
         results[output.name] = preallocated[output.name]
           ? fill(preallocated[output.name], output)
           : valueOf(output);

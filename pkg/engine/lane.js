@@ -2,12 +2,13 @@
  * Lane: what a lent thread does, in its own thread: parts of jobs, for as long as it lives.
  *
  * In: the compiled module, the shared memory, the words by which threads agree (words.js), the lane's number and its
- * stack. Out: parts done. One decision: it never returns to its event loop. It sleeps in `Atomics.wait`, where a job
- * wakes it within microseconds, and ends with the thread.
+ * stack. Out: parts done. One decision: it never returns to its event loop. It stays awake for a
+ * while after each job, sleeps in `Atomics.wait` then, and ends with the thread.
  * @module
  */
 import { withMemory } from './shared.js';
-import { CLOSED, SPINS, WORD } from './words.js';
+import { take } from './turns.js';
+import { awake, CLOSED, WORD } from './words.js';
 
 /**
  * @typedef {object} Lane
@@ -31,7 +32,7 @@ export function serve({ module, memory, words, lane, stack }) {
     Atomics.add(words, WORD.active, 1);
     // Open still: the one who closes it waits from then on for whoever is active.
     if (Atomics.load(words, WORD.job) === seen) work(words, lane, part);
-    if (Atomics.sub(words, WORD.active, 1) === 1) Atomics.notify(words, WORD.active);
+    if (Atomics.sub(words, WORD.active, 1) === 1 && Atomics.load(words, WORD.settling)) Atomics.notify(words, WORD.active);
   }
 }
 
@@ -40,21 +41,23 @@ export function serve({ module, memory, words, lane, stack }) {
  * @param {Int32Array} words @param {number} seen
  */
 function next(words, seen) {
-  for (let spins = 0; ; spins += 1) {
-    const job = Atomics.load(words, WORD.job);
-    if (job === CLOSED || (job % 2 !== 0 && job !== seen)) return job;
-    if (spins < SPINS) continue;
+  let job;
+  const found = () => {
+    job = Atomics.load(words, WORD.job);
+    return job === CLOSED || (job % 2 !== 0 && job !== seen);
+  };
+  while (!awake(found)) {
     Atomics.add(words, WORD.asleep, 1);
     Atomics.wait(words, WORD.job, job);
     Atomics.sub(words, WORD.asleep, 1);
-    spins = 0;
   }
+  return job;
 }
 
 function work(words, lane, part) {
   const [call, data, parts] = [words[WORD.call], words[WORD.data], words[WORD.parts]];
   try {
-    for (let turn = Atomics.add(words, WORD.next, 1); turn < parts; turn = Atomics.add(words, WORD.next, 1)) part(call, data, turn, lane);
+    take(words, parts, lane, (turn) => part(call, data, turn, lane));
   } catch {
     Atomics.store(words, WORD.failed, 1);
   }

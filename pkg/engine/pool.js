@@ -4,12 +4,17 @@
  * In: the engine's instance over a shared memory, how to start a thread. Out: `lend`, which has a job done. One
  * decision: nobody waits for a thread to start. A job is what its turns are taken from by whoever is there, and this
  * thread always is; so a first run is never later for having threads, and a thread that fails to start costs nothing.
+ * But a browser starts it by way of this thread's event loop, which a caller who awaits one run after the other never
+ * returns to: so while threads are on their way, the loop turns once before each run.
  * @module
  */
-import { CLOSED, SPINS, WORD, WORDS } from './words.js';
+import { share, take, wordsFor } from './turns.js';
+import { awake, CLOSED, WORD } from './words.js';
 
 /** Of a lent thread. Parts are loops without recursion, whose largest arrays have some kilobytes. */
 const STACK = 256 << 10;
+/** By then a thread has started, or it does not. */
+const ARRIVAL_MS = 5000;
 
 /**
  * @typedef {{ terminate: () => void }} Thread
@@ -17,9 +22,10 @@ const STACK = 256 << 10;
  */
 
 export class Pool {
-  #words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
+  #words;
   #threads = [];
   #part;
+  #since = performance.now();
 
   /**
    * @param {WebAssembly.Module} module
@@ -29,6 +35,7 @@ export class Pool {
    */
   constructor(module, memory, exports, { threads, spawn }) {
     this.#part = exports.nearside_part;
+    this.#words = wordsFor(threads);
     for (let lane = 1; lane < threads; lane += 1) {
       const stack = exports.nearside_stack(STACK);
       try {
@@ -45,17 +52,23 @@ export class Pool {
     return 1 + Atomics.load(this.#words, WORD.lanes);
   }
 
+  /** Turns the event loop once where threads are still to come. @returns {Promise<void> | undefined} */
+  arrivals() {
+    if (Atomics.load(this.#words, WORD.lanes) === this.#threads.length) return undefined;
+    return performance.now() - this.#since < ARRIVAL_MS ? turn() : undefined;
+  }
+
   /** Has `parts` turns of a job taken, each once; called by the engine. */
   lend = (call, data, parts) => {
     const words = this.#words;
     [words[WORD.call], words[WORD.data], words[WORD.parts]] = [call, data, parts];
-    Atomics.store(words, WORD.next, 0);
+    share(words, parts);
     // Odd, and never CLOSED.
     const job = (Atomics.load(words, WORD.job) + 1) & 0x7fffffff;
     Atomics.store(words, WORD.job, job);
     if (Atomics.load(words, WORD.asleep) > 0) Atomics.notify(words, WORD.job);
     try {
-      for (let turn = Atomics.add(words, WORD.next, 1); turn < parts; turn = Atomics.add(words, WORD.next, 1)) this.#part(call, data, turn, 0);
+      take(words, parts, 0, (turn) => this.#part(call, data, turn, 0));
     } finally {
       Atomics.store(words, WORD.job, (job + 1) & 0x7fffffff);
       this.#settle();
@@ -65,11 +78,13 @@ export class Pool {
 
   /** Waits until no other thread is in the job. */
   #settle() {
-    for (let spins = 0; ; spins += 1) {
-      const active = Atomics.load(this.#words, WORD.active);
-      if (active === 0) return;
-      if (spins >= SPINS) Atomics.wait(this.#words, WORD.active, active);
+    const words = this.#words;
+    if (awake(() => Atomics.load(words, WORD.active) === 0)) return;
+    Atomics.store(words, WORD.settling, 1);
+    for (let active = Atomics.load(words, WORD.active); active !== 0; active = Atomics.load(words, WORD.active)) {
+      Atomics.wait(words, WORD.active, active);
     }
+    Atomics.store(words, WORD.settling, 0);
   }
 
   close() {
@@ -77,4 +92,16 @@ export class Pool {
     Atomics.notify(this.#words, WORD.job);
     for (const thread of this.#threads) thread.terminate();
   }
+}
+
+/** One turn of the event loop. @returns {Promise<void>} */
+function turn() {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
 }

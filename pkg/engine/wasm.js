@@ -53,7 +53,7 @@ export async function instantiate(source) {
     const threads = pool;
     return {
       Model, ModelBytes, GpuHandle, resident, check, inspect, version: version(), memory: instanceMemory(), trimmed,
-      simd: /** @type {'simd128' | 'relaxed-simd'} */ (relaxed ? 'relaxed-simd' : 'simd128'), get threads() { return threads?.lanes ?? 1; }, shared: threads !== undefined,
+      simd: /** @type {'simd128' | 'relaxed-simd'} */ (relaxed ? 'relaxed-simd' : 'simd128'), get threads() { return threads?.lanes ?? 1; }, arrivals: () => threads?.arrivals(), shared: threads !== undefined,
     };
   } catch (error) {
     starting = undefined;

@@ -109,7 +109,7 @@ impl EvalOp for Dense {
         let mut view = output.try_as_plain_ram_mut()?;
         let out = view.as_slice_mut()?;
         dense::dense(size, floats(&inputs[0])?, floats(&self.weights)?, self.bias.as_deref(), out)?;
-        self.activation.apply(out);
+        self.activation.apply_to_all(out);
         Ok(tvec!(output.into_tvalue()))
     }
 }

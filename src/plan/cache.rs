@@ -17,8 +17,15 @@ impl<P> Default for PlanCache<P> {
 
 impl<P> PlanCache<P> {
     pub(crate) fn get(&self, key: &PlanKey) -> Option<Arc<P>> {
+        self.find(|one| one == key)
+    }
+
+    pub(crate) fn find(&self, wanted: impl Fn(&PlanKey) -> bool) -> Option<Arc<P>> {
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = plans.iter().position(|(k, _)| k == key)?;
+        let at = plans.iter().position(|(key, _)| wanted(key))?;
+        if at == 0 {
+            return plans.first().map(|(_, plan)| Arc::clone(plan));
+        }
         let hit = plans.remove(at);
         let plan = Arc::clone(&hit.1);
         plans.insert(0, hit);

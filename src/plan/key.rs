@@ -42,6 +42,18 @@ impl PlanKey {
         Self { inputs: inputs.iter().map(|tensor| BoundInput::of(tensor, binding)).collect() }
     }
 
+    /// Whether it is that of these inputs; nothing is made for it.
+    pub(crate) fn holds(&self, inputs: &[Tensor], binding: Binding) -> bool {
+        let same = |bound: &BoundInput, input: &Tensor| {
+            let value = bound.value.as_ref().map(Tensor::bytes);
+            bound.dtype == input.dtype()
+                && bound.shape == input.shape()
+                && value == binding.binds(input).then(|| input.bytes())
+        };
+        self.inputs.len() == inputs.len()
+            && self.inputs.iter().zip(inputs).all(|(bound, input)| same(bound, input))
+    }
+
     /// The same with values of which some may lie on the GPU; those steer nothing.
     #[cfg(feature = "gpu")]
     pub(crate) fn of_values(inputs: &[Value], binding: Binding) -> Result<Self> {

@@ -17,6 +17,7 @@ mod partition;
 #[cfg(feature = "gpu")]
 mod placement;
 mod profile;
+mod runner;
 mod segment;
 mod stored;
 #[cfg(feature = "gpu")]
@@ -48,6 +49,7 @@ pub(crate) use on_gpu::OnGpu;
 #[cfg(feature = "gpu")]
 pub use placement::{GpuReport, PlacedNode, PlacedSegment, Placement};
 pub use profile::Step;
+use runner::Runner;
 pub(crate) use segment::{Segment, Times};
 pub(crate) use stored::EDITION;
 #[cfg(feature = "native")]
@@ -67,7 +69,7 @@ pub(crate) enum Branches {
 
 /// A graph that is ready to run for one set of input shapes.
 pub(crate) struct Plan {
-    runnable: Arc<TypedRunnableModel>,
+    runner: Runner,
     /// Element types of the outputs as the file means them; a plan may compute in others.
     outputs: Vec<DType>,
 }
@@ -98,7 +100,7 @@ impl Plan {
     fn lowered(mut typed: TypedModel, outputs: Vec<DType>, max_bytes: u64) -> TractResult<Self> {
         check_size(&typed, max_bytes)?;
         optimize::lower(&mut typed)?;
-        Ok(Self { runnable: typed.into_runnable()?, outputs })
+        Ok(Self { runner: Runner::new(typed)?, outputs })
     }
 
     /// Runs with the inputs in the graph's order; gives all outputs in the graph's order, and how long each
@@ -113,16 +115,16 @@ impl Plan {
                 Error::new(ErrorKind::InvalidInput, "the model fails on these inputs")
                     .with_source(e)
             };
-            let plan = self.runnable.model();
+            let plan = self.runner.runnable().model();
             let mut feeds: TVec<TValue> = tvec!();
             for (ix, input) in inputs.into_iter().enumerate() {
                 let wanted = plan.input_fact(ix).map_err(failed)?.datum_type;
                 feeds.push(input.cast_for_engine(wanted)?);
             }
             let (outputs, steps) = if profile {
-                profile::run(&self.runnable, feeds).map_err(failed)?
+                profile::run(self.runner.runnable(), feeds).map_err(failed)?
             } else {
-                (self.runnable.run(feeds).map_err(failed)?, vec![])
+                (self.runner.run(feeds).map_err(failed)?, vec![])
             };
             let typed = outputs.into_iter().zip(&self.outputs);
             let outputs = typed.map(|(o, t)| Tensor::from_tract(o, *t)).collect::<Result<_>>()?;

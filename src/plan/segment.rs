@@ -192,10 +192,10 @@ impl Segment {
         max_bytes: u64,
         times: &mut Times,
     ) -> Result<Option<(Arc<Plan>, bool)>> {
-        let key = PlanKey::of(inputs, binding);
-        if let Some(plan) = self.plans.get(&key) {
+        if let Some(plan) = self.plans.find(|key| key.holds(inputs, binding)) {
             return Ok(Some((plan, false)));
         }
+        let key = PlanKey::of(inputs, binding);
         let clock = Clock::start();
         let plan = self.build(&key, max_bytes, branches);
         times.plan_ms += clock.elapsed_ms();

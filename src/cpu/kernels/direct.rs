@@ -82,14 +82,31 @@ pub fn conv(
     let spare = 8 * g.stride[1];
     let image = g.group_in() * height * width;
     let lanes = parallel::lanes(&[out.len(), k]);
-    let mut padded = vec![0.; lanes * (image + spare)];
-    let (padded, out) = (Divided::new(&mut padded), Divided::new(out));
-    parallel::each(g.batch * g.groups, lanes, |at, lane| {
-        let group = at % g.groups;
+    // Where there are few images, lanes share each of them.
+    let images = g.batch * g.groups;
+    let splits = if lanes > 1 && images < 2 * lanes { (4 * lanes).div_ceil(images) } else { 1 };
+    let each = fours.len().div_ceil(splits).next_multiple_of(FINISHED);
+    let splits = fours.len().div_ceil(each);
+    let frames = if splits > 1 { images } else { lanes };
+    let lay = |at: usize, frame_of: &mut [f32]| {
         let from = &x[at * g.group_in() * g.image()..][..g.group_in() * g.image()];
-        // SAFETY: each lane has an image of its own.
-        let padded = unsafe { padded.take(lane * (image + spare), image + spare) };
-        frame(&mut padded[..image], from, g, [height, width]);
+        frame(&mut frame_of[..image], from, g, [height, width]);
+    };
+    let mut padded = vec![0.; frames * (image + spare)];
+    if splits > 1 {
+        padded.chunks_exact_mut(image + spare).enumerate().for_each(|(at, one)| lay(at, one));
+    }
+    let (padded, out) = (Divided::new(&mut padded), Divided::new(out));
+    parallel::each(images * splits, lanes, |part, lane| {
+        let (at, split) = (part / splits, part % splits);
+        let fours = &fours[split * each..fours.len().min((split + 1) * each)];
+        let group = at % g.groups;
+        let own = if splits > 1 { at } else { lane };
+        // SAFETY: each lane has an image of its own, or all of them read the same one.
+        let padded = unsafe { padded.take(own * (image + spare), image + spare) };
+        if splits == 1 {
+            lay(at, padded);
+        }
         for row in (0..outputs).step_by(ROWS) {
             let rows = ROWS.min(outputs - row);
             let channel = group * outputs + row;
@@ -101,11 +118,11 @@ pub fn conv(
                 plane: g.plane(),
             };
             let first = (at * outputs + row) * g.plane();
-            // SAFETY: each part has outputs of its own.
-            let planes = unsafe { out.take(first, rows * g.plane()) };
             for fours in fours.chunks(FINISHED) {
-                // SAFETY: `padded` makes room for every tap of every output, and the lengths were checked.
+                // SAFETY: `padded` makes room for every tap of every output, and the lengths were checked; each part
+                // has outputs of its own.
                 unsafe {
+                    let planes = out.at(first);
                     match (g.stride[1], rows) {
                         (1, 1) => part.run::<1, 1, 4>(fours, planes),
                         (1, 2) => part.run::<1, 2, 4>(fours, planes),
@@ -119,8 +136,9 @@ pub fn conv(
                 }
                 let count = fours.iter().map(|four| four.count).sum::<usize>();
                 for r in 0..rows {
-                    let at = r * g.plane() + fours[0].to;
-                    epilogue.finish(&mut planes[at..at + count], first + at);
+                    let at = first + r * g.plane() + fours[0].to;
+                    // SAFETY: as above.
+                    epilogue.finish(unsafe { out.take(at, count) }, at);
                 }
             }
         }
@@ -141,11 +159,12 @@ impl Part<'_> {
     /// `R` outputs at these positions, `N` vectors at a time.
     ///
     /// # Safety
-    /// The image must hold all taps of these positions and two vectors more, `weights` `R` a tap, `out` `R` planes.
+    /// The image must hold all taps of these positions and two vectors more, `weights` `R` a tap; of the `R` planes at
+    /// `out` these positions must be no one else's.
     unsafe fn run<const STRIDE: usize, const R: usize, const N: usize>(
         &self,
         fours: &[Four],
-        out: &mut [f32],
+        out: *mut f32,
     ) {
         for fours in fours.chunks(N) {
             let (first, last) = (fours[0].from, fours.len() - 1);
@@ -160,7 +179,7 @@ impl Part<'_> {
             for (r, sums) in sums.iter().enumerate() {
                 for (four, sum) in fours.iter().zip(sums) {
                     let to = r * self.plane + four.to;
-                    unsafe { sum.store_first(out.as_mut_ptr().add(to), four.count) };
+                    unsafe { sum.store_first(out.add(to), four.count) };
                 }
             }
         }

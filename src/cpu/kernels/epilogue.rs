@@ -3,7 +3,11 @@
 //! In: sums that were just written. Out: outputs, in place. Done piece by piece while the sums are in the nearest
 //! cache, because a tensor that is read and written once more costs as much as a small convolution.
 
+use crate::parallel;
 use crate::v4::F4;
+
+/// Floats that are done together.
+const PIECE: usize = 512;
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,6 +47,16 @@ pub enum Activation {
 const ROUNDER: f32 = 12_582_912.;
 
 impl Activation {
+    /// Applied in place, to all of a tensor.
+    pub fn apply_to_all(self, values: &mut [f32]) {
+        let cost = match self {
+            Self::None => return,
+            Self::Sigmoid | Self::Silu | Self::Gelu => 8,
+            _ => 2,
+        };
+        parallel::pieces(values, PIECE, cost, |_, values| self.apply(values));
+    }
+
     /// Applied in place. One loop a function, so that each keeps its constants in registers.
     pub fn apply(self, values: &mut [f32]) {
         let (zero, one) = (F4::splat(0.), F4::splat(1.));

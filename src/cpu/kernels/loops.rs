@@ -13,6 +13,9 @@ pub(crate) enum Place {
     Everywhere(F4),
 }
 
+// SAFETY: it is what a slice is that is borrowed for the run: lanes read it, and each has places of its own.
+unsafe impl Send for Place {}
+
 /// `to[i] = f(a[i])`.
 ///
 /// # Safety

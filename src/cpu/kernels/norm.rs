@@ -2,8 +2,12 @@
 //!
 //! In: rows of one length. Out: rows. A row is read while it is in the nearest cache; its sums are kept in eight lanes.
 
+use crate::parallel;
 use crate::v4::F4;
 use crate::{Result, fits};
+
+/// What an element costs, in products.
+const COST: usize = 4;
 
 /// What a row is divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,31 +50,33 @@ pub fn rows(
     fits(width > 0 && x.len() == out.len() && x.len().is_multiple_of(width))?;
     fits([scale, shift].iter().flatten().all(|side| side.len() == width))?;
     let count = width as f32;
-    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-        let mean = match norm {
-            Norm::Deviation => sum(x, |v| v) / count,
-            Norm::MeanSquare => 0.,
-        };
-        let middle = F4::splat(mean);
-        let square = |v: F4| v.sub(middle).mul(v.sub(middle));
-        let factor = 1. / (sum(x, square) / count + epsilon).sqrt();
-        let factor = F4::splat(factor);
-        for at in (0..width).step_by(4) {
-            let left = width - at;
-            // SAFETY: `left` values are left of every slice.
-            unsafe {
-                let value = F4::load_first(x.as_ptr().add(at), left);
-                let mut value = value.sub(middle).mul(factor);
-                if let Some(scale) = scale {
-                    value = value.mul(F4::load_first(scale.as_ptr().add(at), left));
+    parallel::pieces(out, width, COST, |first, out| {
+        for (x, out) in x[first..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let mean = match norm {
+                Norm::Deviation => sum(x, |v| v) / count,
+                Norm::MeanSquare => 0.,
+            };
+            let middle = F4::splat(mean);
+            let square = |v: F4| v.sub(middle).mul(v.sub(middle));
+            let factor = 1. / (sum(x, square) / count + epsilon).sqrt();
+            let factor = F4::splat(factor);
+            for at in (0..width).step_by(4) {
+                let left = width - at;
+                // SAFETY: `left` values are left of every slice.
+                unsafe {
+                    let value = F4::load_first(x.as_ptr().add(at), left);
+                    let mut value = value.sub(middle).mul(factor);
+                    if let Some(scale) = scale {
+                        value = value.mul(F4::load_first(scale.as_ptr().add(at), left));
+                    }
+                    if let Some(shift) = shift {
+                        value = value.add(F4::load_first(shift.as_ptr().add(at), left));
+                    }
+                    value.store_first(out.as_mut_ptr().add(at), left);
                 }
-                if let Some(shift) = shift {
-                    value = value.add(F4::load_first(shift.as_ptr().add(at), left));
-                }
-                value.store_first(out.as_mut_ptr().add(at), left);
             }
         }
-    }
+    });
     Ok(())
 }
 
@@ -78,38 +84,41 @@ pub fn rows(
 pub fn softmax(width: usize, rows: &mut [f32]) -> Result<()> {
     fits(width > 0 && rows.len().is_multiple_of(width))?;
     let zero = F4::splat(0.);
-    for row in rows.chunks_exact_mut(width) {
-        let (fours, rest) = row.as_chunks::<4>();
-        let least = F4::splat(f32::NEG_INFINITY);
-        // SAFETY: each has four floats.
-        let most = fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
-        let most = most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
-        let most = F4::splat(most);
-        let mut sum = 0.;
-        let mut sums = zero;
-        for four in row.chunks_mut(4) {
-            // SAFETY: as many floats as it has.
-            unsafe {
-                let x = F4::load_first(four.as_ptr(), four.len()).sub(most);
-                // Further down nothing is left of an exponential.
-                let y = x.add(F4::splat(87.)).if_negative(zero, x.exp());
-                y.store_first(four.as_mut_ptr(), four.len());
-                if four.len() == 4 {
-                    sums = sums.add(y);
-                } else {
-                    sum = four.iter().sum::<f32>();
+    parallel::pieces(rows, width, 2 * COST, |_, rows| {
+        for row in rows.chunks_exact_mut(width) {
+            let (fours, rest) = row.as_chunks::<4>();
+            let least = F4::splat(f32::NEG_INFINITY);
+            // SAFETY: each has four floats.
+            let most =
+                fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
+            let most = most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+            let most = F4::splat(most);
+            let mut sum = 0.;
+            let mut sums = zero;
+            for four in row.chunks_mut(4) {
+                // SAFETY: as many floats as it has.
+                unsafe {
+                    let x = F4::load_first(four.as_ptr(), four.len()).sub(most);
+                    // Further down nothing is left of an exponential.
+                    let y = x.add(F4::splat(87.)).if_negative(zero, x.exp());
+                    y.store_first(four.as_mut_ptr(), four.len());
+                    if four.len() == 4 {
+                        sums = sums.add(y);
+                    } else {
+                        sum = four.iter().sum::<f32>();
+                    }
+                }
+            }
+            sum += sums.to_array().iter().sum::<f32>();
+            let part = F4::splat(1. / sum);
+            for four in row.chunks_mut(4) {
+                // SAFETY: as many floats as it has.
+                unsafe {
+                    let y = F4::load_first(four.as_ptr(), four.len()).mul(part);
+                    y.store_first(four.as_mut_ptr(), four.len());
                 }
             }
         }
-        sum += sums.to_array().iter().sum::<f32>();
-        let part = F4::splat(1. / sum);
-        for four in row.chunks_mut(4) {
-            // SAFETY: as many floats as it has.
-            unsafe {
-                let y = F4::load_first(four.as_ptr(), four.len()).mul(part);
-                y.store_first(four.as_mut_ptr(), four.len());
-            }
-        }
-    }
+    });
     Ok(())
 }

@@ -83,6 +83,28 @@ pub(crate) fn each<F: Fn(usize, usize) + Sync>(parts: usize, lanes: usize, work:
     }
 }
 
+/// Pieces that a lane takes of what [`pieces`] cuts.
+const PIECES: usize = 4;
+
+/// Does `work(first, piece)` for pieces of a slice that are whole rows of `width`, in any order; `cost` is that of an
+/// element, in products.
+pub(crate) fn pieces<T: Send>(
+    values: &mut [T],
+    width: usize,
+    cost: usize,
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let (len, width) = (values.len(), width.max(1));
+    let lanes = lanes(&[len, cost]);
+    let piece = len.div_ceil(width).div_ceil(PIECES * lanes).max(1).saturating_mul(width);
+    let values = Divided::new(values);
+    each(len.div_ceil(piece), lanes, |part, _| {
+        let first = part * piece;
+        // SAFETY: each part has places of its own.
+        work(first, unsafe { values.take(first, piece.min(len - first)) });
+    });
+}
+
 struct Run<F> {
     work: F,
     parts: usize,

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::{Job, lend};
 use crate::conv::{self, Geometry};
 use crate::nbits::Packed;
+use crate::norm::{self, Norm};
+use crate::pointwise::{Binary, Function, Input, Operand, Output, Program, Repeat, Unary, Values};
+use crate::trees::{Forest, Node};
 use crate::{Activation, Epilogue, dense, direct, integer, pool, winograd};
 
 const LANES: usize = 3;
@@ -69,6 +72,8 @@ fn lanes_do_not_show() {
         geometry(3, 4, [8, 12], 20, 5),
         geometry(1, 24, [24, 24], 17, 3),
         geometry(1, 1, [9, 9], 33, 3),
+        geometry(2, 1, [16, 24], 8, 3),
+        geometry(1, 1, [12, 3], 40, 3),
         Geometry { input: [1, 1], output: [1, 1], pad: [0, 0], ..geometry(1, 1, [60, 90], 1, 1) },
     ];
     for g in rows {
@@ -108,6 +113,59 @@ fn lanes_do_not_show() {
         if g.channels_in == g.channels_out {
             same_bits(&format!("pool {g:?}"), len, |out| pool::max(&g, &x, out));
         }
+    }
+}
+
+#[test]
+fn lanes_do_not_show_in_rows() {
+    let number = |i: usize| ((i * 2_654_435_761) >> 7 & 0xffff) as f32 / 32768. - 1.;
+    let numbers = |n: usize| (0..n).map(number).collect::<Vec<_>>();
+    for [rows, width] in [[1, 7], [60, 5], [33, 130], [7, 4000]] {
+        let (len, x, scale) = (rows * width, numbers(rows * width), numbers(width));
+        same_bits("norm", len, |out| {
+            norm::rows(Norm::Deviation, width, 1e-5, &x, Some(&scale), None, out)
+        });
+        same_bits("softmax", len, |out| {
+            out.copy_from_slice(&x);
+            norm::softmax(width, out)
+        });
+        same_bits("activation", len, |out| {
+            out.copy_from_slice(&x);
+            Activation::Gelu.apply_to_all(out);
+            Ok(())
+        });
+        let steps = vec![
+            (Function::Binary(Binary::Mul, [Operand::Input(0), Operand::Input(1)]), 0),
+            (Function::Unary(Unary::Tanh, Operand::Register(0)), 0),
+        ];
+        let program = Program { steps, registers: 1 };
+        same_bits("chain", len, |out| {
+            let input = |values, repeat| Input { values: Values::F32(values), repeat };
+            let inputs = [input(&x, Repeat::Never), input(&scale, Repeat::Each(1))];
+            program.run(&inputs, &mut Output::Floats(out))
+        });
+    }
+}
+
+#[test]
+fn lanes_do_not_show_in_trees() {
+    // A split by each column, in a tree of its own.
+    let leaf = |vote: u32| Node::Leaf(vote..vote + 1);
+    let split = |feature, yes| {
+        let (value, missing_yes) = (feature as f32 / 5. - 0.5, feature % 2 == 0);
+        Node::Split { feature, value, missing_yes, yes, no: yes + 1 }
+    };
+    let trees = (0..5).flat_map(|i| [split(i, 3 * i + 1), leaf(2 * i), leaf(2 * i + 1)]);
+    let votes = (0..10).map(|i| (i % 2, i as f32 / 7.)).collect();
+    let nodes: Vec<_> = trees.collect();
+    let forest = Forest::new(&nodes, &[0, 3, 6, 9, 12], votes, 2).unwrap();
+    for rows in [1, 5, 40, 333] {
+        let x: Vec<f32> =
+            (0..rows * 5).map(|i| ((i * 2_654_435_761) >> 7 & 0xff) as f32 / 128. - 1.).collect();
+        same_bits("trees", rows * 2, |out| {
+            out.fill(0.);
+            forest.add(0..5, &x, 5, out, &mut vec![false; rows * 2])
+        });
     }
 }
 

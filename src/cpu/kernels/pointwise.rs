@@ -4,13 +4,19 @@
 //! as they are or rounded to integers. A block's intermediate values stay in the nearest cache, so that a chain reads and writes memory once, and not
 //! once a function. Comparisons give 1 and 0.
 
+use std::ops::Range;
+
 use crate::loops::{Place, binary, select, unary};
+use crate::parallel::{self, Divided};
 use crate::quantize::Quanta;
+use crate::scratch::Scratch;
 use crate::v4::F4;
 use crate::{Activation, Result, fits};
 
 /// Elements of a block.
 const BLOCK: usize = 512;
+/// Parts a lane takes.
+const PARTS: usize = 4;
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -191,25 +197,84 @@ impl Program {
             Output::Rounded(_, out) => out.len(),
         };
         self.check(inputs, length)?;
-        let mut registers = vec![0f32; (self.registers + inputs.len()) * BLOCK];
+        // Integers are rounded by one thread: see quantize.rs.
+        let work = [length, self.cost()];
+        let lanes = if matches!(out, Output::Floats(_)) { parallel::lanes(&work) } else { 1 };
         // Blocks end where an input changes that is the same for long.
         let long = inputs.iter().filter_map(|input| match input.repeat {
             Repeat::Each(times) if times >= BLOCK / 4 => Some(times),
             _ => None,
         });
         let long: Vec<usize> = long.collect();
-        let mut at = 0;
-        while at < length {
-            let left = long.iter().map(|times| times - at % times);
-            let count = left.fold(BLOCK.min(length - at), usize::min);
-            let (expanded, registers) = registers.split_at_mut(inputs.len() * BLOCK);
-            let places: Vec<Place> = inputs
-                .iter()
-                .zip(expanded.chunks_exact_mut(BLOCK))
-                .map(|(input, block)| place(input, at, count, block))
-                .collect();
-            let last = self.steps.len() - 1;
-            for (step, (function, to)) in self.steps.iter().enumerate() {
+        let each = length.div_ceil(PARTS * lanes).next_multiple_of(BLOCK);
+        let room = (self.registers + inputs.len()) * BLOCK;
+        let mut scratch = Scratch::new(lanes * room);
+        let mut places = vec![Place::Everywhere(F4::splat(0.)); lanes * inputs.len()];
+        let (scratch, places) = (Divided::new(&mut scratch), Divided::new(&mut places));
+        let steps = Steps { program: self, inputs, long: &long };
+        match out {
+            Output::Floats(out) => {
+                let out = Divided::new(out);
+                parallel::each(length.div_ceil(each.max(1)), lanes, |part, lane| {
+                    let first = part * each;
+                    // SAFETY: each lane has scratch and places of its own, each part its outputs.
+                    unsafe {
+                        let scratch = scratch.take(lane * room, room);
+                        let places = places.take(lane * inputs.len(), inputs.len());
+                        let out = out.take(first, each.min(length - first));
+                        steps.run(first..first + out.len(), scratch, places, |_, _| {}, out);
+                    }
+                });
+            }
+            Output::Rounded(zero, out) => {
+                // SAFETY: nobody else has them.
+                let (scratch, places) =
+                    unsafe { (scratch.take(0, room), places.take(0, inputs.len())) };
+                let round = |at: usize, values: &[f32]| out.round_from(at, values, *zero);
+                steps.run(0..length, scratch, places, round, &mut []);
+            }
+        }
+        Ok(())
+    }
+
+    /// What an element costs, in products.
+    fn cost(&self) -> usize {
+        let cost = |function: &Function| match function {
+            Function::Unary(Unary::Activation(_) | Unary::Exp | Unary::Tanh, _) => 8,
+            _ => 2,
+        };
+        self.steps.iter().map(|(function, _)| cost(function)).sum()
+    }
+}
+
+/// A program with its inputs, as parts run it.
+struct Steps<'a> {
+    program: &'a Program,
+    inputs: &'a [Input<'a>],
+    long: &'a [usize],
+}
+
+impl Steps<'_> {
+    /// These elements, block by block: into `out`, or, where that is empty, to `finish`.
+    fn run(
+        &self,
+        range: Range<usize>,
+        scratch: &mut [f32],
+        places: &mut [Place],
+        mut finish: impl FnMut(usize, &[f32]),
+        out: &mut [f32],
+    ) {
+        let (expanded, registers) = scratch.split_at_mut(self.inputs.len() * BLOCK);
+        let Some(last) = self.program.steps.len().checked_sub(1) else { return };
+        let mut at = range.start;
+        while at < range.end {
+            let left = self.long.iter().map(|times| times - at % times);
+            let count = left.fold(BLOCK.min(range.end - at), usize::min);
+            let blocks = expanded.chunks_exact_mut(BLOCK);
+            for ((input, block), to) in self.inputs.iter().zip(blocks).zip(places.iter_mut()) {
+                *to = place(input, at, count, block);
+            }
+            for (step, (function, to)) in self.program.steps.iter().enumerate() {
                 let registers = registers.as_mut_ptr();
                 let of = |operand: Operand| match operand {
                     // SAFETY: `check` saw that there is such a register.
@@ -219,9 +284,10 @@ impl Program {
                 };
                 // SAFETY: blocks hold `BLOCK` floats, of which `count` are used; so many are left of the output.
                 unsafe {
-                    let to = match out {
-                        Output::Floats(out) if step == last => out.as_mut_ptr().add(at),
-                        _ => registers.add(to * BLOCK),
+                    let to = if step == last && !out.is_empty() {
+                        out.as_mut_ptr().add(at - range.start)
+                    } else {
+                        registers.add(to * BLOCK)
                     };
                     match *function {
                         Function::Unary(f, a) => unary(f, of(a), to, count),
@@ -230,13 +296,12 @@ impl Program {
                     }
                 }
             }
-            if let Output::Rounded(zero, out) = out {
-                let (_, result) = self.steps[last];
-                out.round_from(at, &registers[result * BLOCK..][..count], *zero);
+            let (_, result) = self.program.steps[last];
+            if out.is_empty() {
+                finish(at, &registers[result * BLOCK..][..count]);
             }
             at += count;
         }
-        Ok(())
     }
 }
 

@@ -141,10 +141,11 @@ fn trees() {
         let votes: Vec<(u32, f32)> =
             (0..20).map(|_| (numbers.below(targets) as u32, numbers.floats(1)[0])).collect();
         let mut nodes = vec![];
-        let count = 1 + numbers.below(9);
-        let roots: Vec<u32> = (0..count).map(|_| grow(numbers, &mut nodes, 6, 20)).collect();
+        // Of few leaves and of more.
+        let (count, depth) = (1 + numbers.below(9), 1 + numbers.below(7));
+        let roots: Vec<u32> = (0..count).map(|_| grow(numbers, &mut nodes, depth, 20)).collect();
         let forest = Forest::new(&nodes, &roots, votes.clone(), targets).unwrap();
-        let rows = numbers.below(12);
+        let rows = numbers.below(70);
         let mut x = numbers.floats(rows * 5);
         for value in &mut x {
             if numbers.below(10) == 0 {

@@ -2,16 +2,23 @@
 //!
 //! In: rows of a table, as they lie. Out: for each row and target the sum of what the leaves vote, added tree after
 //! tree. A node is sixteen bytes and has one kind of test; leaves come after all tests and lead to themselves, so that
-//! four walks can go on side by side, each of which would wait for its memory, until all four are at a leaf.
+//! four walks can go on side by side, each of which would wait for its memory, until all four are at a leaf. Trees of few
+//! leaves are not walked where there are rows enough, see [`crate::shallow`].
 
 use std::ops::Range;
 
+use crate::parallel::{self, Divided};
+use crate::shallow::{self, Column, Reached, Seen, Shallow};
 use crate::{Misfit, Result, fits};
 
 /// Walks that go on side by side.
 const LANES: usize = 4;
 /// In a step's feature: NaN goes the way of "yes".
 const MISSING: u32 = 1 << 31;
+/// What a tree costs a row, in products.
+const COST: usize = 16;
+/// Parts a lane takes, of rows.
+const PARTS: usize = 4;
 
 /// A node of a tree; children are numbers of nodes.
 #[derive(Clone, Debug)]
@@ -54,6 +61,8 @@ pub struct Forest {
     roots: Vec<u32>,
     targets: usize,
     features: usize,
+    /// The same trees, where all of them have few leaves.
+    shallow: Option<Shallow>,
 }
 
 impl Forest {
@@ -98,8 +107,17 @@ impl Forest {
                 }
             }
         }
-        let roots = roots.iter().map(|r| number(*r)).collect::<Result<_>>()?;
-        Ok(Self { steps, first_leaf, votes_of, votes, roots, targets, features })
+        let roots = roots.iter().map(|r| number(*r)).collect::<Result<Vec<_>>>()?;
+        let shallow = Shallow::new(&roots, 2 * steps.len(), |at| match steps.get(at as usize) {
+            Some(Step { value, feature, children: [no, yes] }) if at < first_leaf => {
+                Seen::Test(feature & !MISSING, *value, feature & MISSING != 0, [*yes, *no])
+            }
+            _ => Seen::Leaf(match votes_of.get((at - first_leaf) as usize) {
+                Some(range) if range.len() == 1 => votes.get(range.start as usize).copied(),
+                _ => None,
+            }),
+        });
+        Ok(Self { steps, first_leaf, votes_of, votes, roots, targets, features, shallow })
     }
 
     /// How many columns a row must have at least.
@@ -117,21 +135,91 @@ impl Forest {
         sums: &mut [f32],
         seen: &mut [bool],
     ) -> Result<()> {
-        let roots = self.roots.get(trees).ok_or(Misfit)?;
+        fits(trees.start <= trees.end && trees.end <= self.roots.len())?;
         fits(columns >= self.features && rows.len().is_multiple_of(columns))?;
         let count = rows.len() / columns;
         fits(sums.len() == count * self.targets && seen.len() == sums.len())?;
+        if count == 0 {
+            return Ok(());
+        }
+        let lanes = parallel::lanes(&[count, trees.len(), COST]);
+        let each = if lanes > 1 { count.div_ceil(PARTS * lanes) } else { count };
+        let each = each.next_multiple_of(shallow::ROWS);
+        let shallow = self.shallow.as_ref().filter(|_| count >= shallow::WORTH);
+        let width = if shallow.is_some() { self.features } else { 0 };
+        let mut laid: Vec<Column> = vec![[0.; shallow::ROWS]; lanes * width];
+        let (laid, sums, seen) = (Divided::new(&mut laid), Divided::new(sums), Divided::new(seen));
+        parallel::each(count.div_ceil(each), lanes, |part, lane| {
+            let from = part * each;
+            let rows = &rows[from * columns..count.min(from + each) * columns];
+            let (first, length) = (from * self.targets, rows.len() / columns * self.targets);
+            // SAFETY: each part has rows of its own, each lane its columns.
+            let (laid, mut votes) = unsafe {
+                let votes = Votes {
+                    forest: self,
+                    sums: sums.take(first, length),
+                    seen: seen.take(first, length),
+                };
+                (laid.take(lane * width, width), votes)
+            };
+            let seen =
+                shallow.map_or(0, |s| self.look(s, trees.clone(), rows, columns, laid, &mut votes));
+            self.walk_all(trees.clone(), rows, columns, seen, &mut votes);
+        });
+        Ok(())
+    }
+
+    /// Looks at rows by sixteens; how many rows that were.
+    fn look(
+        &self,
+        shallow: &Shallow,
+        trees: Range<usize>,
+        rows: &[f32],
+        columns: usize,
+        laid: &mut [Column],
+        votes: &mut Votes<'_>,
+    ) -> usize {
+        let mut done = 0;
+        for some in rows.chunks(shallow::ROWS * columns) {
+            let height = some.len() / columns;
+            if height < shallow::WORTH {
+                break;
+            }
+            shallow::lay(some, columns, laid);
+            for tree in trees.clone() {
+                match shallow.reached(tree, laid) {
+                    Reached::Votes(target, weights) => {
+                        votes.add_all(done, target, &weights[..height])
+                    }
+                    Reached::Leaves(leaves) => {
+                        let leaves = leaves.iter().enumerate().take(height);
+                        leaves.for_each(|(at, leaf)| votes.add(done + at, *leaf));
+                    }
+                }
+            }
+            done += height;
+        }
+        done
+    }
+
+    /// Walks with the rows from `first` on.
+    fn walk_all(
+        &self,
+        trees: Range<usize>,
+        rows: &[f32],
+        columns: usize,
+        first: usize,
+        votes: &mut Votes<'_>,
+    ) {
+        let roots = self.roots.get(trees).unwrap_or_default();
+        let count = rows.len() / columns;
         let row = |at: usize| rows[at * columns..].as_ptr();
-        let mut vote = |row: usize, leaf: u32| {
-            let at = row * self.targets..(row + 1) * self.targets;
-            self.vote(leaf, &mut sums[at.clone()], &mut seen[at]);
-        };
-        let whole = count / LANES * LANES;
+        let whole = first + (count - first) / LANES * LANES;
         for root in roots {
-            for first in (0..whole).step_by(LANES) {
+            for first in (first..whole).step_by(LANES) {
                 // SAFETY: each row has as many columns as any step reads.
                 let leaves = unsafe { self.walk([*root; LANES], |i| row(first + i)) };
-                leaves.iter().enumerate().for_each(|(i, leaf)| vote(first + i, *leaf));
+                leaves.iter().enumerate().for_each(|(i, leaf)| votes.add(first + i, *leaf));
             }
         }
         for at in whole..count {
@@ -140,15 +228,14 @@ impl Forest {
                 // SAFETY: as above.
                 let leaves =
                     unsafe { self.walk([four[0], four[1], four[2], four[3]], |_| row(at)) };
-                leaves.iter().for_each(|leaf| vote(at, *leaf));
+                leaves.iter().for_each(|leaf| votes.add(at, *leaf));
             }
             for root in fours.remainder() {
                 // SAFETY: as above.
                 let [leaf] = unsafe { self.walk([*root], |_| row(at)) };
-                vote(at, leaf);
+                votes.add(at, leaf);
             }
         }
-        Ok(())
     }
 
     /// From each of these roots to a leaf, by the row at `row(i)`.
@@ -175,17 +262,37 @@ impl Forest {
         }
         at
     }
+}
 
+/// What the rows of a part get.
+struct Votes<'a> {
+    forest: &'a Forest,
+    sums: &'a mut [f32],
+    seen: &'a mut [bool],
+}
+
+impl Votes<'_> {
     #[inline(always)]
-    fn vote(&self, leaf: u32, sums: &mut [f32], seen: &mut [bool]) {
-        let range = &self.votes_of[(leaf - self.first_leaf) as usize];
-        for (target, weight) in &self.votes[range.start as usize..range.end as usize] {
+    fn add(&mut self, row: usize, leaf: u32) {
+        let Forest { votes_of, first_leaf, votes, targets, .. } = self.forest;
+        let range = &votes_of[(leaf - first_leaf) as usize];
+        let (sums, seen) = (&mut self.sums[row * targets..], &mut self.seen[row * targets..]);
+        for (target, weight) in &votes[range.start as usize..range.end as usize] {
             let target = *target as usize;
-            // SAFETY: there are `targets` sums, and `new` saw that a vote is for one of them.
-            unsafe {
-                *sums.get_unchecked_mut(target) += weight;
-                *seen.get_unchecked_mut(target) = true;
-            }
+            sums[target] += weight;
+            seen[target] = true;
+        }
+    }
+    /// The same of rows that follow each other, and one target.
+    #[inline(always)]
+    fn add_all(&mut self, first: usize, target: u32, weights: &[f32]) {
+        let targets = self.forest.targets;
+        let (from, step) = (first * targets + target as usize, targets.max(1));
+        let sums = self.sums[from..].iter_mut().step_by(step);
+        let seen = self.seen[from..].iter_mut().step_by(step);
+        for ((sum, seen), weight) in sums.zip(seen).zip(weights) {
+            *sum += weight;
+            *seen = true;
         }
     }
 }

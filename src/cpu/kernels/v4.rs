@@ -193,6 +193,33 @@ mod lanes {
             Self(unsafe { v128_load(at.cast()) })
         }
 
+        /// The same integer four times.
+        #[inline(always)]
+        pub fn splat(value: u32) -> Self {
+            Self(u32x4_splat(value))
+        }
+
+        /// The bits of `keep` alone, except where `x <= most`: those all.
+        #[inline(always)]
+        pub fn unless_at_most(self, x: F4, most: F4, keep: Self) -> Self {
+            Self(v128_and(self.0, v128_or(keep.0, f32x4_le(x.0, most.0))))
+        }
+
+        /// The bits of `keep` alone where `x > most`, elsewhere all, also of NaN.
+        #[inline(always)]
+        pub fn where_above(self, x: F4, most: F4, keep: Self) -> Self {
+            Self(v128_andnot(self.0, v128_andnot(f32x4_gt(x.0, most.0), keep.0)))
+        }
+
+        /// The integers.
+        #[inline(always)]
+        pub fn to_array(self) -> [u32; 4] {
+            let mut array = [0; 4];
+            // SAFETY: an array of four.
+            unsafe { v128_store(array.as_mut_ptr().cast(), self.0) };
+            array
+        }
+
         /// The bits of `mask` as signed integers, in floats.
         #[inline(always)]
         pub fn masked(self, mask: u32) -> F4 {
@@ -377,6 +404,32 @@ mod lanes {
         #[inline(always)]
         pub unsafe fn load(at: *const u32) -> Self {
             Self(unsafe { at.cast::<[u32; 4]>().read() })
+        }
+
+        /// The same integer four times.
+        #[inline(always)]
+        pub fn splat(value: u32) -> Self {
+            Self([value; 4])
+        }
+
+        /// The bits of `keep` alone, except where `x <= most`: those all.
+        #[inline(always)]
+        pub fn unless_at_most(self, x: F4, most: F4, keep: Self) -> Self {
+            let kept = |i: usize| if x.0[i] <= most.0[i] { u32::MAX } else { keep.0[i] };
+            Self(std::array::from_fn(|i| self.0[i] & kept(i)))
+        }
+
+        /// The bits of `keep` alone where `x > most`, elsewhere all, also of NaN.
+        #[inline(always)]
+        pub fn where_above(self, x: F4, most: F4, keep: Self) -> Self {
+            let kept = |i: usize| if x.0[i] > most.0[i] { keep.0[i] } else { u32::MAX };
+            Self(std::array::from_fn(|i| self.0[i] & kept(i)))
+        }
+
+        /// The integers.
+        #[inline(always)]
+        pub fn to_array(self) -> [u32; 4] {
+            self.0
         }
 
         /// The bits of `mask` as signed integers, in floats.

@@ -5,16 +5,16 @@
 //! channels, and transformed back. The transforms keep four tiles in the four lanes. Rounding: about ten times
 //! that of plain sums, some 1e-6 of the largest value.
 
-use crate::geometry::{Geometry, pad_into};
+use std::ops::Range;
+
+use crate::geometry::Geometry;
 use crate::parallel::{self, Divided};
+use crate::scratch::Scratch;
+use crate::strips::{IN, OUT, Strips, Tile};
 use crate::tile::{COLUMNS, ROWS, pack_rows, packed_len, tile};
 use crate::v4::F4;
-use crate::{Epilogue, Result, fits};
+use crate::{Activation, Epilogue, Result, fits};
 
-/// Outputs of a tile, along a side.
-const OUT: usize = 4;
-/// Pixels of a tile, along a side.
-const IN: usize = 6;
 /// Products of a tile.
 const POINTS: usize = IN * IN;
 /// Floats between one point's pixels and the next's beyond what they need: without them the 36 lines that a tile is
@@ -22,6 +22,8 @@ const POINTS: usize = IN * IN;
 const SKEW: usize = 16;
 /// Floats that the transformed tiles of a block may take: what stays in a second-level cache.
 const BLOCK: usize = 96 * 1024;
+/// Tiles of a block, at most.
+const MOST: usize = 64;
 
 /// Whether this form pays: each side of a product has to be worth its transform, and the tiles, of which there are 36
 /// products each, have to be fewer than the pixels, of which there are nine.
@@ -61,15 +63,6 @@ pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
     Ok(packed)
 }
 
-/// Where a tile lies: its first pixel in the padded images, its first output and how much of it there is.
-#[derive(Clone, Copy, Default)]
-struct Tile {
-    pixel: usize,
-    output: usize,
-    rows: usize,
-    columns: usize,
-}
-
 /// Convolves.
 pub fn conv(
     g: &Geometry,
@@ -80,48 +73,42 @@ pub fn conv(
 ) -> Result<()> {
     g.check(x, out, epilogue)?;
     fits(suits(g) && packed.len() == POINTS * packed_len(g.channels_out, g.channels_in))?;
-    let across = g.output.map(|n| n.div_ceil(OUT));
-    // Room for whole tiles, and for the pixels before and after.
-    let [height, width] = [0, 1].map(|i| (across[i] * OUT + 2).max(g.input[i] + g.pad[i]));
-    let mut padded = Vec::with_capacity(g.batch * g.channels_in * height * width);
-    pad_into(&mut padded, x, g, [height, width], 0.);
-
-    let mut tiles = Vec::with_capacity(g.batch * across[0] * across[1]);
-    for n in 0..g.batch {
-        for y in (0..g.output[0]).step_by(OUT) {
-            tiles.extend((0..g.output[1]).step_by(OUT).map(|x| Tile {
-                pixel: (n * g.channels_in * height + y) * width + x,
-                output: n * g.channels_out * g.plane() + y * g.output[1] + x,
-                rows: OUT.min(g.output[0] - y),
-                columns: OUT.min(g.output[1] - x),
-            }));
-        }
+    if out.is_empty() || x.is_empty() {
+        return Ok(());
     }
     let rows = g.channels_out.div_ceil(ROWS) * ROWS;
     let per_tile = POINTS * (g.channels_in + rows);
-    let lanes = parallel::lanes(&[tiles.len(), POINTS, g.channels_in, rows]);
-    let block = (BLOCK / per_tile / COLUMNS * COLUMNS).clamp(COLUMNS, 64);
-    let block = block.min(tiles.len().div_ceil(lanes).next_multiple_of(COLUMNS));
-    let [pixels_len, products_len] =
-        [POINTS * (g.channels_in * block + SKEW), POINTS * rows * block];
-    let mut pixels = vec![0.; lanes * pixels_len];
-    let mut products = vec![0.; lanes * products_len];
-    let (pixels, products, out) =
-        (Divided::new(&mut pixels), Divided::new(&mut products), Divided::new(out));
-    parallel::each(tiles.len().div_ceil(block), lanes, |part, lane| {
-        let first = part * block;
-        let tiles = &tiles[first..tiles.len().min(first + block)];
-        // SAFETY: the lengths were checked; `padded`, `pixels` and `products` were made for this geometry, and every
-        // tile lies within. Each lane has its products, each part its outputs.
+    let tiles = g.batch * g.output[0].div_ceil(OUT) * g.output[1].div_ceil(OUT);
+    let lanes = parallel::lanes(&[tiles, POINTS, g.channels_in, rows]);
+    let most = (BLOCK / per_tile / COLUMNS * COLUMNS).clamp(COLUMNS, MOST);
+    let block = most.min(tiles.div_ceil(lanes).next_multiple_of(COLUMNS));
+    let strips = Strips::new(g, block);
+    let lens = [strips.room(), POINTS * (g.channels_in * block + SKEW), POINTS * rows * block];
+    let each = lens.iter().sum::<usize>();
+    let mut scratch = Scratch::new(lanes * each);
+    let (scratch, out) = (Divided::new(&mut scratch), Divided::new(out));
+    // Few tiles: lanes share them, and take some of the outputs each.
+    let even = strips.parts().is_multiple_of(lanes) || strips.parts() >= 4 * lanes;
+    let splits = if even { 1 } else { lanes };
+    let rows_each = rows.div_ceil(splits).next_multiple_of(ROWS);
+    let splits = rows.div_ceil(rows_each);
+    parallel::each(strips.parts() * splits, lanes, |part, lane| {
+        let first = part % splits * rows_each;
+        let rows = first..rows.min(first + rows_each);
+        // SAFETY: the lengths were checked; the scratch was made for this geometry, and every tile lies within. Each
+        // lane has its scratch, each part its outputs.
         unsafe {
-            let pixels = pixels.take(lane * pixels_len, pixels_len);
-            let products = products.take(lane * products_len, products_len);
+            let room = scratch.take(lane * each, lens[0]);
+            let pixels = scratch.take(lane * each + lens[0], lens[1]);
+            let products = scratch.take(lane * each + lens[0] + lens[1], lens[2]);
+            let tiles = strips.lay(g, part / splits, x, room);
             for (at, four) in tiles.chunks(4).enumerate() {
-                transform_in(g, &padded, [height, width], four, at, block, pixels);
+                transform_in(g, room, four, at, block, pixels);
             }
-            multiply(g, packed, pixels, tiles.len(), block, products);
+            multiply(g, packed, pixels, &rows, tiles.len(), block, products);
+            let channels = rows.start..rows.end.min(g.channels_out);
             for (at, four) in tiles.chunks(4).enumerate() {
-                transform_out(g, products, four, at, block, epilogue, &out);
+                transform_out(g, products, channels.clone(), four, at, block, epilogue, &out);
             }
         }
     });
@@ -160,26 +147,25 @@ fn line_out([a, b, c, d, e, f]: [F4; IN]) -> [F4; OUT] {
 /// The pixels under four tiles: `pixels[point][panel][channel][tile]`.
 ///
 /// # Safety
-/// `four` must hold 1 to 4 tiles of these padded images; `pixels` is for `block` tiles, of which these are number
+/// `four` must hold 1 to 4 tiles of what is laid out in `room`; `pixels` is for `block` tiles, of which these are number
 /// `4 * at` and following.
 unsafe fn transform_in(
     g: &Geometry,
-    padded: &[f32],
-    [height, width]: [usize; 2],
+    room: &[f32],
     four: &[Tile],
     at: usize,
     block: usize,
     pixels: &mut [f32],
 ) {
-    let starts: [usize; 4] = std::array::from_fn(|i| four[i.min(four.len() - 1)].pixel);
+    let tiles: [Tile; 4] = std::array::from_fn(|i| four[i.min(four.len() - 1)]);
+    let starts = tiles.map(|tile| unsafe { room.as_ptr().add(tile.pixel) });
     let panel = at / 2 * COLUMNS * g.channels_in + at % 2 * 4;
     for channel in 0..g.channels_in {
         let mut half = [[F4::splat(0.); IN]; IN];
         for (y, row) in half.iter_mut().enumerate() {
-            let line = (channel * height + y) * width;
-            let at = |tile: usize| unsafe { padded.as_ptr().add(line + starts[tile]) };
-            let (a, b, c, d) = (at(0), at(1), at(2), at(3));
             *row = unsafe {
+                let at = |i: usize| starts[i].add(channel * tiles[i].channel + y * tiles[i].line);
+                let (a, b, c, d) = (at(0), at(1), at(2), at(3));
                 let [c0, c1, c2, c3] =
                     F4::transpose([F4::load(a), F4::load(b), F4::load(c), F4::load(d)]);
                 let low = F4::load_pairs(a.add(4), b.add(4));
@@ -201,11 +187,12 @@ unsafe fn transform_in(
 /// `products[channel out][point][tile]`.
 ///
 /// # Safety
-/// The slices must be for this geometry and `block` tiles, of which there are `count`.
+/// The slices must be for this geometry and `block` tiles, of which there are `count`; `some` are rows of it.
 unsafe fn multiply(
     g: &Geometry,
     packed: &[f32],
     pixels: &[f32],
+    some: &Range<usize>,
     count: usize,
     block: usize,
     products: &mut [f32],
@@ -213,7 +200,7 @@ unsafe fn multiply(
     let k = g.channels_in;
     let rows = g.channels_out.div_ceil(ROWS) * ROWS;
     for point in 0..POINTS {
-        for row in (0..rows).step_by(ROWS) {
+        for row in some.clone().step_by(ROWS) {
             let a = unsafe { packed.as_ptr().add((point * rows + row) * k) };
             for first in (0..count).step_by(COLUMNS) {
                 unsafe {
@@ -235,19 +222,24 @@ unsafe fn multiply(
 ///
 /// # Safety
 /// As for [`transform_in`]; `out` must be the output of this geometry.
+#[allow(clippy::too_many_arguments)] // one call
 unsafe fn transform_out(
     g: &Geometry,
     products: &[f32],
+    channels: Range<usize>,
     four: &[Tile],
     at: usize,
     block: usize,
     epilogue: &Epilogue<'_>,
     out: &Divided<'_, f32>,
 ) {
-    let mut sums = [0.; 4 * OUT * OUT];
-    let mut residual = [0.; 4 * OUT * OUT];
-    let used = epilogue.residual.map_or(0, |_| residual.len());
-    for channel in 0..g.channels_out {
+    let whole = four.iter().all(|tile| tile.rows == OUT && tile.columns == OUT);
+    let bounds = match epilogue.activation {
+        Activation::None => Some(None),
+        Activation::Clamp(low, high) => Some(Some([F4::splat(low), F4::splat(high)])),
+        _ => None,
+    };
+    for channel in channels {
         let from = unsafe { products.as_ptr().add(channel * POINTS * block + 4 * at) };
         let mut half = [[F4::splat(0.); IN]; OUT];
         for x in 0..IN {
@@ -258,31 +250,71 @@ unsafe fn transform_out(
             }
         }
         let bias = F4::splat(epilogue.bias_of(channel));
-        for (y, row) in half.iter().enumerate() {
-            let [c0, c1, c2, c3] = line_out(*row);
-            let tiles = F4::transpose([c0.add(bias), c1.add(bias), c2.add(bias), c3.add(bias)]);
-            for (t, values) in tiles.iter().enumerate() {
-                unsafe { values.store(sums.as_mut_ptr().add((t * OUT + y) * OUT)) };
-            }
-        }
-        let rows = || {
-            four.iter().enumerate().flat_map(|(t, tile)| {
-                let first = tile.output + channel * g.plane();
-                (0..tile.rows)
-                    .map(move |y| ((t * OUT + y) * OUT, first + y * g.output[1], tile.columns))
-            })
-        };
-        if let Some(all) = epilogue.residual {
-            for (at, from, count) in rows() {
-                unsafe {
-                    F4::load_first(all.as_ptr().add(from), count)
-                        .store(residual.as_mut_ptr().add(at))
+        let outputs = half.map(|row| {
+            let [c0, c1, c2, c3] = line_out(row);
+            F4::transpose([c0.add(bias), c1.add(bias), c2.add(bias), c3.add(bias)])
+        });
+        let first = channel * g.plane();
+        match bounds {
+            Some(bounds) if whole => {
+                let put = |tile: &Tile, y: usize, sum: F4| unsafe {
+                    let to = tile.output + first + y * g.output[1];
+                    let more = epilogue.residual.map(|all| F4::load(all.as_ptr().add(to)));
+                    let plus = |sum: F4, wanted: bool| match more {
+                        Some(more) if wanted => sum.add(more),
+                        _ => sum,
+                    };
+                    let sum = plus(sum, epilogue.residual_first);
+                    let sum = bounds.map_or(sum, |[low, high]| sum.max(low).min(high));
+                    plus(sum, !epilogue.residual_first).store(out.at(to));
                 };
+                for (y, row) in outputs.iter().enumerate() {
+                    for (tile, sum) in four.iter().zip(row) {
+                        put(tile, y, *sum);
+                    }
+                }
             }
+            _ => unsafe { finish(g, &outputs, first, four, epilogue, out) },
         }
-        epilogue.apply(&mut sums, &residual[..used]);
-        for (at, to, count) in rows() {
-            unsafe { F4::load(sums.as_ptr().add(at)).store_first(out.at(to), count) };
+    }
+}
+
+/// The outputs of one channel of four tiles, of which some may be cut, with any epilogue.
+///
+/// # Safety
+/// As for [`transform_in`]; `out` must be the output of this geometry.
+unsafe fn finish(
+    g: &Geometry,
+    outputs: &[[F4; 4]; OUT],
+    first: usize,
+    four: &[Tile],
+    epilogue: &Epilogue<'_>,
+    out: &Divided<'_, f32>,
+) {
+    let mut sums = [0.; 4 * OUT * OUT];
+    let mut residual = [0.; 4 * OUT * OUT];
+    let used = epilogue.residual.map_or(0, |_| residual.len());
+    for (y, row) in outputs.iter().enumerate() {
+        for (t, values) in row.iter().enumerate() {
+            unsafe { values.store(sums.as_mut_ptr().add((t * OUT + y) * OUT)) };
         }
+    }
+    let rows = || {
+        four.iter().enumerate().flat_map(|(t, tile)| {
+            let first = tile.output + first;
+            (0..tile.rows)
+                .map(move |y| ((t * OUT + y) * OUT, first + y * g.output[1], tile.columns))
+        })
+    };
+    if let Some(all) = epilogue.residual {
+        for (at, from, count) in rows() {
+            unsafe {
+                F4::load_first(all.as_ptr().add(from), count).store(residual.as_mut_ptr().add(at))
+            };
+        }
+    }
+    epilogue.apply(&mut sums, &residual[..used]);
+    for (at, to, count) in rows() {
+        unsafe { F4::load(sums.as_ptr().add(at)).store_first(out.at(to), count) };
     }
 }
