@@ -32,6 +32,7 @@ mod float_class;
 mod fused;
 mod gather_blocks;
 mod global_lp_pool;
+mod grid_sample;
 mod group_query;
 mod host;
 mod linear_attention;
@@ -64,7 +65,7 @@ mod rotary;
 mod round_to;
 mod shape;
 mod skip_norm;
-mod slice_1;
+mod slice;
 mod small;
 mod space_to_depth;
 mod tensor_scatter;
@@ -122,6 +123,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "GRU", recurrent::build),
     (DEFAULT_DOMAIN, "Gemm", small::gemm),
     (DEFAULT_DOMAIN, "GlobalLpPool", global_lp_pool::build),
+    (DEFAULT_DOMAIN, "GridSample", grid_sample::build),
     (DEFAULT_DOMAIN, "If", branch::build),
     (DEFAULT_DOMAIN, "IsInf", float_class::is_inf),
     (DEFAULT_DOMAIN, "IsNaN", float_class::is_nan),
@@ -150,7 +152,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
     (DEFAULT_DOMAIN, "STFT", small::stft),
     (DEFAULT_DOMAIN, "Shape", shape::build),
-    (DEFAULT_DOMAIN, "Slice", slice_1::build),
+    (DEFAULT_DOMAIN, "Slice", slice::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
     (DEFAULT_DOMAIN, "SpaceToDepth", space_to_depth::build),
     (DEFAULT_DOMAIN, "Squeeze", small::squeeze),
@@ -201,7 +203,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "FusedMatMul", fused::matmul),
     (MICROSOFT, "GatherBlockQuantized", gather_blocks::build),
     (MICROSOFT, "GatherND", theirs),
-    (MICROSOFT, "GridSample", theirs),
+    (MICROSOFT, "GridSample", grid_sample::build),
     (MICROSOFT, "GroupQueryAttention", group_query::build),
     (MICROSOFT, "Inverse", contrib_math::inverse),
     (MICROSOFT, "LinearAttention", linear_attention::attention),
