@@ -1,5 +1,5 @@
-//! `GridSample`: cubic with the border's values outside, which the engine clamps before it weighs; the rest is the
-//! engine's.
+//! `GridSample`: cubic with the border's values outside, which the engine clamps before it weighs, and reflection of what
+//! is very far off; the rest is the engine's.
 //!
 //! In: images and where to sample them. Out: the samples. The one decision: the border is put around the image, and what
 //! lies further out is brought to where there is nothing but border.
@@ -15,13 +15,27 @@ use super::lower::{Built, lowered, their_whole};
 /// Pixels around the image: a sample reads two on either side of where it lies, which is at most two outside.
 const AROUND: i64 = 5;
 const OUTSIDE: f64 = 2.0;
+/// What is reflected from farther off is no place at all: the engine counts reflections in 32 bits.
+const FARTHEST: f32 = 1e4;
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let mode = node.get_attr_opt("mode")?.unwrap_or("linear");
-    if !matches!(mode, "cubic" | "bicubic") {
+    let padding = node.get_attr_opt("padding_mode")?.unwrap_or("zeros");
+    let (reflects, cubic) = (padding == "reflection", matches!(mode, "cubic" | "bicubic"));
+    if reflects {
+        let sample = their_whole(ctx, node)?;
+        return lowered(node, move |g, inputs| {
+            let (x, grid) = (inputs.need(0)?, inputs.need(1)?);
+            ensure!(!cubic || g.rank(x)? == 4, "cubic sampling is of images, of rank 4");
+            let grid = g.f32(grid)?;
+            let grid = g.clip(grid, Some(-FARTHEST), Some(FARTHEST))?;
+            Ok(tvec!(g.part(&sample, &[x, grid])?))
+        });
+    }
+    if !cubic {
         return super::theirs(ctx, node);
     }
-    let border = node.get_attr_opt("padding_mode")?.unwrap_or("zeros") == "border";
+    let border = padding == "border";
     let aligned = node.get_attr_opt::<i64>("align_corners")?.unwrap_or(0) != 0;
     let mut inner = node.clone();
     if border {
