@@ -3,6 +3,8 @@
 //! In: a model file. Out: a [`Check`]: every unsupported operator, attribute and type, with the names of
 //! the nodes and what to do about it. Loading such a model is an error with the same list.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb;
@@ -31,9 +33,10 @@ pub struct Check {
 /// `InvalidModel` when the file is not a model, or its graph is inconsistent.
 pub fn check(file: ModelFile) -> Result<Check> {
     let mut proto = file.complete()?;
-    let apparent = onnx::prepare(&mut proto)?;
+    let (apparent, faults) = onnx::prepare(&mut proto)?;
     rewrite::rewrite(&mut proto);
-    let problems = with_refused(&proto, apparent)?;
+    let mut problems = with_refused(&proto, apparent, &faults.makes)?;
+    problems.extend(faults.problems);
     Ok(Check { ok: problems.is_empty(), problems })
 }
 
@@ -53,10 +56,12 @@ pub(super) fn apparent(proto: &pb::ModelProto) -> Vec<Problem> {
     problems
 }
 
-/// The same list with the nodes of a rewritten file that the importer refuses.
+/// The same list with the nodes of a rewritten file that the importer refuses; it is not asked about those that make
+/// what is `known` to be faulty.
 pub(super) fn with_refused(
     proto: &pb::ModelProto,
     mut problems: Vec<Problem>,
+    known: &HashSet<String>,
 ) -> Result<Vec<Problem>> {
     guarded(ErrorKind::InvalidModel, "checking the operators", move || {
         let Some(graph) = &proto.graph else { return Ok(problems) };
@@ -68,22 +73,27 @@ pub(super) fn with_refused(
             model_dir: None,
             template: InferenceModel::default(),
         };
-        refused_in(graph, &ctx, &mut problems);
+        refused_in(graph, &ctx, known, &mut problems);
         Ok(problems)
     })
 }
 
-fn refused_in(graph: &pb::GraphProto, outer: &ParsingContext, problems: &mut Vec<Problem>) {
+fn refused_in(
+    graph: &pb::GraphProto,
+    outer: &ParsingContext,
+    known: &HashSet<String>,
+    problems: &mut Vec<Problem>,
+) {
     let mut ctx = outer.clone();
     ctx.parent_graphs.push(graph);
     for node in &graph.node {
         let before = count(problems);
         for inner in node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs)) {
-            refused_in(inner, &ctx, problems);
+            refused_in(inner, &ctx, known, problems);
         }
         let Some(build) = ctx.framework.op_register.0.get(&node.op_type) else { continue };
         // A node whose subgraph is refused is refused for that.
-        if count(problems) > before {
+        if count(problems) > before || node.output.iter().any(|o| known.contains(o)) {
             continue;
         }
         let Err(error) = build(&ctx, node) else { continue };

@@ -24,6 +24,7 @@ pub(crate) mod ops;
 mod program;
 mod published;
 mod rewrite;
+mod schema;
 mod scope;
 mod sha1;
 mod signature;

@@ -1,14 +1,17 @@
 //! A decoded file -> [`Model`], through tract's importer.
 
+use std::collections::HashSet;
+
 use tract_onnx::pb;
 use tract_onnx::prelude::{Framework, InferenceModel, TractResult};
 
 use super::file::{Content, ModelFile};
 use super::inspect::Inspection;
 use super::program::{Graph, Program, Source, Step};
+use super::schema::{self, Faults};
 use super::weights::{Held, Weights};
 use super::{check, ops, rewrite, scope, split, validate, values, weights, widen};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::guard::guarded;
 
 /// A model before shapes: facts about it, what to do, and its segments with constants loaded.
@@ -53,10 +56,11 @@ impl Model {
         if let Some(graph) = &mut proto.graph {
             weights::declare(graph, &given);
         }
-        let problems = prepare(&mut proto)?;
-        if !problems.is_empty() {
+        let (problems, faults) = prepare(&mut proto)?;
+        if !problems.is_empty() || !faults.problems.is_empty() {
             rewrite::rewrite(&mut proto);
-            return Err(Error::unsupported(check::with_refused(&proto, problems)?));
+            let problems = check::with_refused(&proto, problems, &faults.makes)?;
+            return Err(faults.into_error(problems));
         }
         let inspection = inspect(&proto)?;
         rewrite::rewrite(&mut proto);
@@ -109,11 +113,13 @@ impl Model {
     }
 }
 
-/// Makes a file ready for the rewrites, and lists what can be seen to be lacking before them.
-pub(super) fn prepare(proto: &mut pb::ModelProto) -> Result<Vec<crate::error::Problem>> {
+/// Makes a file ready for the rewrites, and lists what can be seen before them: what is lacking, and what is not as ONNX
+/// defines it.
+pub(super) fn prepare(proto: &mut pb::ModelProto) -> Result<(Vec<Problem>, Faults)> {
+    let faults = schema::faults(proto);
     widen::widen(proto);
     validate::validate(proto)?;
-    Ok(check::apparent(proto))
+    Ok((check::apparent(proto), faults))
 }
 
 /// The operator set of ONNX's own domain.
@@ -144,7 +150,7 @@ pub(super) fn import_part<'a>(
 
 /// Turns the importer's first complaint into the list of all nodes that it refuses.
 fn import_error(proto: &pb::ModelProto, first: tract_onnx::prelude::TractError) -> Error {
-    match check::with_refused(proto, vec![]) {
+    match check::with_refused(proto, vec![], &HashSet::new()) {
         Ok(problems) if !problems.is_empty() => Error::unsupported(problems),
         _ => Error::new(ErrorKind::InvalidModel, "the graph cannot be imported").with_source(first),
     }

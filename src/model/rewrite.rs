@@ -1,5 +1,5 @@
 //! Rewrites of the decoded file before import: where the importer reads an operator set's defaults
-//! wrongly, and the names of our operators of other domains.
+//! wrongly, counts inputs that are left out at the end, and the names of our operators of other domains.
 //!
 //! In: a checked file. Out: the same model, with the defaults written out. Each rewrite is one row.
 
@@ -41,6 +41,10 @@ fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
             if node.op_type == *op_type && (*first..=*last).contains(&opset) {
                 rewrite(node);
             }
+        }
+        let flow = node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
+        while !flow && node.input.last().is_some_and(String::is_empty) {
+            node.input.pop();
         }
         at_opset::rename(node);
         for attribute in &mut node.attribute {

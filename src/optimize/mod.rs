@@ -25,6 +25,7 @@ mod resizes;
 mod round_trips;
 mod rows;
 mod stride;
+mod sums;
 mod transposed;
 #[cfg(feature = "gpu")]
 mod unquantised;
@@ -68,6 +69,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("empties", empties::empties, Some(Target::Gpu)),
     #[cfg(feature = "gpu")]
     ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
+    ("empty_sums", sums::empty_sums, None),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
     ("recurrences", recurrences::recurrences, None),

@@ -85,7 +85,7 @@ impl Plan {
         branches: Branches,
     ) -> Result<Option<Self>> {
         guarded(ErrorKind::CannotPlan, "planning the model", || {
-            specialise(graph, key, optimize::Target::Cpu)
+            specialise(graph, key, max_bytes, optimize::Target::Cpu)
                 .and_then(|(typed, outputs)| {
                     if branches == Branches::ChosenBefore && optimize::has_branches(&typed) {
                         return Ok(None);
@@ -136,6 +136,7 @@ impl Plan {
 fn specialise(
     model: Graph,
     key: &PlanKey,
+    max_bytes: u64,
     target: optimize::Target,
 ) -> TractResult<(TypedModel, Vec<DType>)> {
     let Graph { mut graph, outputs: declared, .. } = model;
@@ -149,6 +150,8 @@ fn specialise(
     graph.analyse(false)?;
     bind_values(&mut graph, key)?;
     let mut typed = typed(graph)?;
+    // The optimiser computes what is constant.
+    check_size(&typed, max_bytes)?;
     let outputs = element_types(&declared, &typed)?;
     resolve_outputs(&mut typed)?;
     let mut typed = optimize::rewrite(typed, target)?;

@@ -255,7 +255,7 @@ impl Segment {
     ) -> Result<Hybrid> {
         let graph = self.source.graph()?;
         let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
-            specialise(graph, key, Target::Gpu)
+            specialise(graph, key, on.max_bytes, Target::Gpu)
                 .and_then(|(typed, outputs)| {
                     super::check_size(&typed, on.max_bytes)?;
                     Ok((super::hybrid::prepare(typed)?, outputs))

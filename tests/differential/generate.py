@@ -2,13 +2,14 @@
 import numpy as np
 
 import elementwise
+import flow
 import layers
 import quantised
 import shapes
 from graph import Graph, Skip
 
-TABLE = elementwise.TABLE + shapes.TABLE + layers.TABLE + quantised.TABLE
-OPSETS = [7, 8, 9, 10, 11, 11, 12, 13, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21]
+TABLE = elementwise.TABLE + shapes.TABLE + layers.TABLE + quantised.TABLE + flow.TABLE
+OPSETS = [7, 8, 9, 10, 11, 11, 12, 13, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22, 23, 24]
 
 
 def grow(g, count, nested=False):

@@ -6,9 +6,13 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::logic::comp_gt;
+use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
+use super::lower::{lowered, their_whole};
 
 #[derive(Debug)]
 struct Attention {
@@ -45,8 +49,61 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if ours_only {
         return Ok(ours);
     }
-    let masked = given(3);
-    either(super::theirs(ctx, node)?, ours, move |inputs| !masked || plain_mask(inputs))
+    if !given(3) {
+        return super::theirs(ctx, node);
+    }
+    either(masked(ctx, node)?, ours, plain_mask)
+}
+
+/// The engine's own, where a query that every key is hidden from is given nothing, as ONNX Runtime has it.
+fn masked(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let whole = their_whole(ctx, node)?;
+    let heads = node.get_attr_opt::<usize>("q_num_heads")?.unwrap_or(1);
+    let causal = node.get_attr_opt("is_causal")?.unwrap_or(0i64) != 0;
+    lowered(node, move |g, inputs| {
+        let mut outputs = g.parts(&whole, &inputs.present())?;
+        let y = *outputs.first().context("no output")?;
+        let mut mask = inputs.need(3)?;
+        while g.rank(mask)? < 4 {
+            mask = g.add_axis(mask, 0)?;
+        }
+        let hidden = g.like(mask, lowest(g.dtype(mask)?) as f32)?;
+        if causal {
+            let shape = g.shape(mask)?;
+            let (steps, keys) = (shape[2].to_usize()?, shape[3].to_usize()?);
+            let seen = (0..steps * keys).map(|at| at % keys.max(1) <= at / keys.max(1));
+            let seen = Tensor::from_shape(&[1, 1, steps, keys], &seen.collect::<Vec<_>>())?;
+            let seen = g.constant(seen)?;
+            mask = g.select(seen, mask, hidden)?;
+        }
+        let most = g.reduce(mask, Reducer::Max, &[3])?;
+        let mut open = g.binary(TypedBinOp(comp_gt(), None), most, hidden)?;
+        let nothing = g.like(y, 0.0)?;
+        let shape = g.shape(y)?;
+        let y = if shape.len() == 4 {
+            g.select(open, y, nothing)?
+        } else {
+            let width = shape[2].clone();
+            let apart = tvec!(heads.to_dim(), width.clone() / heads);
+            let y = g.reshape(y, 2, tvec!(width.clone()), apart.clone())?;
+            open = g.move_axis(open, 1, 2)?;
+            let y = g.select(open, y, nothing)?;
+            g.reshape(y, 2, apart, tvec!(width))?
+        };
+        if let Some(first) = outputs.first_mut() {
+            *first = y;
+        }
+        Ok(outputs)
+    })
+}
+
+/// What hides a key, or less.
+fn lowest(dt: DatumType) -> f64 {
+    match dt {
+        DatumType::F16 => -65504.0,
+        DatumType::F64 => f64::MIN,
+        _ => f64::from(f32::MIN),
+    }
 }
 
 fn plain_mask(inputs: &[&TypedFact]) -> bool {
@@ -201,6 +258,7 @@ impl Host for Attention {
         let keys = k.shape[2];
         let mask =
             maybe(inputs, 3).map(|m| Bias::new(m, [batch, q_heads, steps, keys])).transpose()?;
+        let lowest = lowest(q_.datum_type());
         let filled = maybe(inputs, 6).map(i64s).transpose()?;
         ensure!(
             filled.as_ref().is_none_or(|f| f.len() == batch),
@@ -229,7 +287,7 @@ impl Host for Attention {
                     Some(mask) => mask.at([b, h, i, j]),
                     None => 0.0,
                 };
-                open |= bias > f64::NEG_INFINITY;
+                open |= bias > lowest;
                 // A hidden key stays hidden, whatever its score.
                 let masked = if bias == f64::NEG_INFINITY { bias } else { capped + bias };
                 shown.push(match self.scores {

@@ -221,7 +221,8 @@ pub(super) fn either(
 ) -> Built {
     ensure!(theirs.1.is_empty(), "an operator with subgraphs");
     let fits = Arc::new(fits);
-    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers_as_theirs: false }), vec![]))
+    let infers = Infers::Ours;
+    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers }), vec![]))
 }
 
 /// The same, where theirs infers for both, since it follows dimensions through.
@@ -232,16 +233,37 @@ pub(super) fn as_theirs(
 ) -> Built {
     ensure!(theirs.1.is_empty(), "an operator with subgraphs");
     let fits = Arc::new(fits);
-    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers_as_theirs: true }), vec![]))
+    let infers = Infers::Theirs;
+    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers }), vec![]))
 }
 
-/// Ours infers for both, as it knows every form.
+/// The same, where ours infers as soon as all that it needs is known, and theirs before.
+pub(super) fn as_chosen(
+    theirs: (Box<dyn InferenceOp>, Vec<String>),
+    ours: (Box<dyn InferenceOp>, Vec<String>),
+    fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
+) -> Built {
+    ensure!(theirs.1.is_empty(), "an operator with subgraphs");
+    let fits = Arc::new(fits);
+    let infers = Infers::Chosen;
+    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers }), vec![]))
+}
+
+/// Which of two operators infers for both.
+#[derive(Clone, Copy)]
+enum Infers {
+    /// As it knows every form.
+    Ours,
+    Theirs,
+    Chosen,
+}
+
 #[derive(Clone)]
 struct Either {
     theirs: Box<dyn InferenceOp>,
     ours: Box<dyn InferenceOp>,
     fits: Fits,
-    infers_as_theirs: bool,
+    infers: Infers,
 }
 
 impl Either {
@@ -289,7 +311,16 @@ impl InferenceOp for Either {
         outputs: TVec<&InferenceFact>,
         observed: TVec<&InferenceFact>,
     ) -> TractResult<(TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>)> {
-        let op = if self.infers_as_theirs { &mut self.theirs } else { &mut self.ours };
+        let theirs = match self.infers {
+            Infers::Ours => false,
+            Infers::Theirs => true,
+            Infers::Chosen => {
+                let facts = inputs.iter().map(|f| TypedFact::try_from(*f));
+                let facts = facts.collect::<TractResult<Vec<_>>>();
+                facts.map_or(true, |facts| (self.fits)(&facts.iter().collect::<Vec<_>>()))
+            }
+        };
+        let op = if theirs { &mut self.theirs } else { &mut self.ours };
         op.infer_facts(inputs, outputs, observed)
     }
 

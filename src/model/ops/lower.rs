@@ -11,6 +11,7 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
+use super::checked::unchecked;
 use super::wires::Wires;
 
 /// What a builder of the operator table gives.
@@ -245,7 +246,7 @@ fn part_node(node: &NodeProto, op_type: &str, inputs: usize) -> NodeProto {
 
 impl Part {
     pub(super) fn expansion(&self) -> TractResult<&dyn Expansion> {
-        let expansion = self.0.as_op().downcast_ref::<Box<dyn Expansion>>();
+        let expansion = unchecked(self.0.as_ref()).downcast_ref::<Box<dyn Expansion>>();
         Ok(expansion.context("not an expansion")?.as_ref())
     }
 }

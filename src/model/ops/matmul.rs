@@ -1,4 +1,4 @@
-//! `MatMul`, with the product of two vectors, which the engine's own lacks.
+//! `MatMul`, with the product of two vectors and products of large integers, which the engine's own lacks.
 //!
 //! In: two tensors. Out: their product by NumPy's rules.
 
@@ -37,7 +37,9 @@ impl Expansion for MatMul {
         model: &mut TypedModel,
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
-        if inputs.iter().any(|i| model.outlet_fact(*i).is_ok_and(|f| f.rank() > 1)) {
+        let whole = |f: &TypedFact| f.datum_type.is_integer() && f.datum_type.size_of() > 2;
+        let theirs = |f: &TypedFact| f.rank() > 1 && !whole(f);
+        if inputs.iter().any(|i| model.outlet_fact(*i).is_ok_and(theirs)) {
             return self.0.wire(prefix, model, inputs);
         }
         let mut wires = Wires::new(model, prefix);

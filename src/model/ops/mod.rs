@@ -17,6 +17,7 @@ mod bit_cast;
 mod bit_shift;
 mod branch;
 mod center_crop_pad;
+mod checked;
 mod col2im;
 mod compress;
 mod contrib_attention;
@@ -32,8 +33,10 @@ mod float_class;
 mod fused;
 mod gather_blocks;
 mod global_lp_pool;
+mod grid_sample;
 mod group_query;
 mod host;
+mod integer_product;
 mod linear_attention;
 mod loss;
 mod lower;
@@ -48,6 +51,7 @@ mod nbits;
 mod one_hot;
 mod pad;
 mod parse;
+mod power;
 mod qlinear;
 mod qlinear_product;
 mod quantize;
@@ -58,13 +62,15 @@ mod range;
 mod recurrent;
 mod reduce_extreme;
 mod regex;
+mod relations;
 mod reverse_sequence;
 mod roi_align;
 mod rotary;
 mod round_to;
+mod rules;
 mod shape;
 mod skip_norm;
-mod slice_1;
+mod slice;
 mod small;
 mod space_to_depth;
 mod tensor_scatter;
@@ -77,6 +83,7 @@ mod wires;
 pub(crate) use branch::Choice;
 pub(crate) use gather_blocks::GatherBlocks;
 pub(crate) use host::{Coded, code_of};
+pub(crate) use integer_product::IntegerProduct;
 pub(crate) use narrow::ToNarrow;
 pub(crate) use nbits::MatMulNBits;
 pub(crate) use quotient::Quotient;
@@ -84,6 +91,7 @@ pub(crate) use recurrent::{Recurrent, Sizes};
 pub(crate) use reduce_extreme::Extreme;
 pub(crate) use round_to::RoundTo;
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use tract_onnx::Onnx;
@@ -122,6 +130,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "GRU", recurrent::build),
     (DEFAULT_DOMAIN, "Gemm", small::gemm),
     (DEFAULT_DOMAIN, "GlobalLpPool", global_lp_pool::build),
+    (DEFAULT_DOMAIN, "GridSample", grid_sample::build),
     (DEFAULT_DOMAIN, "If", branch::build),
     (DEFAULT_DOMAIN, "IsInf", float_class::is_inf),
     (DEFAULT_DOMAIN, "IsNaN", float_class::is_nan),
@@ -136,6 +145,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
     (DEFAULT_DOMAIN, "OneHot", one_hot::build),
     (DEFAULT_DOMAIN, "Pad", pad::build),
+    (DEFAULT_DOMAIN, "Pow", power::build),
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
     (DEFAULT_DOMAIN, "QuantizeLinear", quantize_linear::quantize),
@@ -150,7 +160,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
     (DEFAULT_DOMAIN, "STFT", small::stft),
     (DEFAULT_DOMAIN, "Shape", shape::build),
-    (DEFAULT_DOMAIN, "Slice", slice_1::build),
+    (DEFAULT_DOMAIN, "Slice", slice::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
     (DEFAULT_DOMAIN, "SpaceToDepth", space_to_depth::build),
     (DEFAULT_DOMAIN, "Squeeze", small::squeeze),
@@ -201,7 +211,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "FusedMatMul", fused::matmul),
     (MICROSOFT, "GatherBlockQuantized", gather_blocks::build),
     (MICROSOFT, "GatherND", theirs),
-    (MICROSOFT, "GridSample", theirs),
+    (MICROSOFT, "GridSample", grid_sample::build),
     (MICROSOFT, "GroupQueryAttention", group_query::build),
     (MICROSOFT, "Inverse", contrib_math::inverse),
     (MICROSOFT, "LinearAttention", linear_attention::attention),
@@ -279,11 +289,38 @@ fn theirs(
     ctx: &ParsingContext,
     node: &NodeProto,
 ) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    static THEIRS: OnceLock<Onnx> = OnceLock::new();
     // Ours of other domains are registered as `domain.Type`.
     let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
-    let build = THEIRS.get_or_init(tract_onnx::onnx).op_register.0.get(op_type);
+    let build = engine().op_register.0.get(op_type);
     build.ok_or_else(|| format_err!("the engine has no {}", node.op_type))?(ctx, node)
+}
+
+/// The engine's own importer.
+fn engine() -> &'static Onnx {
+    static ENGINE: OnceLock<Onnx> = OnceLock::new();
+    ENGINE.get_or_init(tract_onnx::onnx)
+}
+
+/// The builder under each name: ours, else the engine's.
+fn builders() -> &'static HashMap<String, Builder> {
+    static BUILDERS: OnceLock<HashMap<String, Builder>> = OnceLock::new();
+    BUILDERS.get_or_init(|| {
+        let ours = OURS.iter().map(|(domain, op_type, build)| {
+            (key(domain, op_type).unwrap_or_else(|| (*op_type).to_owned()), *build)
+        });
+        let theirs = engine().op_register.0.iter().map(|(name, build)| (name.clone(), *build));
+        theirs.chain(ours).collect()
+    })
+}
+
+/// Any operator, which looks at what it is given first.
+fn checked(
+    ctx: &ParsingContext,
+    node: &NodeProto,
+) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
+    let build = builders().get(&node.op_type);
+    let build = build.ok_or_else(|| format_err!("the engine has no {}", node.op_type))?;
+    checked::checked(node, ctx.onnx_operator_set_version, build(ctx, node))
 }
 
 /// The importer with every operator that the engine has.
@@ -294,9 +331,8 @@ pub(crate) fn importer() -> &'static Onnx {
         // files; ours come from the inputs alone.
         let mut onnx =
             tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-        for (domain, op_type, build) in OURS {
-            let key = key(domain, op_type).unwrap_or_else(|| (*op_type).to_owned());
-            onnx.op_register.0.insert(key, *build);
+        for name in builders().keys() {
+            onnx.op_register.0.insert(name.clone(), checked);
         }
         onnx.op_register.0.insert(at_opset::KEY.to_owned(), at_opset::build);
         onnx

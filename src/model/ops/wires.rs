@@ -12,6 +12,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_core::ops::{binary::TypedBinOp, math};
 use tract_onnx::tract_hir::internal::*;
 
+use super::integer_product::IntegerProduct;
 use super::lower::Part;
 use super::quotient::Quotient;
 
@@ -261,7 +262,12 @@ impl<'a> Wires<'a> {
         let axes = AxesMapping::for_numpy_matmul(rank, transpose_a, transpose_b, false)?;
         let dtype = self.dtype(a)?;
         ensure!(dtype == self.dtype(b)?, "a product of {dtype:?} and {:?}", self.dtype(b)?);
-        let mut y = self.op(EinSum::new(axes, dtype), &[a, b])?;
+        let product = EinSum::new(axes, dtype);
+        // The engine computes a product of constants at once, and has no kernels for these.
+        let mut y = match IntegerProduct::of(&product, &[dtype]) {
+            Some(whole) => self.op(whole, &[a, b])?,
+            None => self.op(product, &[a, b])?,
+        };
         if vectors.1 {
             y = self.remove_axis(y, rank - 1)?;
         }

@@ -29,7 +29,7 @@ pub(crate) fn publish(graph: Graph, key: &PlanKey, form: &mut Builder) -> Result
 
 fn write(graph: Graph, key: &PlanKey, form: &mut Builder) -> Result<StoredPlan> {
     guarded(ErrorKind::CannotPlan, "planning the model", || {
-        let planned = specialise(graph, key, Target::Cpu);
+        let planned = specialise(graph, key, u64::MAX, Target::Cpu);
         let (model, outputs) = planned.map_err(|e| plan_error(key, e))?;
         let unwritten =
             |e: TractError| crate::Error::new(ErrorKind::CannotPlan, e.to_string()).with_source(e);

@@ -213,7 +213,7 @@ def whole():
     refused("LSTM_without_weights", "LSTM", {"x": f32(4, 3, 2)}, "needs 3")
     refused("Relu_of_nothing", "Relu", {"x": f32(3)}, "needs 1", order=[])
     refused("Trilu_of_a_vector", "Trilu", {"x": f32(3)}, "a matrix is needed")
-    refused("DynamicQuantizeLSTM_without_weights", "DynamicQuantizeLSTM", {"x": f32(4, 3, 2)}, "Wrong input number", domain=MS)
+    refused("DynamicQuantizeLSTM_without_weights", "DynamicQuantizeLSTM", {"x": f32(4, 3, 2)}, "has 1 inputs and needs 12", domain=MS)
 
 
 def channels_last():

@@ -1,0 +1,244 @@
+//! An operator that looks at what it is given before the engine's code does.
+//!
+//! In: an operator of the importer and the rules for its type. Out: the same operator, whose shapes, axes and steering
+//! values are checked as soon as they are known; what does not fit is an error that says so. The engine's own rules and
+//! wiring index and divide by what they take for granted, and a panic ends a page's instance. Results that are large are
+//! not computed while shapes are inferred, when no limit is known.
+
+use std::collections::HashMap as Map;
+
+use tract_onnx::pb::{NodeProto, attribute_proto::AttributeType};
+use tract_onnx::tract_hir::internal::*;
+
+use super::host::i64s;
+use super::lower::Built;
+use super::rules::{self, Rule};
+
+/// Largest result in bytes that is computed before the plan is made.
+const MOST_AHEAD: usize = 64 << 20;
+
+/// What a rule sees of a node.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) op_type: String,
+    /// Integers and lists of them.
+    attributes: Map<String, Vec<i64>>,
+    pub(super) outputs: usize,
+    pub(super) opset: i64,
+    /// For each ONNX input position, the engine's (which leaves absent ones out).
+    positions: Vec<Option<usize>>,
+}
+
+/// An input as far as it is known.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    dtype: Option<DatumType>,
+    shape: Option<Vec<Option<i64>>>,
+    value: Option<Arc<Tensor>>,
+}
+
+/// A node and its inputs by ONNX position.
+pub(super) struct Known<'a> {
+    pub(super) site: &'a Site,
+    inputs: Vec<Option<Seen>>,
+}
+
+/// `built`, the operator of `node`, with the rules of its type before it.
+pub(super) fn checked(node: &NodeProto, opset: i64, built: Built) -> Built {
+    let (inner, captures) = built?;
+    let subgraph = node.attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
+    if subgraph || !captures.is_empty() || node.input.is_empty() {
+        return Ok((inner, captures));
+    }
+    let mut real = 0..;
+    let positions = node.input.iter().map(|n| (!n.is_empty()).then(|| real.next()).flatten());
+    let ints = |a: &tract_onnx::pb::AttributeProto| match AttributeType::try_from(a.r#type) {
+        Ok(AttributeType::Int) => Some((a.name.clone(), vec![a.i])),
+        Ok(AttributeType::Ints) => Some((a.name.clone(), a.ints.clone())),
+        _ => None,
+    };
+    // Ours of other domains are registered as `domain.Type`.
+    let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
+    let site = Site {
+        op_type: op_type.to_owned(),
+        attributes: node.attribute.iter().filter_map(ints).collect(),
+        outputs: node.output.len(),
+        opset,
+        positions: positions.collect(),
+    };
+    let rules = rules::of(&node.op_type);
+    Ok((Box::new(Checked { inner, site: Arc::new(site), rules, large: false }), captures))
+}
+
+/// The operator behind the check.
+pub(super) fn unchecked(op: &dyn InferenceOp) -> &dyn Op {
+    let op = op.as_op();
+    op.downcast_ref::<Checked>().map_or(op, |c| c.inner.as_op())
+}
+
+impl Known<'_> {
+    fn seen(&self, at: usize) -> Option<&Seen> {
+        self.inputs.get(at)?.as_ref()
+    }
+
+    pub(super) fn is_given(&self, at: usize) -> bool {
+        self.seen(at).is_some()
+    }
+
+    pub(super) fn dtype(&self, at: usize) -> Option<DatumType> {
+        self.seen(at)?.dtype
+    }
+
+    pub(super) fn rank(&self, at: usize) -> Option<usize> {
+        Some(self.seen(at)?.shape.as_ref()?.len())
+    }
+
+    pub(super) fn dim(&self, at: usize, axis: usize) -> Option<i64> {
+        *self.seen(at)?.shape.as_ref()?.get(axis)?
+    }
+
+    /// All of its extents.
+    pub(super) fn dims(&self, at: usize) -> Option<Vec<i64>> {
+        self.seen(at)?.shape.as_ref()?.iter().copied().collect()
+    }
+
+    /// The integers that it holds.
+    pub(super) fn ints(&self, at: usize) -> Option<Vec<i64>> {
+        let value = self.value(at)?;
+        let whole = value.datum_type().is_integer() || value.datum_type() == TDim::datum_type();
+        i64s(value).ok().filter(|_| whole)
+    }
+
+    pub(super) fn value(&self, at: usize) -> Option<&Arc<Tensor>> {
+        self.seen(at)?.value.as_ref()
+    }
+
+    pub(super) fn list(&self, name: &str) -> Option<&[i64]> {
+        self.site.attributes.get(name).map(Vec::as_slice)
+    }
+
+    pub(super) fn int(&self, name: &str) -> Option<i64> {
+        self.list(name)?.first().copied()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Checked {
+    inner: Box<dyn InferenceOp>,
+    site: Arc<Site>,
+    rules: &'static [Rule],
+    /// Whether what it makes is too large to be computed ahead.
+    large: bool,
+}
+
+impl Checked {
+    fn check(&self, mut inputs: Vec<Option<Seen>>) -> TractResult<()> {
+        let mut given = |at: &Option<usize>| at.and_then(|at| inputs.get_mut(at)?.take());
+        let inputs = self.site.positions.iter().map(&mut given).collect();
+        let known = Known { site: &self.site, inputs };
+        self.rules.iter().try_for_each(|rule| rule.check(&known))
+    }
+}
+
+fn seen(fact: &InferenceFact) -> Seen {
+    let rank = fact.shape.rank().concretize().and_then(|r| usize::try_from(r).ok());
+    let dim = |axis: usize| fact.shape.dim(axis)?.concretize()?.to_i64().ok();
+    Seen {
+        dtype: fact.datum_type.concretize(),
+        shape: rank.map(|rank| (0..rank).map(dim).collect()),
+        value: fact.value.concretize(),
+    }
+}
+
+impl PartialEq for Checked {
+    fn eq(&self, _: &Self) -> bool {
+        false
+    }
+}
+impl Eq for Checked {}
+
+impl Op for Checked {
+    fn name(&self) -> StaticName {
+        self.inner.as_op().name()
+    }
+
+    fn info(&self) -> TractResult<Vec<String>> {
+        self.inner.as_op().info()
+    }
+
+    not_a_typed_op!();
+}
+
+impl EvalOp for Checked {
+    fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.inner.as_op().eval(ctx, inputs)
+    }
+
+    fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
+        if self.large { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
+    }
+
+    fn state(&self, ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
+        self.inner.as_op().state(ctx)
+    }
+}
+
+impl InferenceOp for Checked {
+    fn infer_facts(
+        &mut self,
+        inputs: TVec<&InferenceFact>,
+        outputs: TVec<&InferenceFact>,
+        observed: TVec<&InferenceFact>,
+    ) -> TractResult<(TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>)> {
+        self.check(inputs.iter().map(|f| Some(seen(f))).collect())?;
+        let facts = self.inner.infer_facts(inputs, outputs, observed)?;
+        let bytes = |fact: &InferenceFact| {
+            let size = fact.datum_type.concretize().map_or(8, |d| d.size_of().max(1));
+            let shape = fact.shape.as_concrete_finite().ok().flatten()?;
+            Some(shape.iter().fold(size, |n, d| n.saturating_mul(*d)))
+        };
+        self.large = facts.1.iter().filter_map(bytes).any(|b| b > MOST_AHEAD);
+        Ok(facts)
+    }
+
+    fn observe_outlets(
+        &self,
+        model: &InferenceModel,
+        node: &InferenceNode,
+    ) -> TractResult<Vec<OutletId>> {
+        self.inner.observe_outlets(model, node)
+    }
+
+    fn incorporate(
+        &self,
+        model: &InferenceModel,
+        node: &InferenceNode,
+    ) -> TractResult<Option<InferenceModelPatch>> {
+        self.inner.incorporate(model, node)
+    }
+
+    fn nboutputs(&self) -> TractResult<usize> {
+        self.inner.nboutputs()
+    }
+
+    fn to_typed(
+        &self,
+        source: &InferenceModel,
+        node: &InferenceNode,
+        target: &mut TypedModel,
+        mapping: &HashMap<OutletId, OutletId>,
+    ) -> TractResult<TVec<OutletId>> {
+        let typed = |outlet: &OutletId| {
+            let fact = target.outlet_fact(*mapping.get(outlet)?).ok()?;
+            Some(Seen {
+                dtype: Some(fact.datum_type),
+                shape: Some(fact.shape.iter().map(|d| d.to_i64().ok()).collect()),
+                value: fact.konst.clone(),
+            })
+        };
+        self.check(node.inputs.iter().map(typed).collect())?;
+        self.inner.to_typed(source, node, target, mapping)
+    }
+
+    as_op!();
+}

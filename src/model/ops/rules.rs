@@ -1,0 +1,210 @@
+//! What operators take for granted of their inputs and attributes, by operator.
+//!
+//! In: a node and its inputs as far as they are known. Out: nothing, or what does not fit. To add a rule: one entry in
+//! [`ROWS`].
+
+use tract_onnx::tract_hir::internal::*;
+
+use super::checked::Known;
+use super::relations::*;
+
+/// Something that must hold; what is not known is not judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rule {
+    /// An input has a rank from the first number to the second.
+    Rank(usize, usize, usize),
+    /// Two inputs have the same rank.
+    SameRank(usize, usize),
+    /// An attribute, where given, is an axis of the first input.
+    Axis(&'static str),
+    /// The same, or the end of the axes.
+    Cut(&'static str),
+    /// An attribute, where given, has axes of the first input, each once.
+    Axes(&'static str),
+    /// An input has axes of the first input, each once.
+    AxesIn(usize),
+    /// Something else.
+    Holds(fn(&Known) -> TractResult<()>),
+}
+
+use Rule::{Axes, AxesIn, Axis, Cut, Holds, Rank, SameRank};
+
+const ANY: usize = usize::MAX;
+
+const REDUCE: &[Rule] = &[Axes("axes"), AxesIn(1)];
+const SCATTER: &[Rule] =
+    &[Rank(0, 1, ANY), SameRank(0, 1), SameRank(1, 2), Axis("axis"), Holds(along), Holds(scatter)];
+const PAD: &[Rule] = &[Rank(1, 1, 1), Holds(pad)];
+const SOFTMAX: &[Rule] = &[Axis("axis")];
+const WINDOW: &[Rule] = &[Rank(0, 3, ANY), Holds(window)];
+
+/// (operator, what must hold)
+const ROWS: &[(&str, &[Rule])] = &[
+    ("ArgMax", SOFTMAX),
+    ("ArgMin", SOFTMAX),
+    ("Attention", &[Rank(0, 3, 4), Holds(attention)]),
+    ("AveragePool", WINDOW),
+    ("BatchNormalization", &[Rank(0, 1, ANY), Holds(channels)]),
+    ("BlackmanWindow", &[Holds(length)]),
+    ("Concat", &[Rank(0, 1, ANY), Axis("axis"), Holds(concat)]),
+    ("ConstantOfShape", &[Rank(0, 1, 1), Holds(extents)]),
+    ("Conv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    ("ConvInteger", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    ("ConvTranspose", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv_transpose)]),
+    ("CumProd", &[Rank(0, 1, ANY), AxesIn(1)]),
+    ("CumSum", &[Rank(0, 1, ANY), AxesIn(1)]),
+    ("DFT", &[Rank(0, 2, ANY), Axis("axis"), AxesIn(2), Holds(dft)]),
+    ("DepthToSpace", &[Rank(0, 4, 4), Holds(blocks)]),
+    ("Div", &[Holds(divisor)]),
+    ("Expand", &[Rank(1, 1, 1), Holds(expanded)]),
+    ("Flatten", &[Cut("axis")]),
+    ("Gather", &[Rank(0, 1, ANY), Axis("axis"), Holds(along)]),
+    (
+        "GatherElements",
+        &[Rank(0, 1, ANY), SameRank(0, 1), Axis("axis"), Holds(along), Holds(within)],
+    ),
+    ("GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
+    ("Gemm", &[Rank(0, 2, 2), Rank(1, 2, 2), Rank(2, 0, 2), Holds(gemm)]),
+    ("GlobalAveragePool", &[Rank(0, 3, ANY)]),
+    ("GlobalLpPool", &[Rank(0, 3, ANY)]),
+    ("GlobalMaxPool", &[Rank(0, 3, ANY)]),
+    ("GridSample", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("GroupNormalization", &[Rank(0, 3, ANY), Rank(1, 1, 1), Rank(2, 1, 1), Holds(groups)]),
+    ("HammingWindow", &[Holds(length)]),
+    ("HannWindow", &[Holds(length)]),
+    ("Hardmax", SOFTMAX),
+    ("InstanceNormalization", &[Rank(0, 3, ANY), Rank(1, 1, 1), Rank(2, 1, 1), Holds(channels)]),
+    ("LRN", &[Rank(0, 3, ANY)]),
+    ("LayerNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
+    ("LogSoftmax", SOFTMAX),
+    ("LpNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
+    ("LpPool", WINDOW),
+    ("MatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul)]),
+    ("MatMulInteger", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul)]),
+    ("MaxPool", WINDOW),
+    ("MaxUnpool", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("MeanVarianceNormalization", &[Axes("axes")]),
+    ("MelWeightMatrix", &[Holds(mel)]),
+    ("Mod", &[Holds(divisor)]),
+    ("Multinomial", &[Rank(0, 2, 2)]),
+    ("NonMaxSuppression", &[Rank(0, 3, 3), Rank(1, 3, 3)]),
+    ("Pad", PAD),
+    (
+        "QLinearConv",
+        &[Rank(0, 3, ANY), Rank(3, 3, ANY), SameRank(0, 3), Holds(window), Holds(conv)],
+    ),
+    ("RMSNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
+    ("ReduceL1", REDUCE),
+    ("ReduceL2", REDUCE),
+    ("ReduceLogSum", REDUCE),
+    ("ReduceLogSumExp", REDUCE),
+    ("ReduceMax", REDUCE),
+    ("ReduceMean", REDUCE),
+    ("ReduceMin", REDUCE),
+    ("ReduceProd", REDUCE),
+    ("ReduceSum", REDUCE),
+    ("ReduceSumSquare", REDUCE),
+    ("Reshape", &[Rank(1, 1, 1), Holds(reshape)]),
+    ("Resize", &[Holds(resize)]),
+    ("RotaryEmbedding", &[Rank(0, 3, 4)]),
+    ("Scatter", SCATTER),
+    ("ScatterElements", SCATTER),
+    ("ScatterND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd), Holds(scatter_nd)]),
+    ("Softmax", SOFTMAX),
+    ("SpaceToDepth", &[Rank(0, 4, 4), Holds(blocks)]),
+    ("Split", &[Rank(0, 1, ANY), Rank(1, 1, 1), Axis("axis"), Holds(split)]),
+    ("Squeeze", &[Axes("axes"), AxesIn(1)]),
+    ("Tile", &[Holds(tile)]),
+    ("TopK", &[Rank(0, 1, ANY), Axis("axis"), Holds(top_k)]),
+    ("Transpose", &[Holds(transpose)]),
+    ("Unsqueeze", &[Holds(unsqueeze)]),
+    ("com.microsoft.FusedConv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    ("com.microsoft.GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
+    ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("com.microsoft.NhwcMaxPool", WINDOW),
+    ("com.microsoft.Pad", PAD),
+    ("com.microsoft.QLinearAveragePool", WINDOW),
+    ("com.microsoft.QLinearConv", &[Rank(0, 3, ANY), SameRank(0, 3), Holds(window)]),
+];
+
+/// The rules of an operator.
+pub(super) fn of(op_type: &str) -> &'static [Rule] {
+    ROWS.iter().find(|(name, _)| *name == op_type).map_or(&[], |(_, rules)| *rules)
+}
+
+impl Rule {
+    pub(super) fn check(self, known: &Known) -> TractResult<()> {
+        match self {
+            Rank(at, least, most) => {
+                let Some(rank) = known.rank(at) else { return Ok(()) };
+                ensure!(
+                    (least..=most).contains(&rank),
+                    "{} is given an input {at} of rank {rank}, and {}",
+                    known.site.op_type,
+                    wanted(least, most)
+                );
+            }
+            SameRank(a, b) => {
+                let (Some(x), Some(y)) = (known.rank(a), known.rank(b)) else { return Ok(()) };
+                ensure!(
+                    x == y,
+                    "{} is given inputs {a} and {b} of ranks {x} and {y}, which must be the same",
+                    known.site.op_type
+                );
+            }
+            Axis(name) => {
+                let (Some(axis), Some(rank)) = (known.int(name), known.rank(0)) else {
+                    return Ok(());
+                };
+                // A scalar has an axis for those that see a list of one in it.
+                axis_of(known, axis, rank.max(1))?;
+            }
+            Cut(name) => {
+                let (Some(axis), Some(rank)) = (known.int(name), known.rank(0)) else {
+                    return Ok(());
+                };
+                if axis != rank as i64 {
+                    axis_of(known, axis, rank.max(1))?;
+                }
+            }
+            Axes(name) => {
+                let (Some(axes), Some(rank)) = (known.list(name), known.rank(0)) else {
+                    return Ok(());
+                };
+                distinct(known, axes, rank)?;
+            }
+            AxesIn(at) => {
+                let (Some(axes), Some(rank)) = (known.ints(at), known.rank(0)) else {
+                    return Ok(());
+                };
+                distinct(known, &axes, rank)?;
+            }
+            Holds(rule) => {
+                rule(known).with_context(|| format!("{} does not fit", known.site.op_type))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wanted(least: usize, most: usize) -> String {
+    match (least, most) {
+        (a, b) if a == b => format!("takes one of rank {a}"),
+        (a, ANY) => format!("takes one of rank {a} or more"),
+        (a, b) => format!("takes one of rank {a} to {b}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ops::importer;
+
+    #[test]
+    fn rows_are_of_registered_operators() {
+        for (name, _) in ROWS {
+            assert!(importer().op_register.0.contains_key(*name), "{name}");
+        }
+        assert!(ROWS.is_sorted_by_key(|(name, _)| name));
+    }
+}
