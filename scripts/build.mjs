@@ -6,7 +6,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { childEnv, lockedVersion, nativeBinary, root } from './lib/paths.mjs';
+import { childEnv, lockedVersion, nativeBinary, nativeFeatures, root } from './lib/paths.mjs';
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
 import { wasmEnv } from './lib/wasm-target.mjs';
 import { lower } from './lib/lower.mjs';
@@ -75,7 +75,7 @@ async function finishEdge({ optimise, bound }) {
 const parts = [
   { name: 'pkg', compile: () => cargo(['-p', 'nearside-web', '--features', 'gpu', ...WASM], wasmEnv()), finish: finishPkg },
   { name: 'edge', compile: () => cargo(['-p', 'edge', ...WASM], wasmEnv()), finish: finishEdge },
-  { name: 'native', compile: () => cargo(['--release', '--features', 'native', '--bin', 'nearside']) },
+  { name: 'native', compile: () => cargo(['--release', ...nativeFeatures, '--bin', 'nearside']) },
 ];
 
 function record(size) {

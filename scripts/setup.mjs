@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { cache, decide, exe, lockedVersion, python, root, tools } from './lib/paths.mjs';
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
-import { aptInstall, findChromium, installChromium, missingPackages } from './lib/system.mjs';
+import { VULKAN, aptInstall, findChromium, findVulkan, hasApt, installChromium, isRoot, missingPackages } from './lib/system.mjs';
 import { installWasmTarget, wasmEnv } from './lib/wasm-target.mjs';
 
 const WASM_PACK = '0.15.1';
@@ -96,6 +96,15 @@ async function browser(note, { browserNeeded }) {
   return `installed (${findChromium()})`;
 }
 
+/** The tests of the native GPU engine are skipped without an adapter. */
+async function vulkan(note) {
+  if (findVulkan()) return 'present';
+  const without = (why) => `none: ${why}; the tests of the native GPU engine are skipped`;
+  if (!hasApt() || !isRoot()) return without(`install what your system calls ${VULKAN.join(', ')}`);
+  note(`installing ${VULKAN.join(', ')}`);
+  return aptInstall(VULKAN).then(() => `installed ${VULKAN.join(', ')}`, (error) => without(error.message.split('\n')[0]));
+}
+
 async function pythonPackages(note) {
   const wanted = readFileSync(join(root, 'tests', 'requirements.txt'));
   const stamp = join(python, 'requirements.sha256');
@@ -118,6 +127,7 @@ const steps = [
   { name: 'wasm-bindgen', work: (note) => cargoTool(note, { crate: 'wasm-bindgen-cli', binary: 'wasm-bindgen', version: lockedVersion('wasm-bindgen') }) },
   { name: 'wasm-pack', work: (note) => cargoTool(note, { crate: 'wasm-pack', binary: 'wasm-pack', version: WASM_PACK }) },
   { name: 'Chromium', work: browser },
+  { name: 'Vulkan', work: vulkan, tests: true },
   { name: 'Python packages', work: pythonPackages, tests: true },
 ];
 

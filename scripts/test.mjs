@@ -1,6 +1,7 @@
 // `npm test [-- suite…] [--no-opt]`: set-up, build, every suite. In: names of suites or groups, none for all.
 // Out: progress, the output of what failed, and one last line "N passed, N failed, N skipped".
 // The one decision: `suites` is the list of all there is to check, the same here and on CI.
+import { nativeFeatures } from './lib/paths.mjs';
 import { main, say, seconds } from './lib/run.mjs';
 import { cargoTests, command, nodeTests, sizeCheck } from './lib/suites.mjs';
 import { wasmEnv } from './lib/wasm-target.mjs';
@@ -8,17 +9,19 @@ import { build } from './build.mjs';
 import { setup } from './setup.mjs';
 
 const WASM = ['--target', 'wasm32-unknown-unknown'];
-const NATIVE = ['-p', 'nearside', '-p', 'nearside-kernels', '--features', 'native'];
+const NATIVE = ['nearside', 'nearside-kernels'];
+const named = NATIVE.flatMap((name) => ['-p', name]);
 const STRICT = ['--', '-D', 'warnings'];
 const clippy = (args, env) => command('cargo', ['clippy', ...args, ...STRICT], env);
 
 /** `needs`: the parts of the build that the suite uses. */
 const suites = ({ optimise }) => [
   { name: 'format', group: 'check', needs: [], run: command('cargo', ['fmt', '--all', '--check']) },
-  { name: 'clippy-native', group: 'check', needs: [], run: clippy([...NATIVE, '--all-targets']) },
+  { name: 'clippy-native', group: 'check', needs: [], run: clippy([...named, ...nativeFeatures, '--all-targets']) },
   { name: 'clippy-pkg', group: 'check', needs: [], run: clippy(['-p', 'nearside-web', ...WASM], wasmEnv) },
   { name: 'clippy-edge', group: 'check', needs: [], run: clippy(['-p', 'edge', ...WASM], wasmEnv) },
-  { name: 'rust', needs: [], run: cargoTests(['--release', ...NATIVE]) },
+  { name: 'rust', needs: [], run: cargoTests(['--release', ...nativeFeatures], { packages: NATIVE, but: ['gpu'] }) },
+  { name: 'gpu', needs: [], run: cargoTests(['--release', ...nativeFeatures], { packages: ['nearside'], only: 'gpu' }) },
   { name: 'size', needs: ['pkg'], run: sizeCheck({ optimise }) },
   { name: 'types', needs: ['pkg'], run: nodeTests('types') },
   { name: 'node', needs: ['pkg'], run: nodeTests('node') },

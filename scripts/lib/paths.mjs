@@ -15,6 +15,8 @@ export const tools = join(cache, 'tools');
 export const target = resolve(process.env.CARGO_TARGET_DIR || join(cache, 'target'));
 export const python = join(cache, 'python');
 export const exe = process.platform === 'win32' ? '.exe' : '';
+/** One set for the binary, its tests and clippy: the engine is compiled once. */
+export const nativeFeatures = ['--features', 'native,gpu'];
 export const nativeBinary = join(target, 'release', `nearside${exe}`);
 
 /** The version of a crate in Cargo.lock. */

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './paths.mjs';
-import { run, say } from './run.mjs';
+import { capture, run, say } from './run.mjs';
 import { measure } from './wasm.mjs';
 
 const SUITE_LIMIT = 30 * 60 * 1000;
@@ -25,8 +25,23 @@ export const command = (program, args, env) => async () => {
   return { passed: 1 - failed, failed, skipped: 0, output: result.text };
 };
 
-export const cargoTests = (args) => async () => {
-  const result = await run('cargo', ['test', ...args], { label: 'cargo test', allowFailure: true, within: SUITE_LIMIT });
+/** The arguments that choose every target of these packages but the tests `apart`, which are suites of their own. */
+function targetsBut(apart, packages) {
+  const metadata = JSON.parse(capture('cargo', ['metadata', '--no-deps', '--format-version', '1']).out);
+  const targets = metadata.packages.filter(({ name }) => packages.includes(name)).flatMap((each) => each.targets);
+  const tests = targets.filter(({ kind, name }) => kind.includes('test') && !apart.includes(name));
+  return ['--lib', '--bins', ...tests.flatMap(({ name }) => ['--test', name])];
+}
+
+/** What a test says on why it is skipped. */
+const SKIPPED = /^skipped: .*/gm;
+
+/** `only`: the one test to run; `but`: those that are left out. */
+export const cargoTests = (args, { packages, only, but = [] }) => async () => {
+  const chosen = only ? ['--test', only] : targetsBut(but, packages);
+  const all = ['test', ...packages.flatMap((name) => ['-p', name]), ...args, ...chosen];
+  const result = await run('cargo', all, { label: 'cargo test', allowFailure: true, within: SUITE_LIMIT });
+  for (const [line] of result.text.matchAll(SKIPPED)) say(`    ${line}`);
   const counts = { passed: 0, failed: 0, skipped: 0 };
   const summaries = [...result.text.matchAll(/^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored/gm)];
   for (const [, passed, failed, ignored] of summaries) {

@@ -1,7 +1,7 @@
 // Things of the operating system: Debian packages, a browser. In: what is needed. Out: it is there, or an Error
 // that says what to install. The one decision: only root on a system with apt installs by itself; everyone else
 // is told the command.
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { capture, run } from './run.mjs';
 
 export const isRoot = () => process.getuid?.() === 0;
@@ -31,6 +31,18 @@ const needs = [
   { packages: ['python3', 'python3-venv'], there: () => works('python3', ['-c', 'import venv, ensurepip']) },
 ];
 export const missingPackages = () => needs.filter((need) => !need.there()).flatMap((need) => need.packages);
+
+/** Mesa's software adapter is one that every machine can have. */
+export const VULKAN = ['libvulkan1', 'mesa-vulkan-drivers'];
+
+/** Whether the native GPU engine may find an adapter: elsewhere than on Linux the system brings one. */
+export function findVulkan() {
+  if (process.platform !== 'linux') return true;
+  const { VK_DRIVER_FILES, VK_ICD_FILENAMES } = process.env;
+  const folders = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
+  const drivers = VK_DRIVER_FILES || VK_ICD_FILENAMES || folders.some((folder) => existsSync(folder) && readdirSync(folder).length > 0);
+  return Boolean(drivers) && capture('/sbin/ldconfig', ['-p']).out.includes('libvulkan.so.1');
+}
 
 const browsers = [
   'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable',

@@ -203,5 +203,35 @@ pub(crate) const FUNCTIONS: &[(&str, &str)] = &[
 }
 ",
     ),
+    // The nearest float with `cut` bits fewer, halves to even; below the exponent `least` in steps of one size. What is
+    // more than `most` is `over`. The sign of a zero stays unless `signed` is 1.
+    (
+        "narrow_(",
+        "fn narrow_(x: U, cut: U, least: U, most: U, over: U, nan: U, signed: U) -> F {
+  let size = x & U(0x7fffffffu);
+  let half = (U(1u) << (cut - U(1u))) - U(1u);
+  let near = ((size + half + ((size >> cut) & U(1u))) >> cut) << cut;
+  let steps = bitcast<F>((U(277u) - cut - least) << U(23u));
+  let step = bitcast<F>((least + cut - U(23u)) << U(23u));
+  let small = bitcast<U>(round(bitcast<F>(size) * steps) * step);
+  let y = select(near, small, size < (least << U(23u)));
+  let sign = select(x & U(0x80000000u), U(0u), y < signed);
+  let z = select(y, over, y > most) | sign;
+  return bitcast<F>(select(z, nan, size > U(0x7f800000u)));
+}
+",
+    ),
+    // The nearest power of two: the next one where the rest is `up` or more.
+    (
+        "power_(",
+        "fn power_(x: U, up: U, over: U) -> F {
+  let size = x & U(0x7fffffffu);
+  let power = (size >> U(23u)) + select(U(0u), U(1u), (size & U(0x7fffffu)) >= up);
+  let y = select(power << U(23u), U(0x400000u), power == U(0u));
+  let z = select(y, over, power > U(254u));
+  return bitcast<F>(select(z, U(0x7fc00000u), size > U(0x7f800000u)));
+}
+",
+    ),
     ("is_inf_(", "fn is_inf_(x: F, sign: u32) -> B {\n  return bitcast<U>(x) == U(0x7f800000u | sign);\n}\n"),
 ];

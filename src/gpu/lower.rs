@@ -25,12 +25,12 @@ use tract_onnx_opl::resize::Resize as OnnxResize;
 
 use super::builder::{Builder, Cx, Lowered, because};
 use super::kernels::{
-    conv, deconv, elementwise, gather, grid, layout, matmul, nbits, norm, pad, pool, quantize,
-    recurrent, reduce, resize, select,
+    conv, deconv, elementwise, gather, grid, layout, matmul, narrow, nbits, norm, pad, pool,
+    quantize, recurrent, reduce, resize, select,
 };
 use crate::cpu::norm::Normalisation;
 use crate::cpu::recurrence::Recurrence;
-use crate::model::ops::{GatherBlocks, MatMulNBits, Quotient, RoundTo};
+use crate::model::ops::{GatherBlocks, MatMulNBits, Quotient, RoundTo, ToNarrow};
 use crate::optimize::{CheckIndices, Stride};
 
 /// Lowers a node whose operator it knows; `None` for all others.
@@ -81,6 +81,7 @@ const TABLE: &[Row] = &[
     row!(DequantizeLinearF32 => quantize::dequantize),
     row!(Quotient => quantize::quotient),
     row!(RoundTo => quantize::round_to),
+    row!(ToNarrow => narrow::round),
     row!(MatMulNBits => nbits::product),
     row!(GatherBlocks => nbits::gather),
     row!(GridSample => grid::sample),

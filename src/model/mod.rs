@@ -46,8 +46,10 @@ pub use stream::ModelStream;
 
 #[cfg(feature = "native")]
 pub(crate) use inspect::domain_name;
-#[cfg(feature = "native")]
 pub(crate) use narrow::widen_tensor;
+#[cfg(feature = "native")]
+#[cfg(feature = "gpu")]
+pub(crate) use narrow::{Form, Powers, Top};
 pub(crate) use onnx::Model;
 #[cfg(feature = "images")]
 pub(crate) use program::Pixels;

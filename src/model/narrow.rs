@@ -17,8 +17,9 @@ pub(crate) struct Narrow {
     form: Form,
 }
 
+/// What the values of a type are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Form {
+pub(crate) enum Form {
     Integer {
         signed: bool,
     },
@@ -34,7 +35,7 @@ enum Form {
 
 /// What the largest patterns of a float mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Top {
+pub(crate) enum Top {
     /// Infinities and NaN, as IEEE 754 has them.
     Infinite,
     /// The one pattern of ones is NaN.
@@ -98,6 +99,23 @@ impl Narrow {
         Some(if signed { (-half, half - 1) } else { (0, 2 * half - 1) })
     }
 
+    /// Whether what is too large becomes the largest number, given what a cast wants.
+    pub(crate) fn saturates(&self, wanted: bool) -> bool {
+        let finite = matches!(self.form, Form::Float { top: Top::Finite, .. });
+        // bfloat16 has float32's range, and no saturation is defined for it.
+        finite || wanted && self.bits < 16
+    }
+
+    #[cfg(feature = "gpu")]
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    #[cfg(feature = "gpu")]
+    pub(crate) fn bits(&self) -> u32 {
+        self.bits
+    }
+
     /// The integer of the lowest bits.
     pub(crate) fn wrap(&self, value: i64) -> i64 {
         let above = 64 - self.bits;
@@ -151,8 +169,7 @@ impl Narrow {
                 let exponent = ((size.to_bits() >> 52) as i32 - 1023).max(1 - bias);
                 let step = two_to(exponent - mantissa as i32);
                 let near = (size / step).round_ties_even() * step;
-                // bfloat16 has float32's range, and no saturation is defined for it.
-                let saturate = all || saturate && self.bits < 16;
+                let saturate = self.saturates(saturate);
                 let near = match near > f64::from(max) {
                     false => near as f32,
                     true if saturate => max,

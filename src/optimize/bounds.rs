@@ -1,7 +1,8 @@
 //! Indices and divisors that a run computes or is given are checked before they are used.
 //!
 //! In: a graph with gathers, scatters and divisions of integers. Out: the same graph, where indices
-//! and divisors that are no constants pass [`CheckIndices`] or [`CheckDivisors`] first. The engine
+//! and divisors that are no constants pass [`CheckIndices`] or [`CheckDivisors`] first, and no constant index is out of
+//! range. The engine
 //! trusts them: an index that is out of range reads its neighbour's values, or panics, as a division
 //! by zero does, where the caller should be told which value is wrong.
 
@@ -49,15 +50,7 @@ impl EvalOp for CheckIndices {
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let indices = inputs[0].cast_to::<i64>()?;
         let view = indices.try_as_plain_ram()?;
-        for (value, length) in view.as_slice::<i64>()?.iter().zip(self.lengths.iter().cycle()) {
-            let length = *length as i64;
-            if !(-length..length).contains(value) {
-                bail!(BadValue(format!(
-                    "`{}` is given the index {value}, which is not in -{length}..{length}",
-                    self.user
-                )));
-            }
-        }
+        within(view.as_slice::<i64>()?, &self.lengths, &self.user)?;
         if view.as_slice::<i64>()?.iter().all(|value| *value >= 0) {
             return Ok(inputs);
         }
@@ -67,6 +60,19 @@ impl EvalOp for CheckIndices {
         pairs.filter(|(v, _)| **v < 0).for_each(|(value, length)| *value += *length as i64);
         Ok(tvec!(indices.cast_to_dt(inputs[0].datum_type())?.into_owned().into_tvalue()))
     }
+}
+
+/// Fails where an index is not in `-n..n`.
+fn within(indices: &[i64], lengths: &[usize], user: &str) -> TractResult<()> {
+    for (value, length) in indices.iter().zip(lengths.iter().cycle()) {
+        let length = *length as i64;
+        if !(-length..length).contains(value) {
+            bail!(BadValue(format!(
+                "`{user}` is given the index {value}, which is not in -{length}..{length}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl TypedOp for CheckIndices {
@@ -95,24 +101,26 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
     }
     let data = model.outlet_fact(node.inputs[0])?;
     let indices = model.outlet_fact(node.inputs[1])?;
-    // ScatterND takes no index from the end, be it constant.
-    let known = indices.konst.is_some() && node.op_as::<ScatterNd>().is_none()
-        || !indices.datum_type.is_integer();
+    if !indices.datum_type.is_integer() {
+        return Ok(None);
+    }
     let (Some(shape), Some(of_indices)) = (data.shape.as_concrete(), indices.shape.as_concrete())
     else {
         return Ok(None);
     };
-    if known {
-        return Ok(None);
-    }
-    Ok(match (axis, batch) {
+    let lengths = match (axis, batch) {
         (Some(axis), _) => shape.get(axis).map(|length| vec![*length]),
         (_, Some(batch)) => {
             let depth = of_indices.last().copied().unwrap_or(0);
             shape.get(batch..batch + depth).filter(|l| !l.is_empty()).map(<[usize]>::to_vec)
         }
         _ => None,
-    })
+    };
+    let (Some(lengths), Some(known)) = (&lengths, &indices.konst) else { return Ok(lengths) };
+    let known = known.cast_to::<i64>()?;
+    within(known.try_as_plain_ram()?.as_slice::<i64>()?, lengths, &node.name)?;
+    // ScatterND takes no index from the end, be it constant.
+    Ok(node.op_is::<ScatterNd>().then(|| lengths.clone()))
 }
 
 fields! {

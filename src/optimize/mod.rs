@@ -20,6 +20,8 @@ mod integers;
 mod norms;
 mod precision;
 mod products;
+#[cfg(feature = "gpu")]
+mod ranges;
 mod recurrences;
 mod resizes;
 mod round_trips;
@@ -67,6 +69,8 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
     #[cfg(feature = "gpu")]
     ("empties", empties::empties, Some(Target::Gpu)),
+    #[cfg(feature = "gpu")]
+    ("ranges", ranges::ranges, Some(Target::Gpu)),
     #[cfg(feature = "gpu")]
     ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
     ("empty_sums", sums::empty_sums, None),

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use tract_onnx::tract_hir::internal::InferenceModel;
 
 use super::hybrid::{Asked, Hybrid};
+use super::segment::is_final;
 use super::{Binding, PlanCache, PlanKey, Segment, Times, plan_error, specialise, trial};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -196,7 +197,7 @@ impl Segment {
                 }
                 // Other constants in a plan help against a graph's defects, and settle shapes and branches that the
                 // GPU cannot choose; they do not help against the GPU's own failures.
-                Err(e) if !helps(e.kind()) => return Err(e),
+                Err(e) if !helps(e.kind()) || is_final(&e) => return Err(e),
                 Err(error) => {
                     // What the GPU refuses says more than that there is no plan.
                     let refused = matches!(error.kind(), ErrorKind::UnsupportedOperator(_));

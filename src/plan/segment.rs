@@ -33,7 +33,7 @@ pub(crate) struct Segment {
 }
 
 /// Whether no other plan would do better.
-fn is_final(error: &Error) -> bool {
+pub(super) fn is_final(error: &Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         if error.is::<BadValue>() {

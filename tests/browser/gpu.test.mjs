@@ -1,6 +1,7 @@
-// The WebGPU engine in a page of Chromium, on its software adapter: the shared models, and the node tests of onnx 1.17
-// that the GPU must run without any operator on the CPU. In: tests/lib/conformance.mjs, tests/lib/model-cases.mjs and
-// tests/cases/gpu.json. Out: one test a case of a model, one for the node tests.
+// The WebGPU engine in a page of Chromium, on its software adapter: the shared models, the node tests of onnx 1.17 and
+// those that ONNX Runtime runs on its own engine, all of which the GPU must run without any operator on the CPU.
+// In: tests/lib/conformance.mjs, tests/lib/listed.mjs, tests/lib/model-cases.mjs and tests/cases/gpu.json.
+// Out: one test a case of a model, one for each set of node tests.
 // The one decision: a case that the GPU refuses is no failure, a wrong answer is.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { knownFailures, randomCases, readCases, sets } from '../lib/conformance.mjs';
 import { failuresInPage } from '../lib/conformance-page.mjs';
 import { gpuPages } from '../lib/gpu-page.mjs';
+import { listPresent, listedCases } from '../lib/listed.mjs';
 import { defineModelTests } from '../lib/model-cases.mjs';
 import { fromWire, toWire } from '../lib/wire.mjs';
 
@@ -57,22 +59,37 @@ defineModelTests('chromium webgpu', async (row) => {
   };
 });
 
+/** What is wrong with cases that the GPU must run without the CPU. */
+async function failuresOf(chosen) {
+  const options = { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', strict: true, gpu: GPU } };
+  const failures = new Map();
+  for (let from = 0; from < chosen.length; from += BATCH) {
+    for (const failure of await failuresInPage(async () => page, chosen.slice(from, from + BATCH), options)) failures.set(...failure);
+  }
+  return failures;
+}
+
 test('chromium webgpu: node tests of onnx 1.17', { skip: !sets[0].present && 'the archive is not there' }, async (t) => {
   const [known, random] = [knownFailures(sets[0]), randomCases(sets[0])];
   const chosen = readCases(sets[0]).filter(({ name }) => !known.has(name) && !random.has(name));
-  const options = { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', strict: true, gpu: GPU } };
-  const wrong = [];
-  let whole = 0;
-  for (let from = 0; from < chosen.length; from += BATCH) {
-    const batch = chosen.slice(from, from + BATCH);
-    const failures = await failuresInPage(async () => page, batch, options);
-    for (const { name } of batch) {
-      const failure = failures.get(name);
-      if (!failure) whole += 1;
-      else if (!failure.includes('gpu.')) wrong.push(`${name}: ${failure}`);
-    }
-  }
+  const failures = await failuresOf(chosen);
+  const wrong = [...failures].filter(([, failure]) => !failure.includes('gpu.')).map(([name, failure]) => `${name}: ${failure}`);
+  const whole = chosen.length - failures.size;
   t.diagnostic(`${whole} cases run wholly on the GPU`);
   assert.deepEqual(wrong.filter((line) => !Object.hasOwn(cases.browser, line.split(':')[0])), []);
   assert.ok(whole >= cases.whole, `only ${whole} cases run wholly on the GPU, not ${cases.whole}`);
+});
+
+test('chromium webgpu: node tests that ONNX Runtime runs on its own', { skip: !listPresent && 'the list or an archive is not there' }, async (t) => {
+  const listed = listedCases();
+  const failures = await failuresOf([...listed.values()].flat());
+  const wrong = [];
+  for (const [name, forms] of listed) {
+    const failed = forms.map((form) => failures.get(form.name)).filter(Boolean);
+    if (forms.length === 0 || failed.length > 0) wrong.push(`${name}: ${failed[0] ?? 'there is no such case'}`);
+  }
+  const right = listed.size - wrong.length;
+  t.diagnostic(`${right} of ${listed.size} cases run wholly on the GPU`);
+  for (const line of wrong) t.diagnostic(line);
+  assert.ok(right >= cases.listed, `only ${right} cases run wholly on the GPU, not ${cases.listed}`);
 });

@@ -1,7 +1,8 @@
 //! The shared models and the node tests on the GPU engine, where this machine has a Vulkan, Metal or DirectX 12 adapter
 //! (Mesa's lavapipe is one): elsewhere every test is skipped.
 //!
-//! In: `tests/cases/models.json`, the node tests of onnx 1.17, the cases of single operators and `tests/cases/gpu.json`.
+//! In: `tests/cases/models.json`, the node tests of onnx 1.17, the cases of single operators, the list of node tests
+//! that ONNX Runtime runs on its WebGPU and `tests/cases/gpu.json`.
 //! Out: one test a case of a model, compared with ONNX Runtime's reference and never answered by the CPU alone unless
 //! the row says why; one test each for the node tests and the single operators: a case runs wholly on the GPU and is
 //! right, or the GPU refuses it; one for the operators that the table of kernels claims; and what a session owes its
@@ -12,6 +13,7 @@
 mod case;
 mod compare;
 mod gpu_session;
+mod listed;
 mod numbers;
 
 use std::collections::BTreeMap;
@@ -44,6 +46,8 @@ struct Model {
 struct Cases {
     /// Node tests that must run wholly on the GPU, at least.
     whole: usize,
+    /// Of the node tests that ONNX Runtime runs on its WebGPU, at least.
+    listed: usize,
     /// Cases of single operators that must, at least.
     operators: usize,
     /// Cases of single operators that are not right, and why.
@@ -90,6 +94,10 @@ fn main() {
     let whole = cases.whole;
     let set = archive.clone();
     let trial = Trial::test("nodes::1.17", move || nodes(lent, &set, &known, whole));
+    trials.push(trial.with_ignored_flag(absent));
+    let absent = gpu.is_none() || !archive.with_file_name(listed::LIST).exists();
+    let (lent, least, set) = (gpu.clone(), cases.listed, archive.clone());
+    let trial = Trial::test("nodes::listed", move || listed(lent, &set, least));
     trials.push(trial.with_ignored_flag(absent));
     let absent = gpu.is_none();
     let lent = gpu.clone();
@@ -158,8 +166,25 @@ fn nodes(
     if surprises.is_empty() { Ok(()) } else { Err(surprises.join("\n").into()) }
 }
 
+/// What ONNX Runtime's WebGPU is tested with.
+fn listed(gpu: Option<Arc<Gpu>>, archive: &Path, least: usize) -> Result<(), Failed> {
+    let options = SessionOptions { gpu, strict_gpu: true, check_gpu: false, ..case::options() };
+    let folder = archive.parent().ok_or("the archive is in no folder")?;
+    let (right, wrong) = listed::count(folder, &options)?;
+    eprintln!("{} of {} cases run wholly on the GPU", right.len(), right.len() + wrong.len());
+    for (name, why) in &wrong {
+        eprintln!("{name}: {why}");
+    }
+    if right.len() >= least {
+        return Ok(());
+    }
+    Err(format!("only {} cases run wholly on the GPU, not {least}", right.len()).into())
+}
+
 /// What the GPU refuses, it says so by an operator of its own domain.
 const REFUSED: &str = "gpu.";
+/// A published form that has no graph for the GPU, but plans for the CPU.
+const PLANNED: &str = "has plans alone";
 
 /// The same for the cases of single operators.
 fn operators(gpu: Option<Arc<Gpu>>, cases: &Cases) -> Result<(), Failed> {
@@ -170,7 +195,7 @@ fn operators(gpu: Option<Arc<Gpu>>, cases: &Cases) -> Result<(), Failed> {
         match case::run(&case, &options) {
             Ok(()) if known => surprises.push(format!("{} is right now", case.name)),
             Ok(()) => right += 1,
-            Err(why) if why.contains(REFUSED) || known => {}
+            Err(why) if why.contains(REFUSED) || why.contains(PLANNED) || known => {}
             Err(why) => surprises.push(format!("{}: {why}", case.name)),
         }
     }

@@ -214,13 +214,13 @@ fn rows_of(sliding: &Sliding, oc: usize) -> String {
         body += &tap("t");
         body += "  }\n";
     }
-    let puts: String = (0..oc)
-        .map(|c| format!("  put(channel + {c}u, at + {c}u * p.y_c, ox, (*s).c{c});\n"))
-        .collect();
+    let all: Vec<String> = (0..oc).map(|c| format!("(*s).c{c}")).collect();
+    let all = all.join(", ");
     format!(
         "struct Sums {{\n{fields}}}\n\
          fn add_row(s: ptr<function, Sums>, row: u32, ix: u32, weight: u32) {{\n{body}}}\n\
-         fn finish(s: ptr<function, Sums>, channel: u32, at: u32, ox: u32) {{\n{puts}}}\n"
+         fn together(s: ptr<function, Sums>) -> array<vec4<f32>, OC> {{\n  \
+         return array<vec4<f32>, OC>({all});\n}}\n"
     )
 }
 

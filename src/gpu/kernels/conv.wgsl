@@ -1,15 +1,7 @@
 // A convolution over two spatial axes, with weights packed OC output channels at a time: one invocation makes OC
 // channels x 4 neighbouring pixels in named accumulators c0, c1, …. Nothing is shared between invocations, so nothing
-// waits. Host text: WX, WY (workgroup), OC, `Sums` with its fields c0, c1, …, and `row(sums, row, ix, weight)`, which
-// adds one row of the window.
-fn put(channel: u32, at: u32, ox: u32, v: vec4<f32>) {
-  if (channel >= p.og) { return; }
-  store(at, v.x);
-  if (ox + 1u < p.o2) { store(at + p.y_2, v.y); }
-  if (ox + 2u < p.o2) { store(at + 2u * p.y_2, v.z); }
-  if (ox + 3u < p.o2) { store(at + 3u * p.y_2, v.w); }
-}
-
+// waits. Host text: WX, WY (workgroup), OC, `Sums` with its fields c0, c1, …, `add_row(sums, row, ix, weight)`, which
+// adds one row of the window, and `together(sums)`, all of them as an array.
 fn pixel(row: u32, ix: u32) -> f32 { return select(0.0, in0[row + ix * p.x_2], ix < p.i2); }
 
 @compute @workgroup_size(WX, WY, 1)
@@ -34,5 +26,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   let channel = block * OC;
-  finish(&sums, channel, id.z * p.y_n + (g * p.og + channel) * p.y_c + oy * p.y_1 + ox * p.y_2, ox);
+  let at = id.z * p.y_n + (g * p.og + channel) * p.y_c + oy * p.y_1 + ox * p.y_2;
+  // What is fused to it is a text of its own length: it is here once, not for each element.
+  var all = together(&sums);
+  for (var c = 0u; c < OC && channel + c < p.og; c++) {
+    for (var k = 0u; k < 4u && ox + k < p.o2; k++) { store(at + c * p.y_c + k * p.y_2, all[c][k]); }
+  }
 }

@@ -37,8 +37,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   let at = id.z * p.y_n + id.y * p.y_c + oz * p.y_0 + oy * p.y_1 + ox * p.y_2;
-  store(at, sum.x);
-  if (ox + 1u < p.o2) { store(at + p.y_2, sum.y); }
-  if (ox + 2u < p.o2) { store(at + 2u * p.y_2, sum.z); }
-  if (ox + 3u < p.o2) { store(at + 3u * p.y_2, sum.w); }
+  // What is fused to it is here once, not for each pixel.
+  for (var c = 0u; c < 4u && ox + c < p.o2; c++) { store(at + c * p.y_2, sum[c]); }
 }

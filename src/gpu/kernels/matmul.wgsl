@@ -23,14 +23,6 @@ fn load_b(base: u32, n: u32, k: u32) -> T4 {
             in1[select(at, at + 3u * p.b_n, n + 2u < last)]);
 }
 
-fn put(row: u32, at: u32, n: u32, v: T4) {
-  if (row >= p.m) { return; }
-  if (n < p.n) { store(at, v.x); }
-  if (n + 1u < p.n) { store(at + p.c_n, v.y); }
-  if (n + 2u < p.n) { store(at + 2u * p.c_n, v.z); }
-  if (n + 3u < p.n) { store(at + 3u * p.c_n, v.w); }
-}
-
 @compute @workgroup_size(TX, TY, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
   let outer = group.z / p.inner_batch;
@@ -69,8 +61,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
   let row = m0 + local.y * 4u;
   let n = n0 + local.x * 4u;
   let at = group.z * p.m * p.n + row * p.c_m + n * p.c_n;
-  put(row, at, n, c0);
-  put(row + 1u, at + p.c_m, n, c1);
-  put(row + 2u, at + 2u * p.c_m, n, c2);
-  put(row + 3u, at + 3u * p.c_m, n, c3);
+  // What is fused to the product is a text of its own length: it is here once, not for each element.
+  var rows = array<T4, 4>(c0, c1, c2, c3);
+  for (var r = 0u; r < 4u && row + r < p.m; r++) {
+    for (var c = 0u; c < 4u && n + c < p.n; c++) { store(at + r * p.c_m + c * p.c_n, rows[r][c]); }
+  }
 }

@@ -8,6 +8,7 @@ pub(crate) mod gather;
 pub(crate) mod grid;
 pub(crate) mod layout;
 pub(crate) mod matmul;
+pub(crate) mod narrow;
 pub(crate) mod nbits;
 pub(crate) mod norm;
 pub(crate) mod pad;

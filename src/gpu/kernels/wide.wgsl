@@ -3,14 +3,6 @@
 // Host constants: T, WX, WY (workgroup), B_BY_K (whether B's neighbours lie along k or along n).
 alias T4 = vec4<T>;
 
-fn put(row: u32, at: u32, n: u32, v: T4) {
-  if (row >= p.m) { return; }
-  store(at, v.x);
-  if (n + 1u < p.n) { store(at + p.c_n, v.y); }
-  if (n + 2u < p.n) { store(at + 2u * p.c_n, v.z); }
-  if (n + 3u < p.n) { store(at + 3u * p.c_n, v.w); }
-}
-
 @compute @workgroup_size(WX, WY, 1)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let n = id.x * 4u;
@@ -68,8 +60,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   let at = id.z * p.m * p.n + m * p.c_m + n * p.c_n;
-  put(m, at, n, c0);
-  put(m + 1u, at + p.c_m, n, c1);
-  put(m + 2u, at + 2u * p.c_m, n, c2);
-  put(m + 3u, at + 3u * p.c_m, n, c3);
+  // What is fused to the product is a text of its own length: it is here once, not for each element.
+  var rows = array<T4, 4>(c0, c1, c2, c3);
+  for (var r = 0u; r < 4u && m + r < p.m; r++) {
+    for (var c = 0u; c < 4u && n + c < p.n; c++) { store(at + r * p.c_m + c * p.c_n, rows[r][c]); }
+  }
 }

@@ -5,15 +5,13 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::*;
-
-#[derive(Debug)]
-struct Training {
-    epsilon: f64,
-    momentum: f64,
-}
+use super::host::as_theirs;
+use super::lower::{Built, lowered};
+use super::wires::Wires;
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if node.get_attr_opt("training_mode")?.unwrap_or(0i64) == 0 {
@@ -21,50 +19,56 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         let constant = |inputs: &[&TypedFact]| inputs[1..].iter().all(|f| f.konst.is_some());
         return as_theirs(super::theirs(ctx, node)?, super::small::batch_norm(node)?, constant);
     }
-    let epsilon = f64::from(node.get_attr_opt("epsilon")?.unwrap_or(1e-5f32));
-    let momentum = f64::from(node.get_attr_opt("momentum")?.unwrap_or(0.9f32));
-    host(node, Training { epsilon, momentum })
-}
-
-impl Host for Training {
-    fn name(&self) -> &'static str {
-        "BatchNormalization"
-    }
-
-    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
-        let fact = |at| {
-            let input: &TypedFact = need(inputs, at)?;
-            Ok(input.datum_type.fact(input.shape.clone()))
-        };
-        [0, 3, 4].into_iter().map(fact).collect()
-    }
-
-    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
-        let x = need(inputs, 0)?;
-        ensure!(x.rank() >= 2, "a batch and a channel axis are needed");
-        let (batch, channels, inner) = around(x.shape(), 1);
-        let parameters = (1..5).map(|i| f64s(need(inputs, i)?)).collect::<TractResult<Vec<_>>>()?;
-        ensure!(parameters.iter().all(|p| p.len() == channels), "one parameter for each channel");
-        let (mut values, mut mean, mut variance) =
-            (f64s(x)?, parameters[2].clone(), parameters[3].clone());
-        let count = (batch * inner) as f64;
-        for c in 0..channels {
-            let places =
-                || (0..batch * inner).map(|i| (i / inner * channels + c) * inner + i % inner);
-            let own = places().map(|i| values[i]).sum::<f64>() / count;
-            let spread = places().map(|i| (values[i] - own).powi(2)).sum::<f64>() / count;
-            let factor = parameters[0][c] / (spread + self.epsilon).sqrt();
-            places().for_each(|i| values[i] = (values[i] - own) * factor + parameters[1][c]);
-            let towards =
-                |running: f64, own: f64| running * self.momentum + own * (1.0 - self.momentum);
-            mean[c] = towards(mean[c], own);
-            variance[c] = towards(variance[c], spread);
+    let epsilon: f32 = node.get_attr_opt("epsilon")?.unwrap_or(1e-5);
+    let momentum: f32 = node.get_attr_opt("momentum")?.unwrap_or(0.9);
+    lowered(node, move |g, inputs| {
+        let x = inputs.need(0)?;
+        let rank = g.rank(x)?;
+        ensure!(rank >= 2, "a batch and a channel axis are needed");
+        let (dtype, shape) = (g.dtype(x)?, g.lengths(x)?);
+        ensure!(dtype.is_float(), "a norm of {dtype:?}");
+        let wide = if dtype == DatumType::F64 { dtype } else { DatumType::F32 };
+        let axes: Vec<usize> = (0..rank).filter(|axis| *axis != 1).collect();
+        let count: usize = axes.iter().map(|axis| shape[*axis]).product();
+        // The parameters, each over its channel.
+        let mut parameters = tvec!();
+        for at in 1..5 {
+            let parameter = inputs.need(at)?;
+            ensure!(g.lengths(parameter)?[..] == shape[1..2], "one parameter for each channel");
+            let mut parameter = g.cast(parameter, wide)?;
+            for _ in 2..rank {
+                parameter = g.add_axis(parameter, 1)?;
+            }
+            parameters.push(g.add_axis(parameter, 0)?);
         }
-        let kind = |at| Ok::<_, TractError>(need(inputs, at)?.datum_type());
-        Ok(tvec!(
-            from_f64(x.shape(), &values, x.datum_type())?,
-            from_f64(&[channels], &mean, kind(3)?)?,
-            from_f64(&[channels], &variance, kind(4)?)?
-        ))
-    }
+        let x = g.cast(x, wide)?;
+        let count = g.constant(tensor0(count as f64).cast_to_dt(wide)?.into_owned())?;
+        let mean = |g: &mut Wires<'_>, x| {
+            let sum = g.reduce(x, Reducer::Sum, &axes)?;
+            g.binary(math::div(), sum, count)
+        };
+        let own = mean(g, x)?;
+        let x = g.sub(x, own)?;
+        let squares = g.op(math::square(), &[x])?;
+        let spread = mean(g, squares)?;
+        let least = g.like(spread, epsilon)?;
+        let norm = g.add(spread, least)?;
+        let norm = g.op(math::sqrt(), &[norm])?;
+        let factor = g.binary(math::div(), parameters[0], norm)?;
+        let y = g.mul(x, factor)?;
+        let y = g.add(y, parameters[1])?;
+        let mut outputs = tvec!(g.cast(y, dtype)?);
+        for (at, (running, own)) in
+            [(parameters[2], own), (parameters[3], spread)].into_iter().enumerate()
+        {
+            let kept = g.scaled(running, momentum)?;
+            let new = g.scaled(own, 1. - momentum)?;
+            let mut moved = g.add(kept, new)?;
+            for axis in axes.iter().rev() {
+                moved = g.remove_axis(moved, *axis)?;
+            }
+            outputs.push(g.cast(moved, g.dtype(inputs.need(3 + at)?)?)?);
+        }
+        Ok(outputs)
+    })
 }

@@ -6,58 +6,50 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::*;
-
-#[derive(Debug)]
-struct CenterCropPad {
-    axes: Option<Vec<i64>>,
-}
+use super::host::{from_strings, i64s, sizes, volume};
+use super::lower::{Built, lowered};
 
 pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
-    host(node, CenterCropPad { axes: node.get_attr_opt_vec("axes")? })
-}
-
-impl CenterCropPad {
-    fn shape(&self, from: &[usize], wanted: &[i64]) -> TractResult<Vec<usize>> {
-        let all = || (0..from.len() as i64).collect();
-        let axes: Vec<i64> = self.axes.clone().unwrap_or_else(all);
-        ensure!(axes.len() == wanted.len(), "one size for each axis");
-        let mut shape = from.to_vec();
-        for (axis, size) in axes.iter().zip(sizes(wanted)?) {
-            shape[axis_of(*axis, from.len())?] = size;
-        }
-        Ok(shape)
-    }
-}
-
-impl Host for CenterCropPad {
-    fn name(&self) -> &'static str {
-        "CenterCropPad"
-    }
-
-    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
-        let input = need(inputs, 0)?;
-        let shape = self.shape(&dims(input)?, &steering(inputs, 1)?)?;
-        Ok(tvec!(input.datum_type.fact(shape)))
-    }
-
-    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
-        let input = need(inputs, 0)?;
-        let from = input.shape();
-        let shape = self.shape(from, &i64s(need(inputs, 1)?)?)?;
-        // The smaller one lies in the middle of the larger one, an odd rest behind it.
-        let place = |axis: usize, at: usize| {
-            let (old, new) = (from[axis], shape[axis]);
-            let at =
-                if new > old { at.checked_sub((new - old) / 2)? } else { at + (old - new) / 2 };
-            (at < old).then_some(at)
+    let axes: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
+    lowered(node, move |g, inputs| {
+        let mut x = inputs.need(0)?;
+        let wanted =
+            g.fact(inputs.need(1)?)?.konst.clone().context("the sizes must be constant")?;
+        let wanted = sizes(&i64s(&wanted)?)?;
+        volume(&wanted)?;
+        let axes = match &axes {
+            Some(axes) => axes.clone(),
+            None => (0..g.rank(x)? as i64).collect(),
         };
-        let index: Vec<Option<usize>> = coordinates(&shape)
-            .map(|at| {
-                let at = at.iter().enumerate().map(|(axis, at)| place(axis, *at));
-                at.collect::<Option<Vec<_>>>().map(|at| flat(&at, from))
-            })
-            .collect();
-        Ok(tvec!(take(input, &shape, &index)?))
+        ensure!(axes.len() == wanted.len(), "one size for each axis");
+        for (axis, new) in axes.into_iter().zip(wanted) {
+            let axis = g.axis(x, axis)?;
+            let shape = g.lengths(x)?;
+            let old = shape[axis];
+            // The smaller one lies in the middle of the larger one, an odd rest behind it.
+            let before = old.abs_diff(new) / 2;
+            if new < old {
+                x = g.slice(x, axis, before.to_dim(), (before + new).to_dim())?;
+            } else if new > old {
+                let (dtype, mut parts) = (g.dtype(x)?, tvec!(x));
+                for (at, missing) in [(0, before), (1, new - old - before)] {
+                    let mut shape = shape.clone();
+                    shape[axis] = missing;
+                    if volume(&shape)? > 0 {
+                        let nothing = g.constant(nothing(&shape, dtype)?)?;
+                        parts.insert(if at == 0 { 0 } else { parts.len() }, nothing);
+                    }
+                }
+                x = g.concat(axis, &parts)?;
+            }
+        }
+        Ok(tvec!(x))
+    })
+}
+
+fn nothing(shape: &[usize], dtype: DatumType) -> TractResult<Tensor> {
+    if dtype == String::datum_type() {
+        return from_strings(shape, vec![String::new(); volume(shape)?]);
     }
+    Tensor::zero_dt(dtype, shape)
 }

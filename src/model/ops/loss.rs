@@ -5,22 +5,21 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::array::{Gather, GatherElements, MultiBroadcastTo};
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::logic::comp_ne;
+use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::nn::{Reducer, Softmax, SoftmaxKind};
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::*;
+use super::lower::{Built, lowered};
+use super::wires::Wires;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reduction {
     None,
     Mean,
     Sum,
-}
-
-#[derive(Debug)]
-struct Loss {
-    softmax: bool,
-    reduction: Reduction,
-    ignore: Option<i64>,
 }
 
 pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
@@ -31,65 +30,82 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
         other => bail!("reduction {other} is unknown"),
     };
     let softmax = node.op_type == "SoftmaxCrossEntropyLoss";
-    host(node, Loss { softmax, reduction, ignore: node.get_attr_opt("ignore_index")? })
+    let ignore: Option<i64> = node.get_attr_opt("ignore_index")?;
+    lowered(node, move |g, inputs| {
+        let (scores, labels) = (inputs.need(0)?, inputs.need(1)?);
+        let dtype = g.dtype(scores)?;
+        ensure!(dtype.is_float(), "scores of {dtype:?}");
+        ensure!(g.dtype(labels)?.is_integer(), "labels of {:?}", g.dtype(labels)?);
+        let (all, wanted) = (g.shape(scores)?, g.shape(labels)?);
+        ensure!(all.len() >= 2, "scores need a batch and a class axis");
+        let fits = all[0] == wanted[0] && all[2..] == wanted[1..];
+        ensure!(wanted.len() + 1 == all.len() && fits, "labels do not fit the scores");
+        let wide = if dtype == DatumType::F64 { dtype } else { DatumType::F32 };
+        let mut log = g.cast(scores, wide)?;
+        if softmax {
+            log = g.op(Softmax::new(tvec!(1), None, SoftmaxKind::LogSoftmax), &[log])?;
+        }
+        let labels = g.cast(labels, DatumType::I64)?;
+        let counted = Counted::of(g, labels, ignore)?;
+        // A label of each score: what does not count has one that every tensor of classes holds.
+        let places = g.add_axis(counted.labels, 1)?;
+        let loss = g.op(GatherElements::new(1), &[log, places])?;
+        let loss = g.remove_axis(loss, 1)?;
+        let mut loss = g.op(math::neg(), &[loss])?;
+        let weights = match inputs.get(2) {
+            Some(weights) => {
+                let weights = g.cast(weights, wide)?;
+                ensure!(g.shape(weights)?[..] == all[1..2], "one weight for each class");
+                let weights = g.op(Gather::new(0), &[weights, counted.labels])?;
+                loss = g.mul(loss, weights)?;
+                weights
+            }
+            None => {
+                let one = g.like(loss, 1.)?;
+                g.op(MultiBroadcastTo::new(ShapeFact::from_dims(wanted.clone())), &[one])?
+            }
+        };
+        loss = counted.only(g, loss)?;
+        if reduction != Reduction::None {
+            loss = whole(g, loss)?;
+        }
+        if reduction == Reduction::Mean {
+            let weights = counted.only(g, weights)?;
+            let total = whole(g, weights)?;
+            loss = g.binary(math::div(), loss, total)?;
+        }
+        Ok(tvec!(g.cast(loss, dtype)?, g.cast(log, dtype)?))
+    })
 }
 
-impl Host for Loss {
-    fn name(&self) -> &'static str {
-        "Loss"
+/// The sum of all elements.
+fn whole(g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
+    let x = g.flat(x)?;
+    let sum = g.reduce(x, Reducer::Sum, &[0])?;
+    g.remove_axis(sum, 0)
+}
+
+/// The labels that count.
+struct Counted {
+    /// With a class for each that does not.
+    labels: OutletId,
+    /// Whether each counts, where some may not.
+    which: Option<OutletId>,
+}
+
+impl Counted {
+    fn of(g: &mut Wires<'_>, labels: OutletId, ignore: Option<i64>) -> TractResult<Self> {
+        let Some(ignore) = ignore else { return Ok(Self { labels, which: None }) };
+        let ignore = g.constant(tensor0(ignore))?;
+        let which = g.binary(TypedBinOp(comp_ne(), None), labels, ignore)?;
+        let first = g.constant(tensor0(0i64))?;
+        Ok(Self { labels: g.select(which, labels, first)?, which: Some(which) })
     }
 
-    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
-        let (scores, labels) = (need(inputs, 0)?, need(inputs, 1)?);
-        let dt = scores.datum_type;
-        let loss = match self.reduction {
-            Reduction::None => dt.fact(labels.shape.clone()),
-            _ => dt.scalar_fact(),
-        };
-        Ok(tvec!(loss, dt.fact(scores.shape.clone())))
-    }
-
-    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
-        let (scores, labels) = (need(inputs, 0)?, need(inputs, 1)?);
-        ensure!(scores.rank() >= 2, "scores need a batch and a class axis");
-        let (batch, classes, inner) = around(scores.shape(), 1);
-        let mut log = f64s(scores)?;
-        let targets = i64s(labels)?;
-        ensure!(targets.len() == batch * inner, "labels do not fit the scores");
-        let weights = maybe(inputs, 2).map(f64s).transpose()?;
-        ensure!(weights.as_ref().is_none_or(|w| w.len() == classes), "one weight for each class");
-        let at = |n: usize, c: usize, d: usize| (n * classes + c) * inner + d;
-        if self.softmax {
-            for n in 0..batch {
-                for d in 0..inner {
-                    let most =
-                        (0..classes).map(|c| log[at(n, c, d)]).fold(f64::NEG_INFINITY, f64::max);
-                    let sum: f64 = (0..classes).map(|c| (log[at(n, c, d)] - most).exp()).sum();
-                    (0..classes).for_each(|c| log[at(n, c, d)] -= most + sum.ln());
-                }
-            }
-        }
-        let mut total = 0.0;
-        let losses: Vec<f64> = targets
-            .iter()
-            .enumerate()
-            .map(|(i, target)| {
-                if Some(*target) == self.ignore {
-                    return Ok(0.0);
-                }
-                let class = axis_of(*target, classes).context("a label is no class")?;
-                let weight = weights.as_ref().map_or(1.0, |w| w[class]);
-                total += weight;
-                Ok(-log[at(i / inner, class, i % inner)] * weight)
-            })
-            .collect::<TractResult<_>>()?;
-        let dt = scores.datum_type();
-        let sum: f64 = losses.iter().sum();
-        let loss = match self.reduction {
-            Reduction::None => from_f64(labels.shape(), &losses, dt)?,
-            Reduction::Sum => from_f64(&[], &[sum], dt)?,
-            Reduction::Mean => from_f64(&[], &[sum / total], dt)?,
-        };
-        Ok(tvec!(loss, from_f64(scores.shape(), &log, dt)?))
+    /// Nothing for what does not count.
+    fn only(&self, g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
+        let Some(which) = self.which else { return Ok(x) };
+        let nothing = g.like(x, 0.)?;
+        g.select(which, x, nothing)
     }
 }

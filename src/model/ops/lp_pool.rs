@@ -4,13 +4,16 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::cnn::{PaddingSpec, PoolSpec, SumPool};
+use tract_onnx::tract_core::ops::math;
+use tract_onnx::tract_core::ops::nn::DataFormat;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::*;
+use super::lower::{Built, lowered};
 
 #[derive(Debug)]
 struct LpPool {
-    p: f64,
+    p: f32,
     kernel: Vec<usize>,
     strides: Vec<usize>,
     dilations: Vec<usize>,
@@ -29,8 +32,8 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
     };
     // Before operator set 2 p is a float.
     let p = match node.attribute.iter().find(|a| a.name == "p") {
-        Some(a) if a.f != 0.0 => f64::from(a.f),
-        Some(a) => a.i as f64,
+        Some(a) if a.f != 0.0 => a.f,
+        Some(a) => a.i as f32,
         None => 2.0,
     };
     ensure!(p > 0.0, "p must be positive");
@@ -43,77 +46,60 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
         ceil: node.get_attr_opt("ceil_mode")?.unwrap_or(false),
         kernel,
     };
-    host(node, pool)
+    lowered(node, move |g, inputs| {
+        let x = inputs.need(0)?;
+        let dtype = g.dtype(x)?;
+        ensure!(dtype.is_float(), "a norm of {dtype:?}");
+        let wide = if dtype == DatumType::F64 { dtype } else { DatumType::F32 };
+        let shape = g.lengths(x)?;
+        let spec = pool.spec(&shape)?;
+        let x = g.cast(x, wide)?;
+        let x = g.op(math::abs(), &[x])?;
+        let power = g.like(x, pool.p)?;
+        let x = g.binary(math::pow(), x, power)?;
+        let sum = g.op(SumPool::new(spec, true, false), &[x])?;
+        let root = g.like(sum, 1. / pool.p)?;
+        let y = g.binary(math::pow(), sum, root)?;
+        Ok(tvec!(g.cast(y, dtype)?))
+    })
 }
 
 impl LpPool {
-    /// For each spatial axis: how many windows, and how much padding before the first element.
-    fn windows(&self, shape: &[usize]) -> TractResult<Vec<(usize, usize)>> {
+    /// The windows over a tensor of this shape.
+    fn spec(&self, shape: &[usize]) -> TractResult<PoolSpec> {
         let axes = self.kernel.len();
         ensure!(shape.len() == axes + 2, "the kernel does not fit the input");
-        let window = |axis: usize| {
-            let (size, stride) = (shape[axis + 2], self.strides[axis]);
-            let span = (self.kernel[axis] - 1) * self.dilations[axis] + 1;
-            if self.auto_pad.starts_with("SAME") {
-                let count = size.div_ceil(stride);
-                let pad = (count.saturating_sub(1) * stride + span).saturating_sub(size);
-                let before = if self.auto_pad == "SAME_LOWER" { pad.div_ceil(2) } else { pad / 2 };
-                return Ok((count, before));
-            }
-            let (before, after) = match self.auto_pad.as_str() {
-                "VALID" => (0, 0),
-                _ => (self.pads[axis], self.pads[axis + axes]),
-            };
-            let free =
-                (size + before + after).checked_sub(span).context("window over the input")?;
-            let mut count = if self.ceil { free.div_ceil(stride) } else { free / stride } + 1;
-            // A window that would start in the padding behind is left out.
-            if self.ceil && (count - 1) * stride >= size + before {
-                count -= 1;
-            }
-            Ok((count, before))
+        let one_or_more = |list: &[usize]| list.iter().all(|n| *n > 0);
+        ensure!(one_or_more(&self.kernel), "a window without elements");
+        ensure!(one_or_more(&self.strides) && one_or_more(&self.dilations), "a step of 0");
+        let (before, after) = self.pads.split_at(axes);
+        let none = vec![0; axes];
+        let (before, after) = match self.auto_pad.as_str() {
+            "NOTSET" => (before, after),
+            _ => (&none[..], &none[..]),
         };
-        (0..axes).map(window).collect()
-    }
-}
-
-impl Host for LpPool {
-    fn name(&self) -> &'static str {
-        "LpPool"
-    }
-
-    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
-        let mut shape = dims(need(inputs, 0)?)?;
-        let windows = self.windows(&shape)?;
-        shape[2..].iter_mut().zip(&windows).for_each(|(d, w)| *d = w.0);
-        Ok(tvec!(need(inputs, 0)?.datum_type.fact(shape)))
-    }
-
-    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
-        let input = need(inputs, 0)?;
-        let windows = self.windows(input.shape())?;
-        let values = f64s(input)?;
-        let space = &input.shape()[2..];
-        let mut shape = input.shape().to_vec();
-        shape[2..].iter_mut().zip(&windows).for_each(|(d, w)| *d = w.0);
-        let area: usize = space.iter().product();
-        let mut out = Vec::with_capacity(volume(&shape)?);
-        for plane in 0..shape[0] * shape[1] {
-            for at in coordinates(&shape[2..]) {
-                let inside = |k: &Vec<usize>| {
-                    let place = |axis: usize| {
-                        let at = at[axis] * self.strides[axis] + k[axis] * self.dilations[axis];
-                        at.checked_sub(windows[axis].1).filter(|p| *p < space[axis])
-                    };
-                    (0..k.len()).map(place).collect::<Option<Vec<usize>>>()
-                };
-                let sum: f64 = coordinates(&self.kernel)
-                    .filter_map(|k| inside(&k))
-                    .map(|p| values[plane * area + flat(&p, space)].abs().powf(self.p))
-                    .sum();
-                out.push(sum.powf(1.0 / self.p));
+        let padding = match self.auto_pad.as_str() {
+            "SAME_UPPER" => PaddingSpec::SameUpper,
+            "SAME_LOWER" => PaddingSpec::SameLower,
+            _ => {
+                for axis in 0..axes {
+                    let span = (self.kernel[axis] - 1)
+                        .checked_mul(self.dilations[axis])
+                        .context("a dilation is out of range")?;
+                    let padded = shape[axis + 2] + before[axis] + after[axis];
+                    ensure!(span < padded, "a window over the input");
+                }
+                PaddingSpec::ExplicitOnnxPool(before.into(), after.into(), self.ceil)
             }
-        }
-        Ok(tvec!(from_f64(&shape, &out, input.datum_type())?))
+        };
+        Ok(PoolSpec {
+            data_format: DataFormat::NCHW,
+            kernel_shape: self.kernel.clone().into(),
+            padding,
+            dilations: Some(self.dilations.clone().into()),
+            strides: Some(self.strides.clone().into()),
+            input_channels: shape[1],
+            output_channels: shape[1],
+        })
     }
 }

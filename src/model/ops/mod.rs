@@ -63,6 +63,7 @@ mod recurrent;
 mod reduce_extreme;
 mod regex;
 mod relations;
+mod resize_10;
 mod reverse_sequence;
 mod roi_align;
 mod rotary;
@@ -156,6 +157,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "ReduceMax", reduce_extreme::build),
     (DEFAULT_DOMAIN, "ReduceMin", reduce_extreme::build),
     (DEFAULT_DOMAIN, "RegexFullMatch", regex::full_match),
+    (DEFAULT_DOMAIN, "Resize", resize_10::build),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
     (DEFAULT_DOMAIN, "STFT", small::stft),

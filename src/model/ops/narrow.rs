@@ -50,7 +50,17 @@ impl ToNarrow {
         Self { code: narrow.code, saturate, powers: Powers::Nearest }
     }
 
-    fn narrow(&self) -> TractResult<&'static Narrow> {
+    #[cfg(feature = "gpu")]
+    pub(crate) fn saturate(&self) -> bool {
+        self.saturate
+    }
+
+    #[cfg(feature = "gpu")]
+    pub(crate) fn powers(&self) -> Powers {
+        self.powers
+    }
+
+    pub(crate) fn narrow(&self) -> TractResult<&'static Narrow> {
         narrow(self.code).with_context(|| format!("{} is no narrow type", self.code))
     }
 }

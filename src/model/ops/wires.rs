@@ -41,6 +41,12 @@ impl<'a> Wires<'a> {
         Ok(self.fact(x)?.shape.to_tvec())
     }
 
+    /// The shape, where it is known.
+    pub(super) fn lengths(&self, x: OutletId) -> TractResult<TVec<usize>> {
+        let shape = &self.fact(x)?.shape;
+        Ok(shape.as_concrete().context("the shape depends on data")?.into())
+    }
+
     pub(super) fn rank(&self, x: OutletId) -> TractResult<usize> {
         Ok(self.fact(x)?.rank())
     }
