@@ -8,7 +8,7 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{
-    Gather, GatherElements, GatherNd, ScatterElements, ScatterNd,
+    Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, Topk,
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
@@ -90,7 +90,8 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
         Some(op) => Some(op.batch_dims),
         None => node.op_as::<ScatterNd>().map(|_| 0),
     };
-    if axis.is_none() && batch.is_none() {
+    let top = node.op_as::<Topk>().map(|op| op.axis);
+    if axis.is_none() && batch.is_none() && top.is_none() {
         return Ok(None);
     }
     let data = model.outlet_fact(node.inputs[0])?;
@@ -104,6 +105,10 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
     };
     if known {
         return Ok(None);
+    }
+    if let Some(axis) = top {
+        // As many as there are is no index, but may be asked for.
+        return Ok(shape.get(axis).map(|length| vec![length + 1]));
     }
     Ok(match (axis, batch) {
         (Some(axis), _) => shape.get(axis).map(|length| vec![*length]),
