@@ -9,7 +9,7 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{
-    Gather, GatherElements, GatherNd, ScatterElements, ScatterNd,
+    Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, Topk,
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
@@ -96,7 +96,8 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
         Some(op) => Some(op.batch_dims),
         None => node.op_as::<ScatterNd>().map(|_| 0),
     };
-    if axis.is_none() && batch.is_none() {
+    let top = node.op_as::<Topk>().map(|op| op.axis);
+    if axis.is_none() && batch.is_none() && top.is_none() {
         return Ok(None);
     }
     let data = model.outlet_fact(node.inputs[0])?;
@@ -108,6 +109,11 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
     else {
         return Ok(None);
     };
+    if let Some(axis) = top {
+        // As many as there are is no index, but may be asked for; a plan knows a constant count.
+        let most = shape.get(axis).filter(|_| indices.konst.is_none());
+        return Ok(most.map(|length| vec![length + 1]));
+    }
     let lengths = match (axis, batch) {
         (Some(axis), _) => shape.get(axis).map(|length| vec![*length]),
         (_, Some(batch)) => {

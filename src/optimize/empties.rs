@@ -1,7 +1,8 @@
 //! A value without elements is a constant.
 //!
 //! In: a graph with concrete shapes, where an axis may have length 0, as a decoder's cache has before its first token.
-//! Out: the same graph, whose operators do no work for it. The GPU can bind no empty buffer.
+//! Out: the same graph, whose operators do no work for it. The GPU can bind no empty buffer, and the engine's optimiser
+//! looks at the first element of any constant.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::konst::Const;

@@ -11,7 +11,6 @@ mod branches;
 mod broadcasts;
 mod chains;
 mod division;
-#[cfg(feature = "gpu")]
 mod empties;
 mod engine;
 mod extremes;
@@ -67,8 +66,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("check_indices", bounds::check_indices, None),
     ("check_divisors", bounds::check_divisors, None),
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
-    #[cfg(feature = "gpu")]
-    ("empties", empties::empties, Some(Target::Gpu)),
+    ("empties", empties::empties, None),
     #[cfg(feature = "gpu")]
     ("ranges", ranges::ranges, Some(Target::Gpu)),
     #[cfg(feature = "gpu")]

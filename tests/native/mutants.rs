@@ -2,7 +2,7 @@
 //! end.
 //!
 //! In: the archives of node tests (`NEARSIDE_CONFORMANCE`, else `../shared/conformance`), the cases of this repository;
-//! `NEARSIDE_MUTANTS`, how many to make (`FROM..TO` for others), and `NEARSIDE_MUTANT_KEEP`, a folder for those that panic. Out: one test.
+//! `NEARSIDE_MUTANTS`, how many to make (`FROM..TO` for others), `NEARSIDE_MUTANT_OF`, a part of the names of those to take, and `NEARSIDE_MUTANT_KEEP`, a folder for those that are refused. Out: one test.
 //! A panic that becomes an error natively would end the instance in a page, so each counts.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -203,6 +203,7 @@ fn worker(
     range: std::ops::Range<usize>,
 ) -> mpsc::Receiver<Outcome> {
     let (send, receive) = mpsc::channel();
+    let keep = std::env::var_os("NEARSIDE_MUTANT_KEEP");
     let work = move || {
         for at in range {
             let (said, subject) = mutant(&subjects, at);
@@ -210,9 +211,25 @@ fn worker(
                 eprintln!("{at} {said}");
             }
             let bytes = subject.model.encode_to_vec();
+            let kept = keep.as_ref().map(|folder| Path::new(folder).join(at.to_string()));
             PANICKED.set(None);
             let since = Instant::now();
             let (code, text) = run(bytes, &subject);
+            if let Some(path) = kept.filter(|_| code != "ok") {
+                let feeds =
+                    pb::GraphProto { initializer: subject.feeds.clone(), ..Default::default() };
+                std::fs::write(path.with_extension("onnx"), subject.model.encode_to_vec())
+                    .and_then(|()| {
+                        std::fs::write(path.with_extension("feeds"), feeds.encode_to_vec())
+                    })
+                    .and_then(|()| {
+                        std::fs::write(
+                            path.with_extension("txt"),
+                            format!("{code} {text} | {said}"),
+                        )
+                    })
+                    .expect("written");
+            }
             let panicked = PANICKED.take();
             if let Some(place) = panicked.as_ref().filter(|_| saying()) {
                 eprintln!("{at} panics at {place} | {said}");
@@ -253,12 +270,15 @@ fn mistakes_are_typed_errors() {
         }
         PANICKED.set(Some(format!("{place} {text}")));
     }));
-    let subjects = Arc::new(subjects());
+    let mut subjects = subjects();
+    if let Ok(part) = std::env::var("NEARSIDE_MUTANT_OF") {
+        subjects.retain(|(name, _)| name.contains(&part));
+    }
+    let subjects = Arc::new(subjects);
     if subjects.is_empty() {
         return;
     }
     let range = range();
-    let keep = std::env::var_os("NEARSIDE_MUTANT_KEEP");
     let (mut next, mut codes) = (range.start, BTreeMap::<&str, usize>::new());
     let mut panics = BTreeMap::<String, Vec<usize>>::new();
     let mut odd = vec![];
@@ -308,12 +328,8 @@ fn mistakes_are_typed_errors() {
     for (place, list) in &places {
         println!("{:5} {place}", list.len());
         for at in list.iter().take(3) {
-            let (said, subject) = mutant(&subjects, *at);
+            let (said, _) = mutant(&subjects, *at);
             println!("        {at}: {said}");
-            if let Some(folder) = &keep {
-                let file = Path::new(folder).join(format!("{at}.onnx"));
-                std::fs::write(file, subject.model.encode_to_vec()).expect("written");
-            }
         }
     }
     for line in &odd {

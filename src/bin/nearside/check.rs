@@ -107,13 +107,14 @@ fn page(name: &str, check: &Check) -> String {
         let what = match problem.kind {
             ProblemKind::Operator => format!("operator {}", problem.operator),
             ProblemKind::Attribute => format!("attribute of {}", problem.operator),
-            ProblemKind::Type => "type".to_owned(),
+            ProblemKind::Type if problem.operator.is_empty() => "type".to_owned(),
+            ProblemKind::Type => format!("type in {}", problem.operator),
         };
         let _ = writeln!(page, "\n{BAD}✗{RESET} {STRONG}{what}{RESET}: {}", problem.reason);
         let more = problem.names.len().saturating_sub(NAMES);
         let names: Vec<_> = problem.names.iter().take(NAMES).map(String::as_str).collect();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let label = if problem.kind == ProblemKind::Type { "in" } else { "nodes" };
+        let label = if problem.operator.is_empty() { "in" } else { "nodes" };
         let _ = writeln!(page, "  {FAINT}{label:<6}{RESET}{}{more}", names.join(", "));
         let _ = writeln!(page, "  {FAINT}{:<6}{RESET}{}", "do", problem.advice);
     }

@@ -164,26 +164,28 @@ impl View {
 struct Bias {
     shape: Vec<usize>,
     values: Vec<f64>,
+    /// What hides.
+    lowest: f64,
 }
 
 impl Bias {
-    fn new(mask: &Tensor, wanted: [usize; 4]) -> TractResult<Self> {
+    fn new(mask: &Tensor, wanted: [usize; 4], lowest: f64) -> TractResult<Self> {
         let mut values = f64s(mask)?;
         if mask.datum_type() == bool::datum_type() {
-            values.iter_mut().for_each(|v| *v = if *v == 0.0 { f64::NEG_INFINITY } else { 0.0 });
+            values.iter_mut().for_each(|v| *v = if *v == 0.0 { lowest } else { 0.0 });
         }
         ensure!((1..=4).contains(&mask.rank()), "a mask of rank 1 to 4");
         let mut shape = vec![1; 4 - mask.rank()];
         shape.extend(mask.shape());
         let fits = shape[..3].iter().zip(&wanted).all(|(a, b)| *a == 1 || a == b);
         ensure!(fits && shape[3] <= wanted[3], "the mask does not fit");
-        Ok(Self { shape, values })
+        Ok(Self { shape, values, lowest })
     }
 
     /// A mask that is too short hides what is behind it.
     fn at(&self, at: [usize; 4]) -> f64 {
         if at[3] >= self.shape[3] {
-            return f64::NEG_INFINITY;
+            return self.lowest;
         }
         let at: Vec<usize> = at.iter().zip(&self.shape).map(|(a, d)| (*a).min(d - 1)).collect();
         self.values[flat(&at, &self.shape)]
@@ -256,9 +258,10 @@ impl Host for Attention {
         ensure!(k.shape[2] == v.shape[2], "the caches of keys and values differ");
         let [batch, q_heads, steps, size] = q.shape;
         let keys = k.shape[2];
-        let mask =
-            maybe(inputs, 3).map(|m| Bias::new(m, [batch, q_heads, steps, keys])).transpose()?;
         let lowest = lowest(q_.datum_type());
+        let mask = maybe(inputs, 3)
+            .map(|m| Bias::new(m, [batch, q_heads, steps, keys], lowest))
+            .transpose()?;
         let filled = maybe(inputs, 6).map(i64s).transpose()?;
         ensure!(
             filled.as_ref().is_none_or(|f| f.len() == batch),
@@ -289,7 +292,7 @@ impl Host for Attention {
                 };
                 open |= bias > lowest;
                 // A hidden key stays hidden, whatever its score.
-                let masked = if bias == f64::NEG_INFINITY { bias } else { capped + bias };
+                let masked = if bias <= lowest { bias } else { capped + bias };
                 shown.push(match self.scores {
                     0 => score,
                     1 => capped,

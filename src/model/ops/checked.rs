@@ -67,7 +67,10 @@ pub(super) fn checked(node: &NodeProto, opset: i64, built: Built) -> Built {
         positions: positions.collect(),
     };
     let rules = rules::of(&node.op_type);
-    Ok((Box::new(Checked { inner, site: Arc::new(site), rules, large: false }), captures))
+    let of_nothing = rules::of_nothing(&node.op_type);
+    let site = Arc::new(site);
+    let checked = Checked { inner, site, rules, of_nothing, large: false, nothing: None };
+    Ok((Box::new(checked), captures))
 }
 
 /// The operator behind the check.
@@ -127,8 +130,12 @@ struct Checked {
     inner: Box<dyn InferenceOp>,
     site: Arc<Site>,
     rules: &'static [Rule],
+    /// What it makes of no elements.
+    of_nothing: Option<f32>,
     /// Whether what it makes is too large to be computed ahead.
     large: bool,
+    /// All that it makes, where it is given no elements.
+    nothing: Option<Arc<Tensor>>,
 }
 
 impl Checked {
@@ -175,6 +182,9 @@ impl EvalOp for Checked {
     }
 
     fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
+        if let Some(nothing) = &self.nothing {
+            return Ok(Some(tvec!(Arc::clone(nothing).into_tvalue())));
+        }
         if self.large { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
     }
 
@@ -191,11 +201,19 @@ impl InferenceOp for Checked {
         observed: TVec<&InferenceFact>,
     ) -> TractResult<(TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>)> {
         self.check(inputs.iter().map(|f| Some(seen(f))).collect())?;
+        let finite = |f: &InferenceFact| f.shape.as_concrete_finite().ok().flatten();
+        let empty = inputs.first().and_then(|f| finite(f)).is_some_and(|s| s.contains(&0));
         let facts = self.inner.infer_facts(inputs, outputs, observed)?;
+        if let (Some(value), true, Some(fact)) = (self.of_nothing, empty, facts.1.first())
+            && let (Some(dt), Some(shape)) = (fact.datum_type.concretize(), finite(fact))
+            && !shape.contains(&0)
+        {
+            let one = tensor0(value).cast_to_dt(dt)?.into_owned();
+            self.nothing = Some(one.broadcast_to_shape(&shape)?.into_arc_tensor());
+        }
         let bytes = |fact: &InferenceFact| {
             let size = fact.datum_type.concretize().map_or(8, |d| d.size_of().max(1));
-            let shape = fact.shape.as_concrete_finite().ok().flatten()?;
-            Some(shape.iter().fold(size, |n, d| n.saturating_mul(*d)))
+            Some(finite(fact)?.iter().fold(size, |n, d| n.saturating_mul(*d)))
         };
         self.large = facts.1.iter().filter_map(bytes).any(|b| b > MOST_AHEAD);
         Ok(facts)
@@ -237,6 +255,9 @@ impl InferenceOp for Checked {
             })
         };
         self.check(node.inputs.iter().map(typed).collect())?;
+        if let Some(nothing) = &self.nothing {
+            return Ok(tvec!(target.add_const(&*node.name, Arc::clone(nothing))?));
+        }
         self.inner.to_typed(source, node, target, mapping)
     }
 

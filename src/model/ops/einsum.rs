@@ -24,8 +24,9 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     lowered(&node, move |g, inputs| {
         let mut all =
             (0..inputs.len()).map(|at| inputs.need(at)).collect::<TractResult<TVec<_>>>()?;
-        let rank = g.rank(all[0])?;
-        all[0] = g.add_axis(all[0], rank)?;
+        let first = all.first_mut().context("nothing to multiply")?;
+        let rank = g.rank(*first)?;
+        *first = g.add_axis(*first, rank)?;
         let y = g.part(&sum, &all)?;
         Ok(tvec!(g.remove_axis(y, 0)?))
     })

@@ -162,6 +162,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
     (DEFAULT_DOMAIN, "STFT", small::stft),
     (DEFAULT_DOMAIN, "Shape", shape::build),
+    (DEFAULT_DOMAIN, "Shrink", small::shrink),
     (DEFAULT_DOMAIN, "Slice", slice::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
     (DEFAULT_DOMAIN, "SpaceToDepth", space_to_depth::build),

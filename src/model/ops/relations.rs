@@ -57,6 +57,16 @@ pub(super) fn window(known: &Known) -> TractResult<()> {
             "{name} {list:?} for {spatial} spatial axes"
         );
     }
+    let (Some(kernels), Some(dims)) = (known.list("kernel_shape"), known.dims(0)) else {
+        return Ok(());
+    };
+    for (axis, (kernel, dim)) in kernels.iter().zip(dims.iter().skip(2)).enumerate() {
+        let pad = |at: usize| known.list("pads").and_then(|l| l.get(at)).copied().unwrap_or(0);
+        // The engine goes through what lies outside of the input too.
+        let reach = dim.saturating_add(pad(axis)).saturating_add(pad(axis + spatial));
+        let most = reach.saturating_mul(2).saturating_add(64);
+        ensure!(*kernel <= most, "a window of {kernel} over {dim}");
+    }
     Ok(())
 }
 
@@ -116,7 +126,20 @@ pub(super) fn conv_transpose(known: &Known) -> TractResult<()> {
         let outputs = each.saturating_mul(group);
         ensure!(bias == [outputs], "a bias of shape {bias:?} for {outputs} channels");
     }
-    kernel_shape(known, 1)
+    kernel_shape(known, 1)?;
+    let (Some(dims), Some(kernels)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let at = |name: &str, at: usize, default| {
+        known.list(name).and_then(|l| l.get(at)).copied().unwrap_or(default)
+    };
+    let spatial = dims.len().saturating_sub(2);
+    for (axis, (dim, kernel)) in dims.iter().zip(&kernels).skip(2).enumerate() {
+        let window = (kernel - 1).saturating_mul(at("dilations", axis, 1));
+        let made = (dim - 1).saturating_mul(at("strides", axis, 1)).saturating_add(window);
+        let pads = at("pads", axis, 0).saturating_add(at("pads", axis + spatial, 0));
+        let made = made.saturating_add(1 + at("output_padding", axis, 0)).saturating_sub(pads);
+        ensure!((0..=i64::from(i32::MAX)).contains(&made), "an extent of {made}");
+    }
+    Ok(())
 }
 
 /// Parameters of a norm are lists of one for each channel.
@@ -184,7 +207,8 @@ pub(super) fn extents(known: &Known) -> TractResult<()> {
 fn volume(list: &[i64]) -> TractResult<()> {
     let mut volume = 1i64;
     for extent in list {
-        ensure!(*extent >= 0, "an extent of {extent}");
+        // The engine keeps no more bits of a number that it makes an extent of.
+        ensure!((0..=i64::from(i32::MAX)).contains(extent), "an extent of {extent}");
         volume = volume.checked_mul((*extent).max(1)).context("too many elements")?;
     }
     ensure!(volume <= i64::MAX / 16, "{volume} elements");
@@ -417,7 +441,46 @@ pub(super) fn mel(known: &Known) -> TractResult<()> {
     let fits = bins > 0 && length > 0 && bins.checked_mul(length).is_some_and(|n| n <= LONGEST);
     ensure!(fits, "{bins} bins of a length of {length}");
     let Some(rate) = known.ints(2) else { return Ok(()) };
-    ensure!(one(&rate).is_some_and(|r| r > 0), "a rate of {rate:?}");
+    let rate = one(&rate).filter(|r| *r > 0).with_context(|| format!("a rate of {rate:?}"))?;
+    let edge =
+        |at: usize| known.value(at).and_then(|v| super::host::f64s(v).ok()?.first().copied());
+    let (Some(low), Some(high)) = (edge(3), edge(4)) else { return Ok(()) };
+    let fits = low >= 0.0 && low < high && high <= rate as f64 / 2.0;
+    ensure!(fits, "bands from {low} to {high} of a rate of {rate}");
+    Ok(())
+}
+
+/// Frames lie within the signal.
+pub(super) fn stft(known: &Known) -> TractResult<()> {
+    let one = |at: usize| known.ints(at).and_then(|v| v.first().copied());
+    if let Some(step) = one(1) {
+        ensure!((1..=LONGEST).contains(&step), "a step of {step}");
+    }
+    let Some(length) = one(3).or_else(|| known.dim(2, 0)) else { return Ok(()) };
+    ensure!((1..=LONGEST).contains(&length), "frames of {length}");
+    if let Some(signal) = known.dim(0, 1) {
+        ensure!(length <= signal, "frames of {length} of a signal of {signal}");
+    }
+    Ok(())
+}
+
+/// Scales of a tensor, of an axis, or of blocks along one.
+pub(super) fn quantized(known: &Known) -> TractResult<()> {
+    let (Some(dims), Some(scales)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    if scales.is_empty() || scales == [1] {
+        return Ok(());
+    }
+    let axis = axis_of(known, known.int("axis").unwrap_or(1), dims.len())?;
+    let extent = dims.get(axis).copied().unwrap_or_default();
+    let block = known.int("block_size").unwrap_or(0);
+    ensure!((0..=extent.max(1)).contains(&block), "blocks of {block} along {extent}");
+    if block == 0 {
+        ensure!(scales == [extent], "scales of shape {scales:?} along {extent}");
+    } else {
+        let along = scales.get(axis).copied().unwrap_or_default();
+        let fits = scales.len() == dims.len() && along == (extent + block - 1) / block;
+        ensure!(fits, "scales of shape {scales:?} for {dims:?} in blocks of {block}");
+    }
     Ok(())
 }
 
@@ -443,6 +506,16 @@ pub(super) fn pad(known: &Known) -> TractResult<()> {
     let length = given.or_else(|| known.rank(1).filter(|r| *r == 1).and(known.dim(1, 0)));
     if let Some(length) = length {
         ensure!(length == 2 * pairs, "{length} pads for {pairs} axes");
+    }
+    let pads = known.ints(1).or_else(|| known.list("pads").map(<[i64]>::to_vec));
+    if let (Some(pads), Some(dims), None) = (pads, known.dims(0), axes) {
+        let (before, after) = pads.split_at_checked(dims.len()).context("pads for each axis")?;
+        let made = |((dim, a), b): ((&i64, &i64), &i64)| dim.checked_add(*a)?.checked_add(*b);
+        let made: Option<Vec<i64>> = dims.iter().zip(before).zip(after).map(made).collect();
+        volume(&made.context("too many elements")?)?;
+    } else if let Some(pads) = known.ints(1) {
+        let most = i64::from(i32::MAX);
+        ensure!(pads.iter().all(|p| (-most..=most).contains(p)), "pads of {pads:?}");
     }
     Ok(())
 }

@@ -17,8 +17,8 @@ pub(super) enum Rule {
     SameRank(usize, usize),
     /// An attribute, where given, is an axis of the first input.
     Axis(&'static str),
-    /// The same, or the end of the axes.
-    Cut(&'static str),
+    /// An attribute, or what it is where it is not given, is an axis of the first input, or the end of its axes.
+    Cut(&'static str, i64),
     /// An attribute, where given, has axes of the first input, each once.
     Axes(&'static str),
     /// An input has axes of the first input, each once.
@@ -32,10 +32,11 @@ use Rule::{Axes, AxesIn, Axis, Cut, Holds, Rank, SameRank};
 const ANY: usize = usize::MAX;
 
 const REDUCE: &[Rule] = &[Axes("axes"), AxesIn(1)];
+const QUANTIZE: &[Rule] = &[Holds(quantized)];
 const SCATTER: &[Rule] =
     &[Rank(0, 1, ANY), SameRank(0, 1), SameRank(1, 2), Axis("axis"), Holds(along), Holds(scatter)];
 const PAD: &[Rule] = &[Rank(1, 1, 1), Holds(pad)];
-const SOFTMAX: &[Rule] = &[Axis("axis")];
+const SOFTMAX: &[Rule] = &[Rank(0, 1, ANY), Axis("axis")];
 const WINDOW: &[Rule] = &[Rank(0, 3, ANY), Holds(window)];
 
 /// (operator, what must hold)
@@ -55,9 +56,10 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("CumSum", &[Rank(0, 1, ANY), AxesIn(1)]),
     ("DFT", &[Rank(0, 2, ANY), Axis("axis"), AxesIn(2), Holds(dft)]),
     ("DepthToSpace", &[Rank(0, 4, 4), Holds(blocks)]),
+    ("DequantizeLinear", QUANTIZE),
     ("Div", &[Holds(divisor)]),
     ("Expand", &[Rank(1, 1, 1), Holds(expanded)]),
-    ("Flatten", &[Cut("axis")]),
+    ("Flatten", &[Cut("axis", 1)]),
     ("Gather", &[Rank(0, 1, ANY), Axis("axis"), Holds(along)]),
     (
         "GatherElements",
@@ -93,6 +95,7 @@ const ROWS: &[(&str, &[Rule])] = &[
         "QLinearConv",
         &[Rank(0, 3, ANY), Rank(3, 3, ANY), SameRank(0, 3), Holds(window), Holds(conv)],
     ),
+    ("QuantizeLinear", QUANTIZE),
     ("RMSNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
     ("ReduceL1", REDUCE),
     ("ReduceL2", REDUCE),
@@ -106,7 +109,8 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("ReduceSumSquare", REDUCE),
     ("Reshape", &[Rank(1, 1, 1), Holds(reshape)]),
     ("Resize", &[Holds(resize)]),
-    ("RotaryEmbedding", &[Rank(0, 3, 4)]),
+    ("RotaryEmbedding", &[Rank(0, 3, 4), Rank(1, 2, 3), Rank(2, 2, 3), Rank(3, 2, 2)]),
+    ("STFT", &[Rank(0, 2, 3), Rank(2, 1, 1), Holds(stft)]),
     ("Scatter", SCATTER),
     ("ScatterElements", SCATTER),
     ("ScatterND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd), Holds(scatter_nd)]),
@@ -125,7 +129,27 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("com.microsoft.Pad", PAD),
     ("com.microsoft.QLinearAveragePool", WINDOW),
     ("com.microsoft.QLinearConv", &[Rank(0, 3, ANY), SameRank(0, 3), Holds(window)]),
+    (
+        "com.microsoft.RotaryEmbedding",
+        &[Rank(0, 3, 4), Rank(1, 1, 2), Rank(2, 2, 2), Rank(3, 2, 2)],
+    ),
 ];
+
+/// (operator, what it makes of no elements): the engine divides by how many there are.
+const OF_NOTHING: &[(&str, f32)] = &[
+    ("ReduceL1", 0.0),
+    ("ReduceL2", 0.0),
+    ("ReduceLogSum", f32::NEG_INFINITY),
+    ("ReduceLogSumExp", f32::NEG_INFINITY),
+    ("ReduceMean", f32::NAN),
+    ("ReduceSum", 0.0),
+    ("ReduceSumSquare", 0.0),
+];
+
+/// What an operator makes of no elements, where it is one of those that sum up.
+pub(super) fn of_nothing(op_type: &str) -> Option<f32> {
+    OF_NOTHING.iter().find(|(name, _)| *name == op_type).map(|(_, value)| *value)
+}
 
 /// The rules of an operator.
 pub(super) fn of(op_type: &str) -> &'static [Rule] {
@@ -156,15 +180,13 @@ impl Rule {
                 let (Some(axis), Some(rank)) = (known.int(name), known.rank(0)) else {
                     return Ok(());
                 };
-                // A scalar has an axis for those that see a list of one in it.
-                axis_of(known, axis, rank.max(1))?;
+                axis_of(known, axis, rank)?;
             }
-            Cut(name) => {
-                let (Some(axis), Some(rank)) = (known.int(name), known.rank(0)) else {
-                    return Ok(());
-                };
+            Cut(name, default) => {
+                let Some(rank) = known.rank(0) else { return Ok(()) };
+                let axis = known.int(name).unwrap_or(default);
                 if axis != rank as i64 {
-                    axis_of(known, axis, rank.max(1))?;
+                    axis_of(known, axis, rank)?;
                 }
             }
             Axes(name) => {

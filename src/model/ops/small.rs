@@ -4,9 +4,12 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::logic::{comp_gt, comp_lt};
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
+use super::host::as_theirs;
 use super::lower::{Built, Inputs, lowered, their_whole};
 use super::wires::Wires;
 
@@ -180,5 +183,27 @@ pub(super) fn batch_norm(node: &NodeProto) -> Built {
         let centred = g.sub(x, mean)?;
         let y = g.mul(centred, factor)?;
         Ok(tvec!(g.add(y, bias)?))
+    })
+}
+
+/// `Shrink` of float16: its bounds are float32.
+pub(super) fn shrink(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let lambd = node.get_attr_opt("lambd")?.unwrap_or(0.5f32);
+    let bias = node.get_attr_opt("bias")?.unwrap_or(0f32);
+    let ours = lowered(node, move |g, inputs| {
+        let x = inputs.need(0)?;
+        let dt = g.dtype(x)?;
+        let x = g.f32(x)?;
+        let (high, low, bias, zero) =
+            (g.scalar(lambd)?, g.scalar(-lambd)?, g.scalar(bias)?, g.scalar(0.0)?);
+        let above = g.binary(TypedBinOp(comp_gt(), None), x, high)?;
+        let below = g.binary(TypedBinOp(comp_lt(), None), x, low)?;
+        let (less, more) = (g.sub(x, bias)?, g.add(x, bias)?);
+        let y = g.select(below, more, zero)?;
+        let y = g.select(above, less, y)?;
+        Ok(tvec!(g.cast(y, dt)?))
+    })?;
+    as_theirs(super::theirs(ctx, node)?, ours, |inputs| {
+        inputs.first().is_none_or(|x| x.datum_type != DatumType::F16)
     })
 }

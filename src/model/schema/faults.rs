@@ -33,7 +33,7 @@ type Types<'a> = HashMap<&'a str, i32>;
 const MAX_NESTING: usize = 40;
 
 const ATTRIBUTE: &str =
-    "export again: onnx.checker names the node, and ONNX Runtime refuses it too";
+    "correct the node and export again; ONNX Runtime refuses it too, and onnx.checker says why";
 
 /// All faults of a model, subgraphs included.
 pub(in crate::model) fn faults(model: &pb::ModelProto) -> Faults {

@@ -88,6 +88,36 @@ fn convolve(
     finish(g, op, &value, op.byte(activation))
 }
 
+/// Options: padding, strides along depth, width and height, activation, dilations in the same order. Weights are
+/// `[depth, height, width, in, out]`.
+pub(super) fn conv_3d(g: &mut Graph, op: &Operator) -> Refused {
+    let along = |at: [usize; 3], default| {
+        at.map(|number| i64::from(op.options.map_or(default, |o| o.int(number, default))))
+    };
+    let (strides, dilations) = (along([1, 3, 2], 0), along([5, 7, 6], 1));
+    if strides.iter().chain(&dilations).any(|s| *s < 1) {
+        return Err(format!("with the strides {strides:?} and the dilations {dilations:?}"));
+    }
+    let pad = if op.byte(0) == SAME { "SAME_UPPER" } else { "VALID" };
+    let attributes =
+        vec![text("auto_pad", pad), ints("strides", &strides), ints("dilations", &dilations)];
+    let value = g.value(op.input(0)?)?;
+    let value = g.node("Transpose", &[&value], vec![ints("perm", &[0, 4, 1, 2, 3])]);
+    let weights = op.input(1)?;
+    if g.tensors[weights].shape.len() != 5 {
+        return Err("with weights that have not five dimensions".to_owned());
+    }
+    let weights = g.turned_weights(weights, &[4, 3, 0, 1, 2])?;
+    let bias = op.inputs.get(2).copied().flatten().map(|at| g.value(at)).transpose()?;
+    let mut inputs = vec![value.as_str(), &weights];
+    inputs.extend(bias.as_deref());
+    let value = g.node("Conv", &inputs, attributes);
+    let value = g.node("Transpose", &[&value], vec![ints("perm", &[0, 2, 3, 4, 1])]);
+    let value = activated(g, value, op.byte(4))?;
+    g.give(op.outputs[0], value);
+    Ok(())
+}
+
 pub(super) fn pool(g: &mut Graph, op: &Operator, op_type: &str) -> Refused {
     let window = window(op)?;
     let mut attributes = window.attributes();

@@ -42,6 +42,28 @@ pub(super) fn binary(
     Ok(())
 }
 
+/// The angle of a point, from all four quadrants: that of a quotient, turned by half a turn where `x` is negative.
+pub(super) fn angle(g: &mut Graph, op: &Operator) -> Refused {
+    let (y, x) = (g.value(op.input(0)?)?, g.value(op.input(1)?)?);
+    let (zero, half) = (g.floats(&[0.0], &[]), g.floats(&[std::f32::consts::PI], &[]));
+    let minus = g.floats(&[-std::f32::consts::PI], &[]);
+    let on_axis = g.node("Equal", &[&x, &zero], vec![]);
+    // A zero has no sign here.
+    let x = g.node("Where", &[&on_axis, &zero, &x], vec![]);
+    let quotient = g.node("Div", &[&y, &x], vec![]);
+    let angle = g.node("Atan", &[&quotient], vec![]);
+    let (left, below) =
+        (g.node("Less", &[&x, &zero], vec![]), g.node("Less", &[&y, &zero], vec![]));
+    let turn = g.node("Where", &[&below, &minus, &half], vec![]);
+    let turned = g.node("Add", &[&angle, &turn], vec![]);
+    let angle = g.node("Where", &[&left, &turned, &angle], vec![]);
+    let flat = g.node("Equal", &[&y, &zero], vec![]);
+    let nowhere = g.node("And", &[&flat, &on_axis], vec![]);
+    let angle = g.node("Where", &[&nowhere, &zero, &angle], vec![]);
+    g.give(op.outputs[0], angle);
+    Ok(())
+}
+
 pub(super) fn not_equal(g: &mut Graph, op: &Operator) -> Refused {
     let (a, b) = (g.value(op.input(0)?)?, g.value(op.input(1)?)?);
     let equal = g.node("Equal", &[&a, &b], vec![]);

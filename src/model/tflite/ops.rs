@@ -129,6 +129,7 @@ const TABLE: &[(i32, Translate)] = &[
     (128, reduce::running_sum),
     (130, |g, op| shape::with_longs(g, op, "Expand")),
     (131, spectrum::transform),
+    (132, conv::conv_3d),
     (133, |g, op| spectrum::part(g, op, 1)),
     (134, |g, op| spectrum::part(g, op, 0)),
     (135, spectrum::magnitude),
@@ -136,6 +137,7 @@ const TABLE: &[(i32, Translate)] = &[
     (150, elementwise::gelu),
     (151, indices::update),
     (152, |g, op| elementwise::clipped(g, op, 6)),
+    (156, elementwise::angle),
     (158, |g, op| elementwise::unary(g, op, "Sign")),
 ];
 

@@ -118,11 +118,12 @@ def group_query():
     call("prompt_room", 4, 0, {"do_rotary": 1}, constants=tables, room=7)
 
 
-def refused(name, op, feeds, error, attributes=None, opset=17, domain="", order=None):
+def refused(name, op, feeds, error, attributes=None, opset=17, domain="", order=None, constants=None, outputs=("y",)):
     """`error`: a part of the message."""
-    node = helper.make_node(op, list(feeds) if order is None else order, ["y"], **({"domain": domain} if domain else {}), **(attributes or {}))
-    proto = model([node], feeds, {}, [], opset, [(domain, 1)] if domain else [])
-    proto.graph.output.append(helper.make_tensor_value_info("y", onnx_type(next(iter(feeds.values()))), None))
+    node = helper.make_node(op, list(feeds) if order is None else order, list(outputs), **({"domain": domain} if domain else {}), **(attributes or {}))
+    proto = model([node], feeds, constants or {}, [], opset, [(domain, 1)] if domain else [])
+    like = onnx_type(np.asarray(next(iter({**feeds, **(constants or {})}.values()))))
+    proto.graph.output.extend(helper.make_tensor_value_info(o, like, None) for o in outputs)
     CASES.append({"name": name, "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": error})
 
 

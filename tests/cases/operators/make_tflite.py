@@ -139,6 +139,13 @@ def floats():
     one("CONV_2D_valid_strides", OP.CONV_2D, image, (1, 2, 3, 5), constants=(w, b), **conv | dict(padding=VALID, strideW=2, strideH=2))
     one("CONV_2D_same_strides", OP.CONV_2D, image, (1, 3, 4, 5), constants=(w, b), **conv | dict(padding=SAME, strideW=2, strideH=2))
     one("CONV_2D_dilated", OP.CONV_2D, image, (1, 2, 3, 5), constants=(w, b), **conv | dict(padding=VALID, dilationWFactor=2, dilationHFactor=2))
+    deep, kernels = f32(1, 4, 5, 6, 2), f32(2, 3, 2, 2, 3, scale=0.3)
+    conv3 = dict(kind="Conv3DOptions", strideD=1, strideW=1, strideH=1, dilationDFactor=1, dilationWFactor=1, dilationHFactor=1)
+    one("CONV_3D_same_relu", OP.CONV_3D, deep, (1, 4, 5, 6, 3), constants=(kernels, f32(3)), **conv3 | dict(padding=SAME, fusedActivationFunction=RELU))
+    one("CONV_3D_valid_strides", OP.CONV_3D, deep, (1, 3, 2, 3, 3), constants=(kernels,), **conv3 | dict(padding=VALID, strideW=2, strideH=2))
+    one("CONV_3D_dilated", OP.CONV_3D, deep, (1, 3, 1, 4, 3), constants=(kernels, f32(3)), **conv3 | dict(padding=VALID, dilationHFactor=2, dilationWFactor=2))
+    places = np.array([0, 1, -1, 2, -3, 0.5], np.float32)
+    one("ATAN2", OP.ATAN2, (np.repeat(places, 6), np.tile(places, 6)), (36,))
     dw = dict(kind="DepthwiseConv2DOptions", strideW=1, strideH=1, dilationWFactor=1, dilationHFactor=1)
     one("DEPTHWISE_CONV_2D", OP.DEPTHWISE_CONV_2D, image, (1, 6, 7, 4), constants=(f32(1, 3, 3, 4), f32(4)), **dw | dict(padding=SAME, depthMultiplier=1))
     one("DEPTHWISE_CONV_2D_multiplier", OP.DEPTHWISE_CONV_2D, image, (1, 3, 4, 8), constants=(f32(1, 3, 3, 8), f32(8)),

@@ -1,0 +1,118 @@
+"""Makes bounds.json: values, shapes and definitions at their ends, and what lies beyond: `python make_bounds.py`."""
+import numpy as np
+from onnx import TensorProto, helper
+
+from case import encoded, model, write
+import make_forms as forms
+from make_forms import CASES, MS, f32, one, refused
+
+I = np.int64
+
+
+def slices():
+    x = np.arange(10, dtype=np.float32).reshape(2, 5)
+    for name, start, end, step in (
+        ("far_ends", -(2 ** 40), 2 ** 40, 1), ("far_steps", 4, -(2 ** 33), -(2 ** 33)), ("least_step", 3, -1, -(2 ** 63)), ("all_that_is_left", -(2 ** 31), 2 ** 31 - 1, -3),
+        ("before_the_first", -(2 ** 31), -(2 ** 63), 1), ("longest_step", -(2 ** 31), 2 ** 63 - 1, 2 ** 33), ("backwards", 2 ** 62, -(2 ** 62), -2), ("nothing", 9, 0, 1),
+    ):
+        values = {"s": np.array([start], I), "e": np.array([end], I), "a": np.array([1], I), "t": np.array([step], I)}
+        one(f"Slice_{name}", "Slice", {"x": x, **values})
+        one(f"Slice_{name}_constant", "Slice", {"x": x}, order=["x", "s", "e", "a", "t"], constants=values)
+    still = {"s": np.array([0], I), "e": np.array([1], I), "a": np.array([0], I), "t": np.array([0], I)}
+    refused("Slice_without_step", "Slice", {"x": x}, "a step of 0", order=["x", *still], constants=still)
+    twice = {"s": np.array([0, 0], I), "e": np.array([1, 1], I), "a": np.array([0, -2], I)}
+    refused("Slice_twice", "Slice", {"x": x}, "is cut twice", order=["x", *twice], constants=twice)
+
+
+def sampling():
+    x, grid = f32(1, 2, 4, 5), f32(1, 6, 7, 2, scale=1.5)
+    for padding in ("zeros", "border", "reflection"):
+        for aligned in (0, 1):
+            one(f"GridSample_cubic_{padding}_{aligned}", "GridSample", {"x": x, "g": grid}, {"mode": "cubic", "padding_mode": padding, "align_corners": aligned}, opset=20, rtol=1e-4, atol=1e-5)
+    far = np.array([[[[-40, 3], [900, -1], [1e4, 1e4], [0.2, -70]]]], np.float32)
+    one("GridSample_cubic_border_far", "GridSample", {"x": x, "g": far}, {"mode": "bicubic", "padding_mode": "border"}, opset=16, rtol=1e-4, atol=1e-5)
+
+
+def hidden():
+    """Queries that a mask hides every key from."""
+    seen = np.array([[0, 0, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]], bool)
+    lowest = np.finfo(np.float32).min
+    for name, mask in (("truths", seen), ("infinite", np.where(seen, 0, -np.inf).astype(np.float32)), ("lowest", np.where(seen, 0, lowest).astype(np.float32))):
+        for causal in (0, 1):
+            four = {"q": f32(2, 2, 3, 4), "k": f32(2, 2, 4, 4), "v": f32(2, 2, 4, 4), "m": mask}
+            one(f"Attention_hidden_{name}_{causal}", "Attention", four, {"is_causal": causal}, opset=23, rtol=1e-5, atol=1e-6)
+            three = {"q": f32(2, 3, 8), "k": f32(2, 4, 8), "v": f32(2, 4, 8), "m": mask}
+            one(f"Attention_hidden_{name}_{causal}_flat", "Attention", three, {"is_causal": causal, "q_num_heads": 2, "kv_num_heads": 2}, opset=24, rtol=1e-5, atol=1e-6)
+    three["m"] = np.stack([np.where(seen, 0, -np.inf), np.zeros((3, 4))]).astype(np.float32).reshape(1, 2, 3, 4)
+    one("Attention_hidden_by_head_flat", "Attention", three, {"q_num_heads": 2, "kv_num_heads": 2}, opset=23, rtol=1e-5, atol=1e-6)
+
+
+def numbers():
+    for kind in (np.int32, np.int64):
+        x = np.array([1, -1, 2, 7], kind)
+        one(f"Pow_{kind.__name__}_backwards", "Pow", {"x": x, "by": np.array([-1, -3, -2, -1], kind)})
+        one(f"Pow_{kind.__name__}_each", "Pow", {"x": x, "by": np.array([5, 4, 9, 3], kind)})
+        one(f"Pow_{kind.__name__}_float", "Pow", {"x": abs(x)}, order=["x", "by"], constants={"by": np.float32(2.5)})
+    one("Pow_float_by_int32", "Pow", {"x": f32(4), "by": np.array([0, 1, 2, 3], np.int32)}, opset=15, rtol=1e-5)
+    for kind in (np.int64, np.uint32, np.uint64):
+        a, b = np.arange(6).reshape(2, 3).astype(kind), np.arange(12).reshape(3, 4).astype(kind)
+        one(f"MatMul_constants_{kind.__name__}", "MatMul", {}, order=["a", "b"], constants={"a": a, "b": b})
+        one(f"MatMul_by_constant_{kind.__name__}", "MatMul", {"a": a}, order=["a", "b"], constants={"b": b})
+    one("Shrink_half_at_its_bound", "Shrink", {"x": np.array([0.3, -0.3, 0.30004883, 0.5, -0.6], np.float16)}, {"lambd": 0.3, "bias": 0.1}, rtol=1e-3)
+    for op in ("ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"):
+        one(f"{op}_of_nothing", op, {"x": np.zeros((2, 0), np.float32)}, order=["x", "a"], constants={"a": np.array([1], I)}, opset=18)
+    one("Conv_without_the_last", "Conv", {"x": f32(1, 2, 5, 5), "w": f32(3, 2, 3, 3)}, order=["x", "w", ""], rtol=1e-5, atol=1e-6)
+    one("Clip_without_the_last", "Clip", {"x": f32(5), "low": np.array(0, np.float32)}, order=["x", "low", ""])
+
+
+def beyond():
+    """What nobody can hold, or index."""
+    for shape in ((2 ** 33, 1), (2 ** 40, 5), (-2, 5)):
+        refused(f"ConstantOfShape_{shape[0]}", "ConstantOfShape", {}, "an extent of", order=["s"], constants={"s": np.array(shape, I)})
+    refused("Tile_2_to_40", "Tile", {"x": f32(1, 1)}, "an extent of", order=["x", "s"], constants={"s": np.array([2 ** 40, 2], I)})
+    refused("Expand_2_to_40", "Expand", {"x": f32(1, 1)}, "an extent of", order=["x", "s"], constants={"s": np.array([2 ** 40, 2], I)})
+    refused("HannWindow_2_to_50", "HannWindow", {}, "a length of", order=["n"], constants={"n": np.array(2 ** 50)})
+    refused("Gather_beyond", "Gather", {"x": f32(3)}, "which is not in -3..3", order=["x", "i"], constants={"i": np.array([7])})
+    refused("Mod_by_zero", "Mod", {"x": np.array([3, 4])}, "divided by zero", order=["x", "by"], constants={"by": np.array([0])})
+    refused("Softmax_axis_7", "Softmax", {"x": f32(2, 3)}, "is given the axis 7", attributes={"axis": 7})
+    refused("Flatten_axis_9", "Flatten", {"x": f32(2, 3)}, "is given the axis 9", attributes={"axis": 9})
+    refused("Transpose_3_of_2", "Transpose", {"x": f32(2, 3)}, "the permutation", attributes={"perm": [0, 1, 2]})
+    refused("Split_scalar", "Split", {"x": np.float32(3)}, "of rank 0", outputs=("y", "z"))
+    refused("Gemm_of_rank_3", "Gemm", {"a": f32(1, 2, 3), "b": f32(3, 2)}, "takes one of rank 2")
+    refused("Conv_of_a_list", "Conv", {"x": f32(1, 2, 5), "w": f32(4)}, "of ranks 3 and 1")
+    refused("Conv_channels", "Conv", {"x": f32(1, 2, 5), "w": f32(4, 3, 2)}, "kernels for 3 channels")
+    refused("ConvTranspose_scalar", "ConvTranspose", {"x": f32(1, 2, 5, 5), "w": np.float32(3)}, "of ranks 4 and 0")
+    refused("ConvTranspose_channels", "ConvTranspose", {"x": f32(1, 2, 5, 5), "w": f32(3, 2, 2, 2)}, "kernels for 3 channels")
+    refused("MaxPool_window_of_2", "MaxPool", {"x": f32(1, 2, 5)}, "for 1 spatial axes", attributes={"kernel_shape": [2, 2]})
+    refused("AveragePool_of_rank_2", "AveragePool", {"x": f32(2, 5)}, "rank 3 or more", attributes={"kernel_shape": [2]})
+    refused("Resize_with_3_scales", "Resize", {"x": f32(1, 1, 2, 2)}, "3 scales or sizes for 4 axes", order=["x", "", "s"], constants={"s": np.ones(3, np.float32)})
+
+
+def definitions():
+    """What ONNX Runtime refuses when it loads a file."""
+    x = f32(2, 3)
+    refused("unknown_attribute", "Relu", {"x": x}, "has the attribute `foo`, which ONNX does not define for it", attributes={"foo": 1})
+    refused("attribute_type", "Softmax", {"x": x}, "has the attribute `axis` of another type", attributes={"axis": "1"})
+    refused("attribute_lacking", "Concat", {"x": x}, "lacks the attribute `axis`")
+    refused("attribute_of_another_set", "Slice", {"x": x}, "has the attribute `starts`", attributes={"starts": [0], "ends": [1]})
+    refused("inputs_too_few", "MatMul", {"x": x}, "has 1 inputs and needs 2")
+    refused("inputs_too_many", "Relu", {"x": x}, "has 2 inputs, and ONNX defines 1", order=["x", "x"])
+    refused("input_left_out", "Add", {"x": x}, "lacks its input 0", order=["", "x"])
+    refused("outputs_too_many", "Relu", {"x": x}, "has 2 outputs, and ONNX defines 1", outputs=("y", "z"))
+    refused("Conv_int64", "Conv", {"x": np.ones((1, 2, 5), I), "w": np.ones((1, 2, 3), I)}, "has an input 0 of the type Int64; ONNX has it for")
+    refused("MatMul_of_text", "MatMul", {"a": np.array([["a"]], object), "b": np.array([["b"]], object)}, "of the type String")
+    refused("Concat_mixed", "Concat", {"a": x, "b": np.ones((2, 3), I)}, "of the type Int64 beside one of Float", attributes={"axis": 0})
+    refused("Pool_int64", "AveragePool", {"x": np.ones((1, 2, 5), I)}, "of the type Int64", attributes={"kernel_shape": [2]})
+    refused("type_through_others", "Relu", {"x": np.array(["a"], object)}, "of the type String", order=["x"])
+    refused("microsoft_attribute", "FusedMatMul", {"a": x, "b": f32(3, 2)}, "has the attribute `transC`", attributes={"transC": 1}, domain=MS)
+    nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Transpose", ["s"], ["t"]), helper.make_node("Sigmoid", ["t"], ["y"])]
+    proto = model(nodes, {"x": x}, {}, ["y"], 17, [])
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    CASES.append({"name": "type_that_follows", "model": encoded(proto), "inputs": {}, "error": "Sigmoid (y): has an input 0 of the type Int64"})
+
+
+if __name__ == "__main__":
+    CASES.clear()
+    for section in (slices, sampling, hidden, numbers, beyond, definitions):
+        section()
+    write("bounds", CASES)
