@@ -103,11 +103,11 @@ export class EngineCore {
 
   /** `keep`: outputs that stay on the GPU; they have `resident`, a number, instead of `data`. */
   async run({ key, feeds, fetches, profile, keep }) {
+    const arrivals = this.#binding.arrivals();
+    if (arrivals) await arrivals;
     const loaded = this.#models.get(key);
     if (!loaded) throw this.#crash ? this.#collateral() : new NearsideError('INTERNAL', `no model ${key}`);
     const { model, gpu } = loaded;
-    const arrivals = this.#binding.arrivals();
-    if (arrivals) await arrivals;
     if (gpu?.handle) return this.#gpu.run(model, { feeds, fetches, profile, keep });
     const elsewhere = feeds.some(({ resident, picture }) => resident !== undefined || picture);
     const tensors = elsewhere ? await this.#gpu.fetched(feeds) : feeds;

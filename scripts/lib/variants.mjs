@@ -41,12 +41,15 @@ export function untrimmed(folder) {
 }
 
 /**
- * The generated glue takes memory to be its own. Shared memory keeps its old buffer when it grows, and neither text
+ * The generated glue takes memory to be its own. Shared memory keeps its old buffer when it grows (and to be asked for
+ * its buffer takes it as long as a small layer: browsers freeze the buffer each time), and neither text
  * nor random numbers may be read from, or written to, what another thread could change. What wasm-bindgen writes for
  * modules with atomics differs in the same places.
  */
 const GLUE = [
-  ['cachedUint8ArrayMemory0.byteLength === 0', 'cachedUint8ArrayMemory0.buffer !== wasm.memory.buffer'],
+  ['cachedUint8ArrayMemory0.byteLength === 0', 'cachedUint8ArrayMemory0.byteLength !== wasm.nearside_pages() * 65536'],
+  ['cachedFloat64ArrayMemory0.byteLength === 0', 'cachedFloat64ArrayMemory0.byteLength !== wasm.nearside_pages() * 65536'],
+  ['cachedDataViewMemory0.buffer.detached === true || (cachedDataViewMemory0.buffer.detached === undefined && cachedDataViewMemory0.buffer !== wasm.memory.buffer)', 'cachedDataViewMemory0.buffer.byteLength !== wasm.nearside_pages() * 65536'],
   ['decodeText(getUint8ArrayMemory0().subarray(ptr, ptr + len))', 'decodeText(getUint8ArrayMemory0().slice(ptr, ptr + len))'],
   ["if (!('encodeInto' in cachedTextEncoder)) {", '{'],
   ['globalThis.crypto.getRandomValues(getArrayU8FromWasm0(arg0, arg1));', 'getArrayU8FromWasm0(arg0, arg1).set(globalThis.crypto.getRandomValues(new Uint8Array(arg1)));'],

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use nearside_kernels::dense::{self, dense};
 use nearside_kernels::recurrence::{Cell, Recurrence as Steps, Rows};
+use nearside_kernels::ways::{self, Way};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
@@ -239,11 +240,10 @@ impl Recurrence {
         Ok(tensor)
     }
 
-    /// Runs one direction; `h` and `c` are its state.
-    fn direction(
+    /// Runs all directions; `h` and `c` are their states.
+    fn directions(
         &self,
-        d: usize,
-        weights: &Direction,
+        weights: &[Direction],
         x: &[f32],
         groups: &[Group],
         (h, c): (&mut [f32], &mut [f32]),
@@ -251,33 +251,59 @@ impl Recurrence {
     ) -> TractResult<()> {
         let n = self.hidden;
         let gates = self.cell.gates() * n;
-        let place = |t: usize, row: usize| match self.batch_first {
+        let place = |d: usize, t: usize, row: usize| match self.batch_first {
             true => (row * self.steps + t) * self.backwards.len() + d,
             false => (t * self.backwards.len() + d) * self.batch + row,
         };
         let block = (BLOCK_SUMS / (self.batch * gates).max(1)).clamp(1, self.steps.max(1));
-        let mut sums = vec![0.; block * self.batch * gates];
+        let mut sums = vec![vec![0.; block * self.batch * gates]; weights.len()];
+        let mut made = vec![vec![0.; block * self.batch * n]; weights.len()];
         let blocks = self.steps.div_ceil(block);
         for at in 0..blocks {
-            let at = if self.backwards[d] { blocks - 1 - at } else { at };
-            let (first, end) = (at * block, ((at + 1) * block).min(self.steps));
-            let rows = (end - first) * self.batch;
-            let x = &x[first * self.batch * self.inputs..][..rows * self.inputs];
-            let sums = &mut sums[..rows * gates];
-            dense([rows, self.inputs, gates], x, &weights.input, Some(&weights.bias), sums)?;
+            let spans: Vec<_> = self
+                .backwards
+                .iter()
+                .map(|backwards| {
+                    let at = if *backwards { blocks - 1 - at } else { at };
+                    at * block..((at + 1) * block).min(self.steps)
+                })
+                .collect();
+            for ((span, direction), sums) in spans.iter().zip(weights).zip(&mut sums) {
+                let rows = span.len() * self.batch;
+                let x = &x[span.start * self.batch * self.inputs..][..rows * self.inputs];
+                let (size, bias) = ([rows, self.inputs, gates], Some(&direction.bias[..]));
+                dense(size, x, &direction.input, bias, &mut sums[..rows * gates])?;
+            }
             for group in groups {
+                let count = |d: usize| group.steps.min(spans[d].end).saturating_sub(spans[d].start);
                 let state = group.rows.first * n..(group.rows.first + group.rows.count) * n;
-                let cell = if self.cell == Cell::Lstm { state.clone() } else { 0..0 };
-                let count = group.steps.min(end).saturating_sub(first);
-                let order = (0..count).map(|t| if self.backwards[d] { count - 1 - t } else { t });
-                weights.steps.run(
-                    order,
-                    group.rows,
-                    sums,
-                    &mut h[state],
-                    &mut c[cell],
-                    |t, row, h| y[place(first + t, row) * n..][..n].copy_from_slice(h),
-                )?;
+                let cell = if c.is_empty() { 0..0 } else { state.clone() };
+                let each = self.batch * n;
+                let states = h.chunks_exact_mut(each.max(1));
+                // Of a cell that is no LSTM's, nothing for each.
+                let mut cells = c.chunks_exact_mut(each.max(1));
+                let ways = weights.iter().zip(states).zip(&sums).zip(&mut made).enumerate();
+                let mut ways: Vec<Way> = ways
+                    .map(|(d, (((direction, h), sums), out))| Way {
+                        recurrence: &direction.steps,
+                        backwards: self.backwards[d],
+                        steps: count(d),
+                        rows: group.rows,
+                        x: sums,
+                        h: &mut h[state.clone()],
+                        c: &mut cells.next().unwrap_or_default()[cell.clone()],
+                        out: &mut out[..count(d) * group.rows.count * n],
+                    })
+                    .collect();
+                ways::run(&mut ways)?;
+                for (d, out) in made.iter().enumerate() {
+                    let rows = out.chunks_exact(n.max(1)).take(count(d) * group.rows.count);
+                    for (at, h) in rows.enumerate() {
+                        let (t, row) = (at / group.rows.count, at % group.rows.count);
+                        let to = place(d, spans[d].start + t, group.rows.first + row);
+                        y[to * n..][..n].copy_from_slice(h);
+                    }
+                }
             }
         }
         Ok(())
@@ -331,18 +357,16 @@ impl EvalOp for Recurrence {
         {
             let mut view = y.try_as_plain_ram_mut()?;
             let out = view.as_slice_mut::<f32>()?;
-            for (d, weights) in weights.iter().enumerate() {
-                let each = self.batch * self.hidden;
-                let state = d * each..(d + 1) * each;
-                let cell = if lstm { state.clone() } else { 0..0 };
-                self.direction(d, weights, x, &groups, (&mut h[state], &mut c[cell]), out)?;
-                for group in groups.iter().filter(|g| g.steps == 0) {
-                    // As in ONNX Runtime, which has no last step to give the state of.
-                    let first = (d * self.batch + group.rows.first) * self.hidden;
-                    let rows = first..first + group.rows.count * self.hidden;
-                    h[rows.clone()].fill(0.);
-                    c.get_mut(rows).unwrap_or_default().fill(0.);
-                }
+            self.directions(&weights, x, &groups, (&mut h, &mut c), out)?;
+        }
+        let directions = 0..self.backwards.len();
+        for (d, group) in directions.flat_map(|d| groups.iter().map(move |group| (d, group))) {
+            // As in ONNX Runtime, which has no last step to give the state of.
+            if group.steps == 0 {
+                let first = (d * self.batch + group.rows.first) * self.hidden;
+                let rows = first..first + group.rows.count * self.hidden;
+                h[rows.clone()].fill(0.);
+                c.get_mut(rows).unwrap_or_default().fill(0.);
             }
         }
         let mut y = Some(y);

@@ -16,6 +16,7 @@ impl<P> Default for PlanCache<P> {
 }
 
 impl<P> PlanCache<P> {
+    #[cfg(feature = "gpu")]
     pub(crate) fn get(&self, key: &PlanKey) -> Option<Arc<P>> {
         self.find(|one| one == key)
     }

@@ -36,7 +36,9 @@ thread_local! {
 #[wasm_bindgen(js_name = useThreads)]
 pub fn use_threads(lanes: usize, host: Host) {
     // The first one stays, as the lender does.
-    HOST.with(|first| first.get_or_init(|| host));
+    HOST.with(|first| {
+        first.get_or_init(|| host);
+    });
     parallel::lend(lanes, lend);
 }
 

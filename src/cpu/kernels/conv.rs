@@ -119,7 +119,7 @@ impl Share {
         let (images, rows) = (g.batch * g.groups, g.group_out());
         let all = g.plane().div_ceil(COLUMNS);
         // Shorter chunks where there would be too few for all lanes.
-        let each = if lanes > 1 { all.div_ceil(2 * lanes).max(PANELS) } else { all };
+        let each = if lanes > 1 { all.div_ceil(4 * lanes).max(PANELS) } else { all };
         let panels = panels.min(each).max(1);
         let chunks = all.div_ceil(panels);
         let wanted = if lanes > 1 { (2 * lanes).div_ceil(images * chunks) } else { 1 };

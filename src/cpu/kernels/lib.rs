@@ -32,6 +32,7 @@ pub mod tile;
 pub mod trees;
 pub mod v4;
 pub mod v8;
+pub mod ways;
 pub mod winograd;
 
 pub use epilogue::{Activation, Epilogue};

@@ -51,7 +51,7 @@ static LANES: AtomicUsize = AtomicUsize::new(1);
 static BUSY: AtomicBool = AtomicBool::new(false);
 
 /// Products below which a second thread costs more than it does.
-const WORTH: usize = if cfg!(test) { 1 } else { 1 << 16 };
+const WORTH: usize = if cfg!(test) { 1 } else { 1 << 17 };
 
 /// From now on `lanes` threads work, this one among them. The first lender stays.
 pub fn lend(lanes: usize, lender: Lender) {
@@ -66,7 +66,7 @@ pub(crate) fn lanes(factors: &[usize]) -> usize {
 }
 
 /// Turns a lane takes, where there are that many parts: few enough to cost nothing, enough for lanes that are slow.
-const TURNS: usize = 8;
+const TURNS: usize = 4;
 
 /// Does `work(part, lane)` for all `parts`, in any order; `lane` is less than `lanes`, which is what [`lanes`] said.
 /// The result must not depend on which lane does what.
@@ -170,6 +170,14 @@ pub unsafe extern "C" fn nearside_part(call: usize, data: usize, part: usize, la
     // SAFETY: a function pointer of wasm is its index in the table, as a number.
     let call: unsafe fn(*const (), usize, usize) = unsafe { std::mem::transmute(call) };
     unsafe { call(data as *const (), part, lane) };
+}
+
+/// How large memory is, in pages: what the host looks at before each use of it, and what an instance tells much faster
+/// than the host finds out of a memory that is shared.
+#[cfg(all(target_family = "wasm", feature = "threads"))]
+#[unsafe(no_mangle)]
+pub extern "C" fn nearside_pages() -> usize {
+    core::arch::wasm32::memory_size::<0>()
 }
 
 /// Room for the stack of a thread that is lent, `bytes` long, for as long as this instance lives; its upper end.

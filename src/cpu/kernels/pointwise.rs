@@ -322,6 +322,19 @@ fn place(input: &Input<'_>, at: usize, count: usize, block: &mut [f32]) -> Place
         input.values.copy(first, &mut block[..count]);
         return Place::Block(block.as_ptr());
     }
+    if times == 1 {
+        // One round of them, then what is there again and again.
+        let (round, turned) = (length.min(count), (length - first).min(count));
+        input.values.copy(first, &mut block[..turned]);
+        input.values.copy(0, &mut block[turned..round]);
+        let mut filled = round;
+        while filled < count {
+            let more = filled.min(count - filled);
+            block.copy_within(..more, filled);
+            filled += more;
+        }
+        return Place::Block(block.as_ptr());
+    }
     let (mut which, mut left) = (first, times - at % times);
     let mut empty = &mut block[..count];
     while !empty.is_empty() {

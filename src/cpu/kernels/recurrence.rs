@@ -106,42 +106,75 @@ impl Recurrence {
         x: &[f32],
         h: &mut [f32],
         c: &mut [f32],
+        out: impl FnMut(usize, usize, &[f32]),
+    ) -> Result<()> {
+        let mut room = vec![0.; self.room(rows)];
+        self.run_in(&mut room, steps, rows, x, h, c, out)
+    }
+
+    /// Floats of room that [`Recurrence::run_in`] wants.
+    pub(crate) fn room(&self, rows: Rows) -> usize {
+        let (n, gates) = (self.hidden, self.cell.gates() * self.hidden);
+        let early = self.cell.early() * n;
+        rows.count * (early + if early < gates { 2 * n } else { 0 })
+    }
+
+    /// What a step of these rows costs, in products.
+    pub(crate) fn cost(&self, rows: Rows) -> usize {
+        rows.count * self.hidden * self.hidden * self.cell.gates()
+    }
+
+    /// Units of the state.
+    pub(crate) fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// [`Recurrence::run`] in room of the caller's: nothing is allocated.
+    #[allow(clippy::too_many_arguments)] // the room, and what `run` takes
+    pub(crate) fn run_in(
+        &self,
+        room: &mut [f32],
+        steps: impl Iterator<Item = usize>,
+        rows: Rows,
+        x: &[f32],
+        h: &mut [f32],
+        c: &mut [f32],
         mut out: impl FnMut(usize, usize, &[f32]),
     ) -> Result<()> {
         let (n, gates) = (self.hidden, self.cell.gates() * self.hidden);
         fits(rows.first + rows.count <= rows.batch && h.len() == rows.count * n)?;
         fits(c.len() == if self.cell == Cell::Lstm { h.len() } else { 0 })?;
+        fits(room.len() == self.room(rows))?;
         let early = self.cell.early() * n;
-        let mut sums = vec![0.; rows.count * early];
-        let mut reset = vec![0.; if early < gates { h.len() } else { 0 }];
-        let mut hidden = reset.clone();
+        let (sums, rest) = room.split_at_mut(rows.count * early);
+        let (reset, hidden) = rest.split_at_mut(rest.len() / 2);
         for t in steps {
             let first = (t * rows.batch + rows.first) * gates;
             let x = x.get(first..first + rows.count * gates).ok_or(crate::Misfit)?;
             let size = [rows.count, n, early];
             match self.cell {
                 Cell::Lstm => {
-                    dense(size, h, &self.early, Some(x), &mut sums)?;
+                    dense(size, h, &self.early, Some(x), sums)?;
                     for (b, sums) in sums.chunks_exact(gates).enumerate() {
                         let at = b * n..(b + 1) * n;
                         lstm(n, sums, &self.peepholes, &mut h[at.clone()], &mut c[at]);
                     }
                 }
                 Cell::Gru { late_reset: true } => {
-                    dense(size, h, &self.early, Some(&self.bias), &mut sums)?;
+                    dense(size, h, &self.early, Some(&self.bias), sums)?;
                     let pairs = x.chunks_exact(gates).zip(sums.chunks_exact(gates));
                     for ((x, sums), h) in pairs.zip(h.chunks_exact_mut(n)) {
                         gru(n, x, sums, h);
                     }
                 }
                 Cell::Gru { late_reset: false } => {
-                    dense(size, h, &self.early, None, &mut sums)?;
+                    dense(size, h, &self.early, None, sums)?;
                     let pairs = x.chunks_exact(gates).zip(sums.chunks_exact_mut(early));
                     let states = h.chunks_exact(n).zip(reset.chunks_exact_mut(n));
                     for ((x, sums), (h, reset)) in pairs.zip(states) {
                         update_and_reset(n, x, sums, h, reset);
                     }
-                    dense([rows.count, n, n], &reset, &self.late, None, &mut hidden)?;
+                    dense([rows.count, n, n], reset, &self.late, None, hidden)?;
                     let pairs = x.chunks_exact(gates).zip(sums.chunks_exact(early));
                     let states = h.chunks_exact_mut(n).zip(hidden.chunks_exact(n));
                     for ((x, sums), (h, hidden)) in pairs.zip(states) {
@@ -149,7 +182,7 @@ impl Recurrence {
                     }
                 }
                 Cell::Rnn => {
-                    dense(size, h, &self.early, Some(x), &mut sums)?;
+                    dense(size, h, &self.early, Some(x), sums)?;
                     each(n, |at, count| {
                         for (sums, h) in sums.chunks_exact(n).zip(h.chunks_exact_mut(n)) {
                             put(h, at, count, get(sums, at, count).tanh());

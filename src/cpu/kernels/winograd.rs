@@ -24,6 +24,8 @@ const SKEW: usize = 16;
 const BLOCK: usize = 96 * 1024;
 /// Tiles of a block, at most.
 const MOST: usize = 64;
+/// Floats of weights that stay in a second-level cache beside a block.
+const NEAR: usize = 48 * 1024;
 
 /// Whether this form pays: each side of a product has to be worth its transform, and the tiles, of which there are 36
 /// products each, have to be fewer than the pixels, of which there are nine.
@@ -81,7 +83,12 @@ pub fn conv(
     let tiles = g.batch * g.output[0].div_ceil(OUT) * g.output[1].div_ceil(OUT);
     let lanes = parallel::lanes(&[tiles, POINTS, g.channels_in, rows]);
     let most = (BLOCK / per_tile / COLUMNS * COLUMNS).clamp(COLUMNS, MOST);
-    let block = most.min(tiles.div_ceil(lanes).next_multiple_of(COLUMNS));
+    // Several blocks a lane, for one that is slower than the others, where the weights, which each block reads anew, are
+    // near.
+    let blocks = if packed.len() <= NEAR { 4 } else { 1 };
+    let wanted = if lanes > 1 { tiles.div_ceil(blocks * lanes) } else { most };
+    let block = most.min(wanted.next_multiple_of(COLUMNS));
+    let block = block.min(tiles.next_multiple_of(COLUMNS));
     let strips = Strips::new(g, block);
     let lens = [strips.room(), POINTS * (g.channels_in * block + SKEW), POINTS * rows * block];
     let each = lens.iter().sum::<usize>();
