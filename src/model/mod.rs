@@ -46,8 +46,8 @@ pub use stream::ModelStream;
 
 #[cfg(feature = "native")]
 pub(crate) use inspect::domain_name;
-pub(crate) use narrow::widen_tensor;
 #[cfg(feature = "native")]
+pub(crate) use narrow::widen_tensor;
 #[cfg(feature = "gpu")]
 pub(crate) use narrow::{Form, Powers, Top};
 pub(crate) use onnx::Model;

@@ -73,7 +73,9 @@ fn value(i: u32) -> f32 {
     x = round(x);
     y = round(y);
   }
-  if (x < low() || x > high(w) || y < low() || y > high(h)) {
+  // At a border a cubic's neighbours are moved inside one by one, the point itself is not.
+  let stays = MODE == 2u && OUTSIDE == 1u;
+  if (!stays && (x < low() || x > high(w) || y < low() || y > high(h))) {
     x = inside(x, w);
     y = inside(y, h);
   }

@@ -38,7 +38,7 @@ pub(crate) fn round(cx: &mut Cx, op: &ToNarrow) -> Lowered<()> {
         Form::Float { mantissa, bias, max, top } => {
             let cut = DIGITS - mantissa;
             // With float32's own range the steps below the least exponent are float32's too.
-            let least = 128 - bias;
+            let least: i32 = 128 - bias;
             let least = if least > 1 { least.unsigned_abs() } else { 0 };
             let saturated = narrow.saturates(op.saturate());
             let over = match top {
