@@ -193,10 +193,75 @@ impl Convolution {
         self.residual.is_none().then(|| Self { residual: Some(residual), ..self.clone() })
     }
 
+    pub(super) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// As it runs, for some images at a time.
+    pub(super) fn ready(&self) -> Option<&Packed> {
+        self.packed.as_deref()
+    }
+
+    /// What becomes of the sums; `residual` is the second input.
+    pub(super) fn epilogue<'a>(&'a self, residual: Option<&'a [f32]>) -> TractResult<Epilogue<'a>> {
+        Ok(Epilogue {
+            bias: Some(floats(&self.bias)?),
+            residual,
+            residual_first: self.residual == Some(Residual::BeforeActivation),
+            activation: self.activation,
+        })
+    }
+
     fn packed(&self) -> TractResult<Self> {
-        let packed = Packed::new(&self.geometry, floats(&self.weights)?)?;
+        self.packed_for(&self.geometry)
+    }
+
+    /// With weights packed for `geometry`, which has other images.
+    pub(super) fn packed_for(&self, geometry: &Geometry) -> TractResult<Self> {
+        let packed = Packed::new(geometry, floats(&self.weights)?)?;
         let weights = Arc::new(tensor1::<f32>(&[]));
         Ok(Self { weights, packed: Some(Arc::new(packed)), ..self.clone() })
+    }
+}
+
+impl Convolution {
+    /// This operator, as part of what `whole` makes of it, with what follows taken in.
+    pub(super) fn taking_next(
+        &self,
+        model: &TypedModel,
+        node: &TypedNode,
+        whole: &dyn Fn(Self) -> Box<dyn TypedOp>,
+    ) -> TractResult<Option<TypedModelPatch>> {
+        let outlet = OutletId::new(node.id, 0);
+        rule_if!(!model.outputs.contains(&outlet));
+        rule_if_some!(next = model.single_succ(node.id)?);
+        rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
+        if let Some(activation) = self.with_unary(next) {
+            rule_if!(self.residual != Some(Residual::AfterActivation));
+            let op = whole(Self { activation, ..self.clone() });
+            return TypedModelPatch::fuse_with_next(model, node, op).map(Some);
+        }
+        rule_if_some!(binary = next.op_as::<TypedBinOp>());
+        let first = next.inputs[1] == outlet;
+        let other = next.inputs[usize::from(!first)];
+        let fact = model.outlet_fact(other)?;
+        if let Some(konst) = &fact.konst {
+            rule_if_some!(op = self.with_constant(binary, konst, first)?);
+            return TypedModelPatch::fuse_with_next(model, node, whole(op)).map(Some);
+        }
+        let same =
+            fact.datum_type == f32::datum_type() && fact.shape.as_concrete() == Some(&*self.shape);
+        rule_if!(same && other != outlet && binary.0.is::<Add>() && binary.1.is_none());
+        rule_if_some!(op = self.with_residual());
+        let mut patch = TypedModelPatch::default();
+        let inputs = patch.taps(model, &[node.inputs[0], other])?;
+        let wire = patch.wire_node(&node.name, whole(op), &inputs)?;
+        patch.shunt_outside(model, next.id.into(), wire[0])?;
+        Ok(Some(patch))
     }
 }
 
@@ -223,12 +288,8 @@ impl EvalOp for Convolution {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let Some(packed) = &self.packed else { return self.packed()?.eval(_ctx, inputs) };
-        let epilogue = Epilogue {
-            bias: Some(floats(&self.bias)?),
-            residual: inputs.get(1).map(|r| floats(r)).transpose()?,
-            residual_first: self.residual == Some(Residual::BeforeActivation),
-            activation: self.activation,
-        };
+        let residual = inputs.get(1).map(|r| floats(r)).transpose()?;
+        let epilogue = self.epilogue(residual)?;
         let mut output = Tensor::zero::<f32>(&self.shape)?;
         {
             let mut view = output.try_as_plain_ram_mut()?;
@@ -249,36 +310,7 @@ impl TypedOp for Convolution {
         model: &TypedModel,
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
-        let outlet = OutletId::new(node.id, 0);
-        rule_if!(!model.outputs.contains(&outlet));
-        rule_if_some!(next = model.single_succ(node.id)?);
-        rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
-        if let Some(activation) = self.with_unary(next) {
-            rule_if!(self.residual != Some(Residual::AfterActivation));
-            return TypedModelPatch::fuse_with_next(
-                model,
-                node,
-                Self { activation, ..self.clone() },
-            )
-            .map(Some);
-        }
-        rule_if_some!(binary = next.op_as::<TypedBinOp>());
-        let first = next.inputs[1] == outlet;
-        let other = next.inputs[usize::from(!first)];
-        let fact = model.outlet_fact(other)?;
-        if let Some(konst) = &fact.konst {
-            rule_if_some!(op = self.with_constant(binary, konst, first)?);
-            return TypedModelPatch::fuse_with_next(model, node, op).map(Some);
-        }
-        let same =
-            fact.datum_type == f32::datum_type() && fact.shape.as_concrete() == Some(&*self.shape);
-        rule_if!(same && other != outlet && binary.0.is::<Add>() && binary.1.is_none());
-        rule_if_some!(op = self.with_residual());
-        let mut patch = TypedModelPatch::default();
-        let inputs = patch.taps(model, &[node.inputs[0], other])?;
-        let wire = patch.wire_node(&node.name, op, &inputs)?;
-        patch.shunt_outside(model, next.id.into(), wire[0])?;
-        Ok(Some(patch))
+        self.taking_next(model, node, &|op| Box::new(op))
     }
 
     fn codegen(

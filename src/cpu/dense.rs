@@ -61,6 +61,29 @@ impl Dense {
         })
     }
 
+    /// The weights in `k` rows, unless they are packed.
+    pub(crate) fn rows(&self) -> TractResult<Option<(usize, Vec<f32>)>> {
+        let (k, n) = (self.k, self.shape.last().copied().unwrap_or(0));
+        let values = floats(&self.weights)?;
+        Ok(match self.layout {
+            Layout::Packed => None,
+            Layout::Rows => Some((k, values.to_vec())),
+            Layout::Columns => {
+                Some((k, (0..k).flat_map(|i| values.iter().skip(i).step_by(k).copied()).collect()))
+            }
+        })
+        .map(|rows| rows.filter(|(_, rows)| rows.len() == k * n))
+    }
+
+    /// What is added to the sums, and what becomes of them.
+    pub(crate) fn end(&self) -> (Option<Vec<f32>>, Activation) {
+        (self.bias.clone(), self.activation)
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
     fn packed(&self) -> TractResult<Self> {
         let (k, n) = (self.k, self.shape.last().copied().unwrap_or(0));
         let values = floats(&self.weights)?;

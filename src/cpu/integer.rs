@@ -1,4 +1,4 @@
-//! Convolutions and matrix products of 8-bit integers with constant weights.
+//! Convolutions of 8-bit integers with constant weights.
 //!
 //! In: uint8 or int8 values and their zero point, which may be known only when the model runs. Out: int32 sums, or
 //! what follows them, taken in as the graph is decluttered: a bias, a scale, a rounding.
@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use nearside_kernels::conv::Geometry;
-use nearside_kernels::{direct, exact, integer};
+use nearside_kernels::integer_conv::{self, Finish as Places};
+use nearside_kernels::widen::Bytes;
+use nearside_kernels::{direct, exact, squares};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -43,62 +45,54 @@ pub(crate) struct IntegerConvolution {
 }
 
 choices! { Finish { 0 => Sums, 1 => Scaled(scales), 2 => Rounded(scales, round) } }
-fields! {
-    IntegerConvolution { geometry, shape, weights, zeros, packed, bias, finish }
-    IntegerDense { shape, k, weights, zeros, packed }
-}
+fields! { IntegerConvolution { geometry, shape, weights, zeros, packed, bias, finish } }
 
 // Scales of NaN are merely never equal.
 impl Eq for IntegerConvolution {}
 
-/// Values of 8 bits less a zero point.
-fn widened(values: &Tensor, zero: i16) -> TractResult<Vec<i16>> {
+/// Values of 8 bits.
+pub(super) fn bytes(values: &Tensor) -> TractResult<Bytes<'_>> {
     let view = values.try_as_plain_ram()?;
     Ok(match values.datum_type().unquantized() {
-        DatumType::U8 => integer::widen_u8(view.as_slice::<u8>()?, zero),
-        DatumType::I8 => integer::widen_i8(view.as_slice::<i8>()?, zero),
-        other => bail!("8-bit integers, not {other:?}"),
-    })
-}
-
-/// The same as float32.
-fn as_floats(values: &Tensor, zero: i16) -> TractResult<Vec<f32>> {
-    let view = values.try_as_plain_ram()?;
-    Ok(match values.datum_type().unquantized() {
-        DatumType::U8 => exact::float_u8(view.as_slice::<u8>()?, zero),
-        DatumType::I8 => exact::float_i8(view.as_slice::<i8>()?, zero),
+        DatumType::U8 => Bytes::U8(view.as_slice::<u8>()?),
+        DatumType::I8 => Bytes::I8(view.as_slice::<i8>()?),
         other => bail!("8-bit integers, not {other:?}"),
     })
 }
 
 /// The one zero point of a tensor.
-fn zero_point(zero: &Tensor) -> TractResult<i16> {
+pub(super) fn zero_point(zero: &Tensor) -> TractResult<i16> {
     Ok(zero.cast_to_scalar::<i32>()?.try_into()?)
 }
 
-/// Weights less their zero point, of which there is one, or one for each of the `lines` of `depth`, `at` being the
-/// line of a weight.
-fn weights_less(
+/// Weights less their zero point, of which there is one, or one for each of some lines; `less` takes those away.
+pub(super) fn weights_less(
     weights: &Tensor,
     zero: &Tensor,
     lines: usize,
-    at: impl Fn(usize) -> usize,
+    less: impl FnOnce(&mut [i16], &[i16]),
 ) -> TractResult<Vec<i16>> {
-    let zeros = zero.cast_to::<i32>()?;
-    let zeros: Vec<i16> = match zeros.try_as_plain_ram()?.as_slice::<i32>()? {
-        [one] => vec![(*one).try_into()?; lines],
-        many if many.len() == lines => {
-            many.iter().map(|z| Ok((*z).try_into()?)).collect::<TractResult<_>>()?
-        }
-        many => bail!("{} zero points for {lines} channels", many.len()),
-    };
-    let mut weights = widened(weights, 0)?;
+    let weights = bytes(weights)?;
     ensure!(lines > 0 && weights.len().is_multiple_of(lines), "weights of {lines} channels");
-    for (i, weight) in weights.iter_mut().enumerate() {
-        let zero = zeros.get(at(i)).context("weights of more channels")?;
-        *weight = weight.wrapping_sub(*zero);
+    let zeros = zero.cast_to::<i32>()?;
+    let zeros = zeros.try_as_plain_ram()?.as_slice::<i32>()?;
+    let Some((first, rest)) = zeros.split_first() else { bail!("no zero point") };
+    if rest.iter().all(|z| z == first) && (rest.is_empty() || zeros.len() == lines) {
+        return Ok(weights.wide((*first).try_into()?));
     }
-    Ok(weights)
+    ensure!(zeros.len() == lines, "{} zero points for {lines} channels", zeros.len());
+    let zeros = zeros.iter().map(|z| Ok((*z).try_into()?)).collect::<TractResult<Vec<i16>>>()?;
+    let mut wide = weights.wide(0);
+    less(&mut wide, &zeros);
+    Ok(wide)
+}
+
+/// Takes each line's zero point from its values.
+fn less_by_line(values: &mut [i16], zeros: &[i16]) {
+    let depth = values.len() / zeros.len().max(1);
+    for (line, zero) in values.chunks_exact_mut(depth.max(1)).zip(zeros) {
+        line.iter_mut().for_each(|value| *value = value.wrapping_sub(*zero));
+    }
 }
 
 impl IntegerConvolution {
@@ -115,13 +109,15 @@ impl IntegerConvolution {
     }
 
     fn packed(&self) -> TractResult<Self> {
-        let (channels, depth) = (self.geometry.channels_out, self.geometry.depth().max(1));
-        let weights = weights_less(&self.weights, &self.zeros, channels, |i| i / depth)?;
-        let weights = Arc::new(if exact::suits(&self.geometry) {
+        let g = &self.geometry;
+        let weights = weights_less(&self.weights, &self.zeros, g.channels_out, less_by_line)?;
+        let weights = Arc::new(if exact::suits(g) {
             let floats: Vec<f32> = weights.iter().map(|w| f32::from(*w)).collect();
-            tensor1(&direct::pack(&self.geometry, &floats)?)
+            tensor1(&direct::pack(g, &floats)?)
+        } else if squares::suits(g) {
+            tensor1(&squares::pack(g, &weights)?)
         } else {
-            tensor1(&integer::pack(&self.geometry, &weights)?)
+            tensor1(&integer_conv::pack(g, &weights)?)
         });
         Ok(Self { weights, packed: true, ..self.clone() })
     }
@@ -174,8 +170,13 @@ impl Op for IntegerConvolution {
     }
 
     fn info(&self) -> TractResult<Vec<String>> {
-        let floats = self.weights.datum_type() == DatumType::F32;
-        let way = if floats { "as floats" } else { "in pairs" };
+        let way = if exact::suits(&self.geometry) {
+            "as floats"
+        } else if squares::suits(&self.geometry) {
+            "by transformed tiles"
+        } else {
+            "in pairs"
+        };
         Ok(vec![format!("{way} to {:?} {:?}", self.dtype(), self.geometry)])
     }
 
@@ -193,19 +194,20 @@ impl EvalOp for IntegerConvolution {
         let mut output = Tensor::zero_dt(self.dtype(), &self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
         let mut finish = match &self.finish {
-            Finish::Sums => integer::Finish::Sums(view.as_slice_mut()?),
-            Finish::Scaled(scales) => integer::Finish::Scaled(scales, view.as_slice_mut()?),
+            Finish::Sums => Places::Sums(view.as_slice_mut()?),
+            Finish::Scaled(scales) => Places::Scaled(scales, view.as_slice_mut()?),
             Finish::Rounded(scales, round) => {
-                integer::Finish::Rounded(scales, round.zero, round.quanta(&mut view)?)
+                Places::Rounded(scales, round.zero, round.quanta(&mut view)?)
             }
         };
         let (g, weights) = (&self.geometry, self.weights.try_as_plain_ram()?);
-        if self.weights.datum_type() == DatumType::F32 {
-            let x = as_floats(&inputs[0], zero)?;
-            exact::conv(g, &x, weights.as_slice()?, &self.bias, &mut finish)?;
+        let (x, bias) = (bytes(&inputs[0])?, &self.bias);
+        if exact::suits(g) {
+            exact::conv(g, x, zero, weights.as_slice()?, bias, &mut finish)?;
+        } else if squares::suits(g) {
+            squares::conv(g, x, zero, weights.as_slice()?, bias, &mut finish)?;
         } else {
-            let x = widened(&inputs[0], zero)?;
-            integer::conv(g, &x, weights.as_slice()?, &self.bias, &mut finish)?;
+            integer_conv::conv(g, x, zero, weights.as_slice()?, bias, &mut finish)?;
         }
         Ok(tvec!(output.into_tvalue()))
     }
@@ -230,92 +232,6 @@ impl TypedOp for IntegerConvolution {
         let konst = other.map(|o| model.outlet_fact(*o)).transpose()?.and_then(|f| f.konst.clone());
         rule_if_some!(op = self.with(next, konst.as_deref())?);
         TypedModelPatch::fuse_with_next(model, node, op).map(Some)
-    }
-
-    fn codegen(
-        &self,
-        model: &TypedModel,
-        node: &TypedNode,
-    ) -> TractResult<Option<TypedModelPatch>> {
-        rule_if!(!self.packed);
-        TypedModelPatch::replace_single_op(model, node, &node.inputs, self.packed()?).map(Some)
-    }
-
-    as_op!();
-}
-
-/// Rows of 8-bit integers times a constant matrix: int32 sums.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IntegerDense {
-    /// Of the output, whose last axis is the columns.
-    shape: TVec<usize>,
-    k: usize,
-    /// 8-bit, in rows; packed, less their zero points, when code is generated.
-    weights: Arc<Tensor>,
-    /// One zero point, or one a column.
-    zeros: Arc<Tensor>,
-    packed: bool,
-}
-
-impl IntegerDense {
-    /// `weights`: rows of `shape`'s last axis.
-    pub(crate) fn new(
-        shape: &[usize],
-        weights: Arc<Tensor>,
-        zeros: Arc<Tensor>,
-    ) -> TractResult<Self> {
-        let n = shape.last().copied().unwrap_or(0);
-        ensure!(
-            n > 0 && weights.len().is_multiple_of(n),
-            "{} weights for rows of {n}",
-            weights.len()
-        );
-        let k = weights.len() / n;
-        Ok(Self { shape: shape.into(), k, weights, zeros, packed: false })
-    }
-
-    fn packed(&self) -> TractResult<Self> {
-        let n = self.shape.last().copied().unwrap_or(0);
-        let weights = weights_less(&self.weights, &self.zeros, n, |i| i % n.max(1))?;
-        let packed = integer::pack_dense(self.k, n, &weights)?;
-        Ok(Self { weights: Arc::new(tensor1(&packed)), packed: true, ..self.clone() })
-    }
-}
-
-impl Op for IntegerDense {
-    fn name(&self) -> StaticName {
-        "IntegerDense".into()
-    }
-
-    op_as_typed_op!();
-}
-
-impl EvalOp for IntegerDense {
-    op_out_of_plan!();
-
-    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        if !self.packed {
-            return self.packed()?.eval(_ctx, inputs);
-        }
-        let x = widened(&inputs[0], zero_point(&inputs[1])?)?;
-        let mut output = Tensor::zero::<i32>(&self.shape)?;
-        let n = self.shape.last().copied().unwrap_or(1);
-        let m = output.len() / n.max(1);
-        let mut view = output.try_as_plain_ram_mut()?;
-        let weights = self.weights.try_as_plain_ram()?;
-        integer::dense(
-            [m, self.k, n],
-            &x,
-            weights.as_slice::<i16>()?,
-            view.as_slice_mut::<i32>()?,
-        )?;
-        Ok(tvec!(output.into_tvalue()))
-    }
-}
-
-impl TypedOp for IntegerDense {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(tvec!(i32::fact(&self.shape)))
     }
 
     fn codegen(

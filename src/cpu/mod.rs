@@ -5,6 +5,7 @@ pub(crate) mod choice;
 pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod integer;
+pub(crate) mod integer_dense;
 pub(crate) mod nbits;
 pub(crate) mod norm;
 pub(crate) mod packed;
@@ -16,6 +17,7 @@ pub(crate) mod resampling;
 pub(crate) mod round_trip;
 pub(crate) mod rows;
 pub(crate) mod transposed;
+pub(crate) mod volume;
 
 use nearside_kernels::Activation;
 use nearside_kernels::conv::Geometry;

@@ -15,6 +15,7 @@ mod empties;
 mod engine;
 mod extremes;
 mod few_bits;
+mod finished;
 mod integers;
 mod norms;
 mod precision;
@@ -25,11 +26,12 @@ mod recurrences;
 mod resizes;
 mod round_trips;
 mod rows;
+mod slopes;
 mod stride;
 mod sums;
 mod transposed;
-#[cfg(feature = "gpu")]
 mod unquantised;
+mod whole;
 mod windows;
 
 pub(crate) use binary::{Ordered, Power, Times};
@@ -67,12 +69,14 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("check_divisors", bounds::check_divisors, None),
     ("round_trips", round_trips::round_trips, Some(Target::Cpu)),
     ("empties", empties::empties, None),
+    ("slopes", slopes::slopes, Some(Target::Cpu)),
     #[cfg(feature = "gpu")]
     ("ranges", ranges::ranges, Some(Target::Gpu)),
     #[cfg(feature = "gpu")]
     ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
     ("empty_sums", sums::empty_sums, None),
     ("windows", windows::windows, Some(Target::Cpu)),
+    ("unquantised_products", unquantised::unquantised_products, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
     ("recurrences", recurrences::recurrences, None),
     ("keep_strides", stride::keep_strides, None),
@@ -90,6 +94,8 @@ const LAST_RULES: &[(&str, Rule)] = &[
     ("norms", norms::normalisation),
     ("transposed", transposed::transposed),
     ("few_bits", few_bits::few_bits),
+    ("whole", whole::whole),
+    ("finished", finished::finished),
     // Before the rows, of which it takes the short ones.
     ("axes", axes::axes),
     ("rows", rows::rows),

@@ -9,7 +9,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 
 use super::constant;
 use crate::cpu::dense::Dense;
-use crate::cpu::integer::IntegerDense;
+use crate::cpu::integer_dense::IntegerDense;
 
 pub(super) fn products(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {

@@ -6,8 +6,9 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::cast::cast;
+use tract_onnx::tract_core::ops::cast::{Cast, cast};
 use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
+#[cfg(feature = "gpu")]
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math;
@@ -19,6 +20,39 @@ const EXACT: i64 = 1 << 24;
 /// Most that an 8-bit number can differ from its zero point.
 const WIDEST: i64 = 255;
 
+/// Products of which neither side is constant, where no sum leaves that range: for the CPU, whose kernels for the others
+/// are better, and for these are of float32.
+pub(super) fn unquantised_products(mut model: TypedModel) -> TractResult<TypedModel> {
+    for id in model.eval_order()? {
+        let node = model.node(id);
+        let Some(op) = node.op_as::<EinSum>() else { continue };
+        let mut computed = op.q_params.is_some() && node.inputs.len() > 1;
+        for input in node.inputs.iter().take(2) {
+            computed = computed && constant(&model, *input)?.is_none();
+        }
+        if computed
+            && summed(&model, node, op)?.is_some_and(|k| k <= EXACT / (WIDEST * WIDEST))
+            && let Some(patch) = product(&model, node, op)?
+        {
+            patch.apply(&mut model)?;
+        }
+    }
+    Ok(model)
+}
+
+/// How many products are in a sum, where that is known.
+fn summed(model: &TypedModel, node: &TypedNode, op: &EinSum) -> TractResult<Option<i64>> {
+    let facts = model.node_input_facts(node.id)?;
+    let mut k = 1i64;
+    for axis in op.axes.iter_all_axes().filter(|axis| axis.outputs[0].is_empty()) {
+        let Some(at) = axis.inputs[0].first() else { continue };
+        rule_if_some!(shape = facts[0].shape.as_concrete());
+        k = k.saturating_mul(shape.get(*at).map_or(i64::MAX, |n| *n as i64));
+    }
+    Ok(Some(k))
+}
+
+#[cfg(feature = "gpu")]
 pub(super) fn unquantised(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
         let node = model.node(id);
@@ -120,6 +154,8 @@ fn product(
         if bound(&w, &zero, &kept, places[1].unwrap_or(0))? < EXACT {
             exact = DatumType::F32;
         }
+    } else if summed(model, node, op)?.is_some_and(|k| k <= EXACT / (WIDEST * WIDEST)) {
+        exact = DatumType::F32;
     }
     let mut patch = TypedModelPatch::default();
     let taps = patch.taps(model, &node.inputs)?;
@@ -138,6 +174,15 @@ fn product(
     });
     let axes = AxesMapping::new(2, 1, axes.collect::<TVec<_>>())?;
     let y = patch.wire_node(&node.name, EinSum::new(axes, exact), &sides)?[0];
+    // What makes floats of the sums at once has them.
+    let next = model.single_succ(node.id)?.filter(|next| {
+        let floats = next.op_as::<Cast>().is_some_and(|cast| cast.to == DatumType::F32);
+        floats && exact == DatumType::F32 && !model.outputs.contains(&node.id.into())
+    });
+    if let Some(next) = next {
+        patch.shunt_outside(model, next.id.into(), y)?;
+        return Ok(Some(patch));
+    }
     let y = patch.wire_node(format!("{}.whole", node.name), cast(DatumType::I32), &[y])?[0];
     patch.shunt_outside(model, node.id.into(), y)?;
     Ok(Some(patch))
@@ -168,6 +213,7 @@ fn spread(
     Ok(x)
 }
 
+#[cfg(feature = "gpu")]
 fn convolution(
     model: &TypedModel,
     node: &TypedNode,

@@ -1,8 +1,11 @@
 //! Operators that slide a window over an image become ours.
 //!
 //! In: the engine's convolutions and pools. Out: [`Convolution`], [`IntegerConvolution`] and [`Pooling`] wherever
-//! the weights are constant and the image is one- or two-dimensional; the others stay. Before the engine's own rewriting,
+//! the weights are constant and the image is one- or two-dimensional, and [`Volume`] for convolutions of three; the others
+//! stay. Before the engine's own rewriting,
 //! which would turn some of them into other things, and move channels to the end of the whole graph for others.
+
+use std::sync::Arc;
 
 use nearside_kernels::conv::Geometry;
 use tract_onnx::prelude::*;
@@ -16,6 +19,7 @@ use super::constant;
 use crate::cpu::convolution::Convolution;
 use crate::cpu::integer::IntegerConvolution;
 use crate::cpu::pooling::{Pool, Pooling};
+use crate::cpu::volume::{Depth, Volume};
 
 pub(super) fn windows(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
@@ -74,8 +78,12 @@ fn convolution(
     rule_if!(op.kernel_fmt == KernelFormat::OIHW && facts.iter().all(|f| f.exotic_fact.is_none()));
     rule_if_some!(weights = constant(model, node.inputs[1])?);
     rule_if_some!(bias = constant(model, node.inputs[2])?);
-    rule_if_some!((geometry, shape) = geometry(&op.pool_spec, facts[0], op.group));
     rule_if!(weights.len() > 0);
+    if facts[0].rank() == 5 && op.q_params.is_none() {
+        rule_if!(facts.iter().all(|f| f.datum_type == f32::datum_type()));
+        return volume(model, node, op, weights, &bias);
+    }
+    rule_if_some!((geometry, shape) = geometry(&op.pool_spec, facts[0], op.group));
     if op.q_params.is_none() {
         rule_if!(facts.iter().all(|f| f.datum_type == f32::datum_type()));
         let op = Convolution::new(geometry, &shape, weights, &bias)?;
@@ -88,6 +96,57 @@ fn convolution(
     let op = IntegerConvolution::new(geometry, &shape, weights, zero, &bias)?;
     let inputs = [node.inputs[0], node.inputs[3]];
     TypedModelPatch::replace_single_op(model, node, &inputs, op).map(Some)
+}
+
+/// A convolution of volumes.
+fn volume(
+    model: &TypedModel,
+    node: &TypedNode,
+    op: &Conv,
+    weights: Arc<Tensor>,
+    bias: &Tensor,
+) -> TractResult<Option<TypedModelPatch>> {
+    let spec = &op.pool_spec;
+    rule_if_some!(x = model.outlet_fact(node.inputs[0])?.shape.as_concrete());
+    rule_if!(spec.data_format == DataFormat::NCHW && !x.contains(&0));
+    let padding = spec.computed_padding(&x[2..]);
+    let mut shape: TVec<usize> = tvec!(x[0], spec.output_channels);
+    shape.extend(padding.iter().map(|p| p.convoluted));
+    rule_if!(!shape.contains(&0));
+    let inputs = &node.inputs[..1];
+    let image = |of: &dyn Fn(usize) -> usize| [of(1), of(2)];
+    let mut geometry = Geometry {
+        batch: x[0],
+        groups: op.group,
+        channels_in: spec.input_channels,
+        channels_out: spec.output_channels,
+        input: image(&|i| x[2 + i]),
+        output: image(&|i| padding[i].convoluted),
+        kernel: image(&|i| spec.kernel_shape[i]),
+        stride: image(&|i| spec.stride(i)),
+        dilation: image(&|i| spec.dilation(i)),
+        pad: image(&|i| padding[i].pad_before),
+    };
+    if spec.kernel_shape[..] == [1, 1, 1] && shape[2..] == x[2..] {
+        // Pixel by pixel, wherever they lie.
+        let all = x[2..].iter().product();
+        (geometry.input, geometry.output, geometry.pad) = ([1, all], [1, all], [0, 0]);
+        (geometry.stride, geometry.dilation) = ([1, 1], [1, 1]);
+        let op = Convolution::new(geometry, &shape, weights, bias)?;
+        return TypedModelPatch::replace_single_op(model, node, inputs, op).map(Some);
+    }
+    let depth = Depth {
+        input: x[2],
+        output: padding[0].convoluted,
+        kernel: spec.kernel_shape[0],
+        stride: spec.stride(0),
+        dilation: spec.dilation(0),
+        pad: padding[0].pad_before,
+    };
+    geometry.batch *= depth.output;
+    geometry.channels_in *= depth.kernel;
+    let op = Volume::new(Convolution::new(geometry, &shape, weights, bias)?, depth);
+    TypedModelPatch::replace_single_op(model, node, inputs, op).map(Some)
 }
 
 fn max(model: &TypedModel, node: &TypedNode, op: &MaxPool) -> TractResult<Option<TypedModelPatch>> {

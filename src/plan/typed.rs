@@ -1,40 +1,167 @@
 //! A graph whose facts are known -> a graph of the operators that the optimiser works on.
 //!
-//! In: an analysed graph. Out: its typed form. The one decision: tract's own `into_typed` analyses the
-//! graph twice more before it translates; the facts are known here, and analysing evaluates constants.
+//! In: an analysed graph. Out: its typed form. The one decision: the engine's own translation compares each new node
+//! and each constant, by value, with all that are there, and analyses the graph twice more before it begins; here each
+//! node is translated in a graph of its own, whose nodes then move.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::translator::Translate;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_hir::infer::{InferenceFact, InferenceNode, InferenceOp};
+use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_hir::infer::InferenceNode;
 use tract_onnx::tract_hir::internal::Factoid;
 
-#[derive(Debug)]
-struct Lowering;
-
-impl Translate<InferenceFact, Box<dyn InferenceOp>, TypedFact, Box<dyn TypedOp>> for Lowering {
-    fn translate_node(
-        &self,
-        source: &InferenceModel,
-        node: &InferenceNode,
-        target: &mut TypedModel,
-        mapping: &HashMap<OutletId, OutletId>,
-    ) -> TractResult<TVec<OutletId>> {
-        let is_source = source.inputs.iter().any(|i| i.node == node.id);
-        let values: Option<TVec<_>> =
-            node.outputs.iter().map(|o| o.fact.value.concretize()).collect();
-        match values {
-            Some(values) if !is_source && node.op.state(&EvalContext::out_of_plan())?.is_none() => {
-                let named = values.into_iter().enumerate();
-                named.map(|(ix, v)| target.add_const(format!("{}.{ix}", node.name), v)).collect()
-            }
-            _ => node.op.to_typed(source, node, target, mapping),
-        }
-    }
-}
+/// Bytes of a constant up to which equal ones become one.
+const SHARED: usize = 64;
 
 pub(super) fn typed(graph: InferenceModel) -> TractResult<TypedModel> {
-    Lowering.translate_model(&graph.into_compact()?)
+    let source = graph.into_compact()?;
+    let _proofs = source.symbols.proof_cache_session();
+    let model = TypedModel { symbols: source.symbols.clone(), ..TypedModel::default() };
+    let mut target = Target { model, ..Target::default() };
+    for id in source.eval_order()? {
+        target.take(&source, source.node(id))?;
+    }
+    // Inputs stay, even those that nobody reads.
+    for input in source.input_outlets()? {
+        if !target.mapping.contains_key(input) {
+            target.take(&source, source.node(input.node))?;
+        }
+    }
+    let Target { mut model, mapping, .. } = target;
+    let mapped = |outlets: &[OutletId]| {
+        let found = outlets.iter().map(|o| mapping.get(o).copied().context("a wire of no node"));
+        found.collect::<TractResult<Vec<_>>>()
+    };
+    model.inputs = mapped(source.input_outlets()?)?;
+    model.outputs = mapped(source.output_outlets()?)?;
+    model.properties.clone_from(&source.properties);
+    Ok(model)
+}
+
+/// What is translated so far.
+#[derive(Default)]
+struct Target {
+    model: TypedModel,
+    /// By the outlets of the source.
+    mapping: HashMap<OutletId, OutletId>,
+    names: HashSet<String>,
+    /// Small ones, by type, shape and bytes.
+    constants: HashMap<(DatumType, TVec<usize>, Vec<u8>), OutletId>,
+}
+
+impl Target {
+    fn take(&mut self, source: &InferenceModel, node: &InferenceNode) -> TractResult<()> {
+        let outlets = self
+            .translated(source, node)
+            .with_context(|| format!("Translating node {} ({})", node.name, node.op.name()))?;
+        for (slot, outlet) in outlets.into_iter().enumerate() {
+            let from = OutletId::new(node.id, slot);
+            self.mapping.insert(from, outlet);
+            if let Some(label) = source.outlet_label(from) {
+                self.model.set_outlet_label(outlet, label.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn translated(
+        &mut self,
+        source: &InferenceModel,
+        node: &InferenceNode,
+    ) -> TractResult<TVec<OutletId>> {
+        let is_source = source.inputs.iter().any(|i| i.node == node.id);
+        if is_source {
+            self.names.insert(node.name.clone());
+            return node.op.to_typed(source, node, &mut self.model, &self.mapping);
+        }
+        let values: Option<TVec<_>> =
+            node.outputs.iter().map(|o| o.fact.value.concretize()).collect();
+        if let Some(values) = values
+            && node.op.state(&EvalContext::out_of_plan())?.is_none()
+        {
+            let named = values.into_iter().enumerate();
+            return named.map(|(ix, v)| self.constant(format!("{}.{ix}", node.name), v)).collect();
+        }
+        let mut patch = TypedModelPatch::default();
+        patch.model.symbols = self.model.symbols.clone();
+        let mut taps = HashMap::new();
+        for input in &node.inputs {
+            if !taps.contains_key(input) {
+                let outlet = self.mapping.get(input).context("an input of no node")?;
+                taps.insert(*input, patch.tap_model(&self.model, *outlet)?);
+            }
+        }
+        let outlets = node.op.to_typed(source, node, &mut patch.model, &taps)?;
+        self.moved(patch, &outlets)
+    }
+
+    /// The nodes of a patch become the model's; where `outlets` of it are afterwards.
+    fn moved(
+        &mut self,
+        patch: TypedModelPatch,
+        outlets: &[OutletId],
+    ) -> TractResult<TVec<OutletId>> {
+        let TypedModelPatch { model: patch, taps: mut wires, .. } = patch;
+        // Each node comes after those that it reads.
+        for node in patch.nodes {
+            let id = node.id;
+            let first = OutletId::new(id, 0);
+            if wires.contains_key(&first) {
+                continue;
+            }
+            if let Some(konst) = node.op_as::<Const>()
+                && konst.exotic_fact().is_none()
+            {
+                let outlet = self.constant(node.name.clone(), Arc::clone(konst.val()))?;
+                wires.insert(first, outlet);
+                continue;
+            }
+            let slots = node.outputs.len();
+            let name = self.free(node.name);
+            let facts = node.outputs.into_iter().map(|o| o.fact).collect();
+            let new = self.model.add_node(name, node.op, facts)?;
+            for (slot, input) in node.inputs.iter().enumerate() {
+                let input = wires.get(input).context("a patch without a wire")?;
+                self.model.add_edge(*input, InletId::new(new, slot))?;
+            }
+            wires.extend((0..slots).map(|s| (OutletId::new(id, s), OutletId::new(new, s))));
+        }
+        let found = outlets.iter().map(|o| wires.get(o).copied().context("a wire of no node"));
+        found.collect()
+    }
+
+    fn constant(&mut self, name: String, value: Arc<Tensor>) -> TractResult<OutletId> {
+        let bytes = value.len() * value.datum_type().size_of();
+        let plain = value.datum_type().is_copy() && value.is_plain_ram();
+        let key = (plain && bytes <= SHARED)
+            .then(|| (value.datum_type(), value.shape().into(), value.as_bytes().to_vec()));
+        if let Some(known) = key.as_ref().and_then(|key| self.constants.get(key)) {
+            return Ok(*known);
+        }
+        let fact = TypedFact::try_from(Arc::clone(&value))?;
+        let op = match &fact.exotic_fact {
+            Some(exotic) => Const::new_with_exotic_fact(value, exotic.clone())?,
+            None => Const::new(value)?,
+        };
+        let name = self.free(name);
+        let outlet = self.model.add_node(name, op, tvec!(fact))?.into();
+        if let Some(key) = key {
+            self.constants.insert(key, outlet);
+        }
+        Ok(outlet)
+    }
+
+    /// A name that no other node has.
+    fn free(&mut self, name: String) -> String {
+        if self.names.insert(name.clone()) {
+            return name;
+        }
+        let mut numbered = (1..).map(|n: usize| format!("{name}.{n}"));
+        let free = numbered.find(|name| !self.names.contains(name)).unwrap_or(name);
+        self.names.insert(free.clone());
+        free
+    }
 }

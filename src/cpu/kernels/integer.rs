@@ -1,290 +1,332 @@
-//! Products of 8-bit integers, exact in int32.
+//! Products of 8-bit integers with a constant matrix, exact in int32.
 //!
-//! In: values less their zero points, as int16, and weights packed the same way. Out: sums, or
-//! what they round to. Two products a lane and step: with the zero points gone beforehand there is nothing to
-//! correct afterwards, and padding is zero.
+//! In: rows of bytes and their zero point, and weights less theirs, packed by [`pack`]. Out: sums, or what becomes of
+//! them column by column. Two products a lane and step: with the zero points gone beforehand there is nothing to correct
+//! afterwards. Rows are laid side by side as int16, four at a time, so that a step reads one place of them.
 
-use crate::conv::{Origin, PANELS};
-use crate::geometry::{Geometry, pad_into};
 use crate::parallel::{self, Divided};
 use crate::quantize::{Quanta, QuantaDivided};
 use crate::tile::{COLUMNS, ROWS};
+use crate::v4::F4;
 use crate::v8::{I4, S8};
-use crate::{Result, fits};
+use crate::widen::Bytes;
+use crate::{Activation, Result, fits};
 
-/// `R` rows by eight columns: a step takes two int16 of each row, which `row(r, step)` points to, and sixteen of
-/// `columns`.
+/// Bytes of rows that stay in the second-level cache while all columns pass.
+const BLOCK: usize = 256 * 1024;
+/// Panels of a part: what is shared between threads are lines of the output.
+const PANELS: usize = 4;
+
+/// A type that weights are kept in.
+pub(crate) trait Weight: Copy {
+    /// Eight from `at` on.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn eight(at: *const Self) -> S8;
+}
+
+impl Weight for i16 {
+    #[inline(always)]
+    unsafe fn eight(at: *const Self) -> S8 {
+        unsafe { S8::load(at) }
+    }
+}
+
+impl Weight for i8 {
+    #[inline(always)]
+    unsafe fn eight(at: *const Self) -> S8 {
+        unsafe { S8::load_i8(at) }
+    }
+}
+
+/// `R` rows by eight columns: a step takes two int16 of each row, which lie side by side, and sixteen of `columns`.
 ///
 /// # Safety
-/// `row` must point to two readable int16 for all rows and steps, `columns` to `16 * steps`.
+/// `rows` must point to `2 * R * steps` readable int16, `columns` to `16 * steps`.
 #[inline(always)]
-unsafe fn tile<const R: usize>(
-    row: impl Fn(usize, usize) -> *const i16,
-    columns: *const i16,
+pub(crate) unsafe fn tile<const R: usize, W: Weight>(
+    mut rows: *const i16,
+    mut columns: *const W,
     steps: usize,
 ) -> [[I4; 2]; R] {
     let mut sums = [[I4::splat(0); 2]; R];
-    let mut take = |i: usize| unsafe {
-        let (low, high) = (S8::load(columns.add(16 * i)), S8::load(columns.add(16 * i + 8)));
+    let mut take = || unsafe {
+        let (low, high) = (W::eight(columns), W::eight(columns.add(8)));
         for (r, sums) in sums.iter_mut().enumerate() {
-            let pair = S8::load_pair(row(r, i));
+            let pair = S8::load_pair(rows.add(2 * r));
             sums[0] = sums[0].plus(pair.dot(low));
             sums[1] = sums[1].plus(pair.dot(high));
         }
+        rows = rows.add(2 * R);
+        columns = columns.add(2 * COLUMNS);
     };
-    for i in 0..steps {
-        take(i);
+    for _ in 0..steps {
+        take();
     }
     sums
 }
 
-/// `value - zero` of each.
-pub fn widen_u8(values: &[u8], zero: i16) -> Vec<i16> {
-    values.iter().map(|v| i16::from(*v) - zero).collect()
-}
-
-/// `value - zero` of each.
-pub fn widen_i8(values: &[i8], zero: i16) -> Vec<i16> {
-    values.iter().map(|v| i16::from(*v) - zero).collect()
-}
-
 /// Interleaves a matrix, whose element in line `r` and step `i` is `at(r, i)`, in blocks of `width` lines by two steps;
 /// zeros where there is none.
-fn pack_pairs(lines: usize, k: usize, width: usize, at: impl Fn(usize, usize) -> i16) -> Vec<i16> {
-    let mut packed = Vec::with_capacity(lines.div_ceil(width) * width * k.div_ceil(2) * 2);
+pub(crate) fn pack_pairs(
+    packed: &mut Vec<i16>,
+    lines: usize,
+    k: usize,
+    width: usize,
+    at: impl Fn(usize, usize) -> i16,
+) {
     for first in (0..lines).step_by(width) {
-        for i in (0..k).step_by(2) {
-            for r in first..first + width {
-                packed.extend([i, i + 1].map(|i| if r < lines && i < k { at(r, i) } else { 0 }));
+        let whole = first + width <= lines;
+        for i in (0..k / 2 * 2).step_by(2) {
+            if whole {
+                packed.extend((first..first + width).flat_map(|r| [at(r, i), at(r, i + 1)]));
+            } else {
+                let real = |r: usize| if r < lines { [at(r, i), at(r, i + 1)] } else { [0; 2] };
+                packed.extend((first..first + width).flat_map(real));
             }
         }
+        if k % 2 == 1 {
+            let real = |r: usize| [if r < lines { at(r, k - 1) } else { 0 }, 0];
+            packed.extend((first..first + width).flat_map(real));
+        }
     }
-    packed
 }
 
-/// Weights of a [`Dense`] product from `k` rows of `n`.
-pub fn pack_dense(k: usize, n: usize, weights: &[i16]) -> Result<Vec<i16>> {
+/// Weights of [`dense`] from `k` rows of `n`. Never inlined: in a caller that is compiled for size it would be so too.
+#[inline(never)]
+pub fn pack(k: usize, n: usize, weights: &[i16]) -> Result<Vec<i16>> {
     fits(weights.len() == k * n)?;
-    Ok(pack_pairs(n, k, COLUMNS, |column, i| weights[i * n + column]))
+    let mut packed = Vec::with_capacity(n.div_ceil(COLUMNS) * COLUMNS * k.next_multiple_of(2));
+    pack_pairs(&mut packed, n, k, COLUMNS, |column, i| weights[i * n + column]);
+    Ok(packed)
 }
 
-/// `m` rows of `k` times `k` rows of `n`, packed by [`pack_dense`].
-pub fn dense([m, k, n]: [usize; 3], x: &[i16], packed: &[i16], out: &mut [i32]) -> Result<()> {
-    let steps = k.div_ceil(2);
-    fits(x.len() == m * k && out.len() == m * n)?;
-    fits(packed.len() == n.div_ceil(COLUMNS) * COLUMNS * 2 * steps)?;
-    let mut even = vec![];
-    let x = if k % 2 == 0 {
-        x
-    } else {
-        x.chunks_exact(k).for_each(|row| {
-            even.extend_from_slice(row);
-            even.push(0);
-        });
-        &even
-    };
-    let lanes = parallel::lanes(&[out.len(), k]);
-    let out = Divided::new(out);
-    parallel::each(n.div_ceil(COLUMNS), lanes, |panel, _| {
-        let first = panel * COLUMNS;
-        let count = COLUMNS.min(n - first);
-        let columns = &packed[first * 2 * steps..];
-        let mut row = 0;
-        while row < m {
-            let at = |r: usize| &x[(row + r) * 2 * steps..];
-            let mut sums = [[0; COLUMNS]; ROWS];
-            // SAFETY: each row has `2 * steps` values, and the columns 16 a step.
-            let taken = unsafe {
-                if row + ROWS <= m {
-                    let rows = [at(0).as_ptr(), at(1).as_ptr(), at(2).as_ptr(), at(3).as_ptr()];
-                    let row = |r: usize, i: usize| rows[r].add(2 * i);
-                    store(&tile::<ROWS>(row, columns.as_ptr(), steps), &mut sums);
-                    ROWS
-                } else {
-                    let row = |_: usize, i: usize| at(0).as_ptr().add(2 * i);
-                    store(&tile::<1>(row, columns.as_ptr(), steps), &mut sums);
-                    1
-                }
-            };
-            for sums in &sums[..taken] {
-                // SAFETY: each part has columns of its own.
-                unsafe { out.take(row * n + first, count) }.copy_from_slice(&sums[..count]);
-                row += 1;
-            }
-        }
-    });
-    Ok(())
+/// Weights of [`dense`].
+#[derive(Clone, Copy)]
+pub enum Weights<'a> {
+    /// As [`pack`] gives them.
+    Shorts(&'a [i16]),
+    /// The same in half the memory: where few rows share them, reading them is all the time there is.
+    Bytes(&'a [i8]),
 }
 
-fn store(tile: &[[I4; 2]], sums: &mut [[i32; COLUMNS]]) {
-    for ([low, high], sums) in tile.iter().zip(sums) {
-        // SAFETY: a row of sums is two vectors long.
-        unsafe {
-            low.store(sums.as_mut_ptr());
-            high.store(sums.as_mut_ptr().add(4));
-        }
-    }
+/// Packed weights as bytes, if all of them are.
+#[inline(never)]
+pub fn narrowed(packed: &[i16]) -> Option<Vec<i8>> {
+    packed.iter().map(|weight| i8::try_from(*weight).ok()).collect()
 }
 
-/// Weights of [`conv`], from OIHW.
-pub fn pack(g: &Geometry, weights: &[i16]) -> Result<Vec<i16>> {
-    let (rows, k) = (g.group_out(), g.depth());
-    fits(weights.len() == g.channels_out * k && !weights.is_empty())?;
-    Ok(weights
-        .chunks_exact(rows * k)
-        .flat_map(|group| pack_pairs(rows, k, ROWS, |r, i| group[r * k + i]))
-        .collect())
-}
-
-/// What becomes of the sums of a channel, its bias added.
-pub enum Finish<'a> {
+/// What becomes of the sums, column by column.
+pub enum Columns<'a> {
     /// They are the output.
     Sums(&'a mut [i32]),
-    /// Times a scale each channel.
-    Scaled(&'a [f32], &'a mut [f32]),
-    /// Times a scale each channel, then rounded and moved by a zero point.
-    Rounded(&'a [f32], i32, Quanta<'a>),
+    /// Times a factor each column, plus a bias where there is one.
+    Scaled(Scaled<'a>, Activation, &'a mut [f32]),
+    /// The same, then rounded and moved by a zero point.
+    Rounded(Scaled<'a>, i32, Quanta<'a>),
 }
 
-impl Finish<'_> {
-    pub(crate) fn places(&mut self) -> Places<'_> {
-        match self {
-            Self::Sums(out) => Places::Sums(Divided::new(out)),
-            Self::Scaled(scales, out) => Places::Scaled(scales, Divided::new(out)),
-            Self::Rounded(scales, zero, out) => Places::Rounded(scales, *zero, out.divided()),
-        }
-    }
+/// Factors and a bias, each of one value for all columns or one a column.
+#[derive(Clone, Copy)]
+pub struct Scaled<'a> {
+    /// What is added to the sums themselves.
+    pub offsets: Option<&'a [i32]>,
+    /// What sums are multiplied by.
+    pub factors: &'a [f32],
+    /// What is added.
+    pub bias: Option<&'a [f32]>,
 }
 
-/// A [`Finish`] whose output several parts write.
-pub(crate) enum Places<'a> {
+/// [`Columns`] whose output several parts write.
+enum Places<'a> {
     Sums(Divided<'a, i32>),
-    Scaled(&'a [f32], Divided<'a, f32>),
-    Rounded(&'a [f32], i32, QuantaDivided<'a>),
+    Scaled(Activation, Divided<'a, f32>),
+    Rounded(i32, QuantaDivided<'a>),
 }
 
-impl Places<'_> {
-    /// # Safety
-    /// No one else may write these outputs.
-    pub(crate) unsafe fn run(&self, channel: usize, at: usize, sums: &[i32], bias: i32) {
-        match self {
-            Self::Sums(out) => {
-                let out = unsafe { out.take(at, sums.len()) };
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = sum.wrapping_add(bias);
-                }
-            }
-            Self::Scaled(scales, out) => {
-                let (out, scale) = (unsafe { out.take(at, sums.len()) }, scales[channel]);
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = sum.wrapping_add(bias) as f32 * scale;
-                }
-            }
-            Self::Rounded(scales, zero, out) => {
-                unsafe { out.scale_round(sums, bias, scales[channel], *zero, at) };
-            }
-        }
+/// In whole panels.
+fn spread<T: Copy + Default>(values: &[T], n: usize) -> Result<Vec<T>> {
+    fits(values.len() == 1 || values.len() == n)?;
+    let mut spread: Vec<T> = values.iter().cycle().take(n).copied().collect();
+    spread.resize(n.next_multiple_of(COLUMNS), T::default());
+    Ok(spread)
+}
+
+/// `m` rows of `k`, less `zero`, times `k` rows of `n`, packed by [`pack`].
+pub fn dense(
+    size: [usize; 3],
+    x: Bytes<'_>,
+    zero: i16,
+    packed: Weights<'_>,
+    finish: &mut Columns<'_>,
+) -> Result<()> {
+    match packed {
+        Weights::Shorts(packed) => dense_of(size, x, zero, packed, finish),
+        Weights::Bytes(packed) => dense_of(size, x, zero, packed, finish),
     }
 }
 
-/// Convolves; `bias` has a value a channel.
-pub fn conv(
-    g: &Geometry,
-    x: &[i16],
-    packed: &[i16],
-    bias: &[i32],
-    finish: &mut Finish<'_>,
+fn dense_of<W: Weight + Sync>(
+    [m, k, n]: [usize; 3],
+    x: Bytes<'_>,
+    zero: i16,
+    packed: &[W],
+    finish: &mut Columns<'_>,
 ) -> Result<()> {
-    let (m, steps) = (g.group_out(), g.depth().div_ceil(2));
-    let group_len = m.div_ceil(ROWS) * ROWS * 2 * steps;
-    fits(g.is_whole() && x.len() == g.batch * g.channels_in * g.image())?;
-    fits(packed.len() == g.groups * group_len && bias.len() == g.channels_out)?;
-    if x.is_empty() {
+    let steps = k.div_ceil(2);
+    let length = match finish {
+        Columns::Sums(out) => out.len(),
+        Columns::Scaled(_, _, out) => out.len(),
+        Columns::Rounded(_, _, out) => out.len(),
+    };
+    fits(x.len() == m * k && length == m * n)?;
+    fits(packed.len() == n.div_ceil(COLUMNS) * COLUMNS * 2 * steps)?;
+    if length == 0 {
         return Ok(());
     }
-    let [height, width] = g.padded();
-    let mut taps = g.taps([height, width]);
-    // The second tap of an odd pair has weights of zero.
-    taps.extend((g.depth() % 2 == 1).then_some(0));
-    let furthest = taps.iter().fold(0, |most, tap| if *tap > most { *tap } else { most });
-    let origin = Origin { out_width: g.output[1], width, stride: g.stride };
-    let image = g.group_in() * height * width;
-    let mut padded = Vec::with_capacity(g.batch * g.groups * image);
-    pad_into(&mut padded, x, g, [height, width], 0);
-    let plane = g.plane();
-    let lanes = parallel::lanes(&[g.batch * g.channels_out, plane, g.depth()]);
-    let panel_len = PANELS * COLUMNS * 2 * steps;
-    let mut panels = vec![0; lanes * panel_len];
-    let panels = Divided::new(&mut panels);
-    let places = finish.places();
-    let chunks = plane.div_ceil(PANELS * COLUMNS);
-    parallel::each(g.batch * g.groups * chunks, lanes, |part, lane| {
-        let (at, first) = (part / chunks, part % chunks * PANELS * COLUMNS);
-        let group = at % g.groups;
-        let padded = &padded[at * image..][..image];
-        let weights = &packed[group * group_len..][..group_len];
-        // SAFETY: each lane has panels of its own.
-        let panels = unsafe { panels.take(lane * panel_len, panel_len) };
-        let count = plane.min(first + PANELS * COLUMNS) - first;
-        for (at, panel) in
-            (0..count).step_by(COLUMNS).zip(panels.chunks_exact_mut(COLUMNS * 2 * steps))
-        {
-            let some = COLUMNS.min(count - at);
-            gather(padded, &origin, first + at, some, (&taps, furthest), panel);
-        }
-        for row in (0..m).step_by(ROWS) {
-            let tile_at = weights[row * 2 * steps..].as_ptr();
-            let mut sums = [[0; PANELS * COLUMNS]; ROWS];
-            for (at, panel) in
-                (0..count).step_by(COLUMNS).zip(panels.chunks_exact(COLUMNS * 2 * steps))
-            {
-                // SAFETY: a tile of weights has eight values a step, the panel sixteen, a row of sums all columns.
-                unsafe {
-                    let row = |r: usize, i: usize| tile_at.add(2 * ROWS * i + 2 * r);
-                    let tile = tile::<ROWS>(row, panel.as_ptr(), steps);
-                    for ([low, high], sums) in tile.iter().zip(&mut sums) {
-                        low.store(sums.as_mut_ptr().add(at));
-                        high.store(sums.as_mut_ptr().add(at + 4));
-                    }
-                }
-            }
-            for (r, sums) in sums.iter().enumerate().take(m - row) {
-                let channel = group * m + row + r;
-                let to = (at * m + row + r) * plane + first;
-                // SAFETY: each part has outputs of its own.
-                unsafe { places.run(channel, to, &sums[..count], bias[channel]) };
+    let (mut factors, mut bias, mut offsets) = (vec![], None, None);
+    if let Columns::Scaled(scaled, ..) | Columns::Rounded(scaled, ..) = finish {
+        factors = spread(scaled.factors, n)?;
+        bias = scaled.bias.map(|bias| spread(bias, n)).transpose()?;
+        offsets = scaled.offsets.map(|offsets| spread(offsets, n)).transpose()?;
+    }
+    let places = match finish {
+        Columns::Sums(out) => Places::Sums(Divided::new(out)),
+        Columns::Scaled(_, activation, out) => Places::Scaled(*activation, Divided::new(out)),
+        Columns::Rounded(_, zero, out) => Places::Rounded(*zero, out.divided()),
+    };
+    let rows = side_by_side([m, k], x, zero);
+    let lanes = parallel::lanes(&[m, n, k]);
+    let product = Product {
+        n,
+        steps,
+        rows: &rows,
+        packed,
+        factors: &factors,
+        bias: bias.as_deref(),
+        offsets: offsets.as_deref(),
+        places: &places,
+    };
+    let rows_each = (BLOCK / (4 * steps.max(1)) / ROWS * ROWS).max(ROWS);
+    let groups = n.div_ceil(COLUMNS * PANELS);
+    parallel::each(groups * m.div_ceil(rows_each), lanes, |part, _| {
+        let first = part / groups * rows_each;
+        let last = m.min(first + rows_each);
+        for panel in part % groups * PANELS..(part % groups + 1) * PANELS {
+            if panel * COLUMNS < n {
+                // SAFETY: each part has rows and panels of its own, and all lengths were checked.
+                unsafe { product.panel(first, last, panel) };
             }
         }
     });
     Ok(())
 }
 
-/// Packs the taps of `count` positions, two by two.
-fn gather(
-    image: &[i16],
-    origin: &Origin,
-    position: usize,
-    count: usize,
-    (taps, furthest): (&[usize], usize),
-    panel: &mut [i16],
-) {
-    let start = |i: usize| origin.of(position + i.min(count - 1));
-    let starts = [start(0), start(1), start(2), start(3), start(4), start(5), start(6), start(7)];
-    let run = starts.iter().zip(starts[0]..).all(|(s, e)| *s == e)
-        && starts[0] + furthest + 8 <= image.len();
-    for (pair, to) in taps.chunks_exact(2).zip(panel.chunks_exact_mut(2 * COLUMNS)) {
-        if run {
-            // SAFETY: eight pixels from the furthest tap on lie within the image.
-            unsafe {
-                let at = |tap: usize| S8::load(image.as_ptr().add(starts[0] + tap));
-                let [low, high] = at(pair[0]).interleave(at(pair[1]));
-                low.store(to.as_mut_ptr());
-                high.store(to.as_mut_ptr().add(8));
+/// Rows as [`tile`] reads them: in fours, those that are left over all together.
+fn side_by_side([m, k]: [usize; 2], x: Bytes<'_>, zero: i16) -> Vec<i16> {
+    let even = k.next_multiple_of(2);
+    let mut rows = vec![0; m * even];
+    let mut wide = vec![0; ROWS * even];
+    for first in (0..m).step_by(ROWS) {
+        let count = ROWS.min(m - first);
+        for (r, row) in wide.chunks_exact_mut(even).enumerate().take(count) {
+            x.shorts((first + r) * k, zero, &mut row[..k]);
+        }
+        let to = &mut rows[first * even..(first + count) * even];
+        for (i, pairs) in to.chunks_exact_mut(2 * count).enumerate() {
+            for (row, pair) in wide.chunks_exact(even).zip(pairs.chunks_exact_mut(2)) {
+                pair.copy_from_slice(&row[2 * i..2 * i + 2]);
             }
-        } else {
-            for (start, to) in starts.iter().zip(to.chunks_exact_mut(2)) {
-                to[0] = image[start + pair[0]];
-                to[1] = image[start + pair[1]];
+        }
+    }
+    rows
+}
+
+struct Product<'a, W> {
+    n: usize,
+    steps: usize,
+    rows: &'a [i16],
+    packed: &'a [W],
+    factors: &'a [f32],
+    bias: Option<&'a [f32]>,
+    offsets: Option<&'a [i32]>,
+    places: &'a Places<'a>,
+}
+
+impl<W: Weight> Product<'_, W> {
+    /// Rows from `first`, the first of a four, to `last` by one panel.
+    ///
+    /// # Safety
+    /// All of it must be there, and no one else may write these outputs.
+    unsafe fn panel(&self, first: usize, last: usize, panel: usize) {
+        let columns = unsafe { self.packed.as_ptr().add(panel * COLUMNS * 2 * self.steps) };
+        for row in (first..last).step_by(ROWS) {
+            let steps = self.steps;
+            unsafe {
+                let rows = self.rows.as_ptr().add(row * 2 * steps);
+                match last - row {
+                    1 => self.put(row, panel, &tile::<1, W>(rows, columns, steps)),
+                    2 => self.put(row, panel, &tile::<2, W>(rows, columns, steps)),
+                    3 => self.put(row, panel, &tile::<3, W>(rows, columns, steps)),
+                    _ => self.put(row, panel, &tile::<ROWS, W>(rows, columns, steps)),
+                }
+            }
+        }
+    }
+
+    /// Finishes a tile.
+    ///
+    /// # Safety
+    /// As for [`Product::panel`].
+    #[inline(always)]
+    unsafe fn put<const R: usize>(&self, row: usize, panel: usize, tile: &[[I4; 2]; R]) {
+        let first = panel * COLUMNS;
+        let count = COLUMNS.min(self.n - first);
+        let at = |r: usize| (row + r) * self.n + first;
+        if let Places::Sums(out) = self.places {
+            for (r, [low, high]) in tile.iter().enumerate() {
+                let mut sums = [0; COLUMNS];
+                // SAFETY: a row of sums is two vectors long.
+                unsafe {
+                    low.store(sums.as_mut_ptr());
+                    high.store(sums.as_mut_ptr().add(4));
+                    out.take(at(r), count).copy_from_slice(&sums[..count]);
+                }
+            }
+            return;
+        }
+        let mut values = [0f32; ROWS * COLUMNS];
+        for half in 0..2 {
+            // SAFETY: factors and biases are in whole panels, values in whole rows.
+            unsafe {
+                let factor = F4::load(self.factors.as_ptr().add(first + 4 * half));
+                let bias = self.bias.map(|bias| F4::load(bias.as_ptr().add(first + 4 * half)));
+                let offset = self.offsets.map_or(I4::splat(0), |offsets| {
+                    I4::load(offsets.as_ptr().add(first + 4 * half))
+                });
+                for (r, sums) in tile.iter().enumerate() {
+                    let value = sums[half].plus(offset).floats().mul(factor);
+                    let value = bias.map_or(value, |bias| value.add(bias));
+                    value.store(values.as_mut_ptr().add(r * COLUMNS + 4 * half));
+                }
+            }
+        }
+        let values = &mut values[..R * COLUMNS];
+        match self.places {
+            Places::Sums(_) => {}
+            Places::Scaled(activation, out) => {
+                activation.apply(values);
+                for (r, values) in values.chunks_exact(COLUMNS).enumerate() {
+                    // SAFETY: the caller's.
+                    unsafe { out.take(at(r), count) }.copy_from_slice(&values[..count]);
+                }
+            }
+            Places::Rounded(zero, out) => {
+                for (r, values) in values.chunks_exact(COLUMNS).enumerate() {
+                    // SAFETY: the caller's.
+                    unsafe { out.round(&values[..count], *zero, at(r)) };
+                }
             }
         }
     }

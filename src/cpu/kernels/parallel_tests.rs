@@ -4,11 +4,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Job, lend};
 use crate::conv::{self, Geometry};
+use crate::integer::{self, Columns, Scaled, Weights};
+use crate::integer_conv::{self, Finish};
 use crate::nbits::Packed;
 use crate::norm::{self, Norm};
 use crate::pointwise::{Binary, Function, Input, Operand, Output, Program, Repeat, Unary, Values};
 use crate::trees::{Forest, Node};
-use crate::{Activation, Epilogue, dense, direct, integer, pool, winograd};
+use crate::widen::Bytes;
+use crate::{Activation, Epilogue, dense, direct, pool, squares, winograd};
 
 const LANES: usize = 3;
 
@@ -98,12 +101,19 @@ fn lanes_do_not_show() {
             });
         }
         let whole = |v: &[f32]| v.iter().map(|v| (v * 127.) as i16).collect::<Vec<_>>();
-        let (xi, wi) = (whole(&x), integer::pack(&g, &whole(&w)).unwrap());
+        let xi = x.iter().map(|v| (v * 127.) as i8).collect::<Vec<_>>();
+        let (xi, wi) = (Bytes::I8(&xi), whole(&w));
         let zeros = vec![0; g.channels_out];
+        let packed = integer_conv::pack(&g, &wi).unwrap();
         same_bits(&format!("integer {g:?}"), len, |out| {
-            let finish = &mut integer::Finish::Scaled(&bias, out);
-            integer::conv(&g, &xi, &wi, &zeros, finish)
+            integer_conv::conv(&g, xi, 3, &packed, &zeros, &mut Finish::Scaled(&bias, out))
         });
+        if squares::suits(&g) {
+            let packed = squares::pack(&g, &wi).unwrap();
+            same_bits(&format!("squares {g:?}"), len, |out| {
+                squares::conv(&g, xi, 3, &packed, &zeros, &mut Finish::Scaled(&bias, out))
+            });
+        }
         if winograd::suits(&g) {
             let packed = winograd::pack(&g, &w).unwrap();
             same_bits(&format!("winograd {g:?}"), len, |out| {
@@ -183,12 +193,12 @@ fn lanes_do_not_show_in_products() {
         let bits = Packed::new([k, n], 4, 16, codes, |_, _| 0.125, |_, _| 8.).unwrap();
         same_bits(&format!("bits {m} {k} {n}"), m * n, |out| bits.product(m, &x, out));
         let whole = |v: &[f32]| v.iter().map(|v| (v * 127.) as i16).collect::<Vec<_>>();
-        let (x, packed) = (whole(&x), integer::pack_dense(k, n, &whole(&w)).unwrap());
+        let x = x.iter().map(|v| (v * 127.) as i8).collect::<Vec<_>>();
+        let packed = integer::pack(k, n, &whole(&w)).unwrap();
         same_bits(&format!("integer {m} {k} {n}"), m * n, |out| {
-            let mut sums = vec![i32::MIN; out.len()];
-            integer::dense([m, k, n], &x, &packed, &mut sums)?;
-            out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = *sum as f32);
-            Ok(())
+            let scaled = Scaled { offsets: None, factors: &[0.5], bias: Some(&bias) };
+            let columns = &mut Columns::Scaled(scaled, Activation::Gelu, out);
+            integer::dense([m, k, n], Bytes::I8(&x), 5, Weights::Shorts(&packed), columns)
         });
     }
 }

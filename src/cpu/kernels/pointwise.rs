@@ -11,6 +11,7 @@ use crate::parallel::{self, Divided};
 use crate::quantize::Quanta;
 use crate::scratch::Scratch;
 use crate::v4::F4;
+use crate::widen::{floats_i8, floats_u8};
 use crate::{Activation, Result, fits};
 
 /// Elements of a block.
@@ -136,14 +137,14 @@ impl Values<'_> {
 
     /// The elements from `first` on, as many as `to` holds.
     fn copy(&self, first: usize, to: &mut [f32]) {
-        fn each<T: Copy>(values: &[T], to: &mut [f32], float: impl Fn(T) -> f32) {
-            values.iter().zip(to).for_each(|(value, to)| *to = float(*value));
-        }
+        let end = first + to.len();
         match self {
-            Self::F32(values) => each(&values[first..], to, |v| v),
-            Self::U8(values) => each(&values[first..], to, f32::from),
-            Self::I8(values) => each(&values[first..], to, f32::from),
-            Self::I32(values) => each(&values[first..], to, |v| v as f32),
+            Self::F32(values) => to.copy_from_slice(&values[first..end]),
+            Self::U8(values) => floats_u8(&values[first..end], 0, to),
+            Self::I8(values) => floats_i8(&values[first..end], 0, to),
+            Self::I32(values) => {
+                values[first..end].iter().zip(to).for_each(|(value, to)| *to = *value as f32);
+            }
         }
     }
 }
@@ -337,6 +338,11 @@ fn place(input: &Input<'_>, at: usize, count: usize, block: &mut [f32]) -> Place
     }
     let (mut which, mut left) = (first, times - at % times);
     let mut empty = &mut block[..count];
+    while times == 1 && !empty.is_empty() {
+        let (run, rest) = empty.split_at_mut((length - which).min(empty.len()));
+        input.values.copy(which, run);
+        (empty, which) = (rest, 0);
+    }
     while !empty.is_empty() {
         let (run, rest) = empty.split_at_mut(left.min(empty.len()));
         run.fill(input.values.at(which));

@@ -1,10 +1,12 @@
 //! Every kernel against the definition, over many geometries.
 
 mod images;
+mod integers;
 mod pointwise;
 
 use crate::conv::{self, Geometry};
-use crate::{Activation, Epilogue, dense, direct, exact, integer, pool, quantize, winograd};
+use crate::{Activation, Epilogue, dense, direct, pool, quantize, winograd};
+use integers::integers;
 
 /// Numbers in -1..1 that repeat on every machine.
 pub(crate) struct Numbers(pub(crate) u64);
@@ -161,28 +163,7 @@ fn check(numbers: &mut Numbers, g: &Geometry) {
         direct::conv(g, &x, &direct::pack(g, &w).unwrap(), &epilogue, &mut out).unwrap();
         assert!(worst(&out) < 1e-5, "direct: off by {} for {g:?}", worst(&out));
     }
-    let whole =
-        |values: &[f32], most: f32| values.iter().map(|v| (v * most) as i16).collect::<Vec<_>>();
-    let floats = |values: &[i16]| values.iter().map(|v| f32::from(*v)).collect::<Vec<_>>();
-    let (xi, wi) = (whole(&x, 255.), whole(&w, 128.));
-    let exact = definition(g, &floats(&xi), &floats(&wi), &Epilogue::default());
-    let mut sums = vec![i32::MIN; out.len()];
-    let none = vec![0; g.channels_out];
-    integer::conv(
-        g,
-        &xi,
-        &integer::pack(g, &wi).unwrap(),
-        &none,
-        &mut integer::Finish::Sums(&mut sums),
-    )
-    .unwrap();
-    assert!(sums.iter().zip(&exact).all(|(a, b)| f64::from(*a) == *b), "integers: {g:?}");
-    if exact::suits(g) {
-        let packed = direct::pack(g, &floats(&wi)).unwrap();
-        let mut finish = integer::Finish::Sums(&mut sums);
-        exact::conv(g, &floats(&xi), &packed, &none, &mut finish).unwrap();
-        assert!(sums.iter().zip(&exact).all(|(a, b)| f64::from(*a) == *b), "as floats: {g:?}");
-    }
+    integers(g, &x, &w);
     if g.channels_in == g.channels_out {
         pool::max(g, &x, &mut out).unwrap();
         assert_eq!(out, greatest(g, &x), "max pool: {g:?}");
@@ -267,23 +248,6 @@ fn a_slice_that_does_not_fit_is_refused() {
     assert!(direct::conv(&few, &x, &packed[1..], &none, out).is_err());
     let bent = Geometry { output: [9, 8], ..few };
     assert!(direct::conv(&bent, &x, &packed, &none, out).is_err());
-}
-
-#[test]
-fn integer_products_are_exact() {
-    let numbers = &mut Numbers(7);
-    for _ in 0..200 {
-        let [m, k, n] = [1 + numbers.below(12), 1 + numbers.below(70), 1 + numbers.below(30)];
-        let mut values =
-            |count| numbers.floats(count).iter().map(|v| (v * 255.) as i16).collect::<Vec<_>>();
-        let (x, w) = (values(m * k), values(k * n));
-        let mut out = vec![i32::MIN; m * n];
-        integer::dense([m, k, n], &x, &integer::pack_dense(k, n, &w).unwrap(), &mut out).unwrap();
-        for (at, sum) in out.iter().enumerate() {
-            let product = |i: usize| i32::from(x[at / n * k + i]) * i32::from(w[i * n + at % n]);
-            assert_eq!(*sum, (0..k).map(product).sum::<i32>(), "{m} x {k} x {n}");
-        }
-    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod lanes {
 
     /// Four lanes.
     #[derive(Clone, Copy)]
-    pub struct F4(v128);
+    pub struct F4(pub(crate) v128);
 
     impl F4 {
         /// All lanes `value`.
@@ -238,7 +238,7 @@ mod lanes {
 mod lanes {
     /// Four lanes.
     #[derive(Clone, Copy)]
-    pub struct F4([f32; 4]);
+    pub struct F4(pub(crate) [f32; 4]);
 
     #[inline(always)]
     fn each(f: impl Fn(usize) -> f32) -> F4 {

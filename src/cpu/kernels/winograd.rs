@@ -11,7 +11,7 @@ use crate::geometry::Geometry;
 use crate::parallel::{self, Divided};
 use crate::scratch::Scratch;
 use crate::strips::{IN, OUT, Strips, Tile};
-use crate::tile::{COLUMNS, ROWS, pack_rows, packed_len, tile};
+use crate::tile::{COLUMNS, ROWS, packed_len, tile};
 use crate::v4::F4;
 use crate::{Activation, Epilogue, Result, fits};
 
@@ -37,30 +37,60 @@ pub fn suits(g: &Geometry) -> bool {
     plain && wide && products + products / 4 < g.batch * g.plane().next_multiple_of(4)
 }
 
+/// Channels in whose weights are transformed before they are laid where they belong: so far from each other the points
+/// lie that they would push each other out of the cache.
+const SOME: usize = 16;
+
+/// `G g` of three rows, [`ROWS`] filters at a time.
+#[inline(always)]
+fn line_of_weights([a, b, c]: [[f64; ROWS]; 3]) -> [[f64; ROWS]; IN] {
+    let each = |f: &dyn Fn(f64, f64, f64) -> f64| std::array::from_fn(|r| f(a[r], b[r], c[r]));
+    let outer = |a: f64, c: f64| (a + c) * (1. / 6.);
+    let inner = |a: f64, c: f64| (a + 4. * c) * (1. / 24.);
+    [
+        each(&|a, _, _| a * 0.25),
+        each(&|a, b, c| -outer(a, c) - b * (1. / 6.)),
+        each(&|a, b, c| -outer(a, c) + b * (1. / 6.)),
+        each(&|a, b, c| inner(a, c) + b * (1. / 12.)),
+        each(&|a, b, c| inner(a, c) - b * (1. / 12.)),
+        c,
+    ]
+}
+
 /// The transform of the weights: `G g G^T`, in the order of the products. Never inlined: in a caller that is
 /// compiled for size it would be so too, and it is most of the time that loading a model takes.
 #[inline(never)]
 pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
-    fits(weights.len() == g.channels_out * g.channels_in * 9)?;
-    let line = |[a, b, c]: [f64; 3]| {
-        let (outer, inner) = ((a + c) / 6., (a + 4. * c) / 24.);
-        [a / 4., -outer - b / 6., -outer + b / 6., inner + b / 12., inner - b / 12., c]
-    };
-    let mut points = vec![0f32; POINTS * g.channels_out * g.channels_in];
-    let filters = g.channels_out * g.channels_in;
-    for (f, taps) in weights.chunks_exact(9).enumerate() {
-        let rows: [[f64; IN]; 3] =
-            std::array::from_fn(|y| line(std::array::from_fn(|x| taps[3 * y + x].into())));
-        for x in 0..IN {
-            for (y, value) in line(rows.map(|row| row[x])).into_iter().enumerate() {
-                points[(y * IN + x) * filters + f] = value as f32;
+    let (rows, k) = (g.channels_out, g.channels_in);
+    fits(weights.len() == rows * k * 9)?;
+    let point_len = packed_len(rows, k);
+    let mut packed = vec![0f32; POINTS * point_len];
+    let mut points = [[0f32; SOME * ROWS]; POINTS];
+    for row in (0..rows).step_by(ROWS) {
+        for first in (0..k).step_by(SOME) {
+            let some = SOME.min(k - first);
+            for i in 0..some {
+                let mut taps = [[0f64; ROWS]; 9];
+                for r in 0..ROWS.min(rows - row) {
+                    let filter = &weights[((row + r) * k + first + i) * 9..][..9];
+                    taps.iter_mut().zip(filter).for_each(|(tap, w)| tap[r] = (*w).into());
+                }
+                let lines: [[[f64; ROWS]; IN]; 3] = std::array::from_fn(|y| {
+                    line_of_weights([taps[3 * y], taps[3 * y + 1], taps[3 * y + 2]])
+                });
+                for x in 0..IN {
+                    let column = line_of_weights([lines[0][x], lines[1][x], lines[2][x]]);
+                    for (y, values) in column.iter().enumerate() {
+                        let to = &mut points[y * IN + x][i * ROWS..(i + 1) * ROWS];
+                        to.iter_mut().zip(values).for_each(|(to, value)| *to = *value as f32);
+                    }
+                }
+            }
+            for (point, values) in points.iter().enumerate() {
+                let to = point * point_len + row * k + first * ROWS;
+                packed[to..to + some * ROWS].copy_from_slice(&values[..some * ROWS]);
             }
         }
-    }
-    let mut packed = Vec::with_capacity(POINTS * packed_len(g.channels_out, g.channels_in));
-    for point in points.chunks_exact(filters.max(1)) {
-        let rows = pack_rows(g.channels_out, g.channels_in, |r, i| point[r * g.channels_in + i]);
-        packed.extend_from_slice(&rows);
     }
     Ok(packed)
 }

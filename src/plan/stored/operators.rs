@@ -46,10 +46,12 @@ use crate::codec::Writer;
 use crate::codec::{Field, Reader, fields};
 use crate::cpu::convolution::Convolution;
 use crate::cpu::dense::Dense;
-use crate::cpu::integer::{IntegerConvolution, IntegerDense};
+use crate::cpu::integer::IntegerConvolution;
+use crate::cpu::integer_dense::IntegerDense;
 use crate::cpu::pooling::Pooling;
 use crate::cpu::recurrence::Recurrence;
 use crate::cpu::round_trip::RoundTrip;
+use crate::cpu::volume::Volume;
 use crate::model::ops::{Extreme, GatherBlocks, MatMulNBits, Quotient, RoundTo, ToNarrow};
 use crate::optimize::{CheckDivisors, CheckIndices, Ordered, Power, Stride, Times};
 
@@ -83,7 +85,7 @@ const OPERATORS: &[Row<dyn TypedOp>] = rows! { TypedOp,
         ElementWiseOp, Extreme, Fft, FiniteReshape, Identity, MaxPool, Pooling, MultiBroadcastTo, NearestUpsample,
         Pad, Reduce, Resize, RmsNorm, RoundTo, RoundTrip,
         Scan, Slice, Softmax, Stft, Stride, SumPool, Tile, ToNarrow,
-        Trilu, TypedConcat;
+        Trilu, TypedConcat, Volume;
     2 => DynSlice, EinSum, Gather, GatherElements, GatherNd, GridSample, IntegerConvolution, IntegerDense,
         LstmEpilogue, OneHot, Quotient, ScaledRmsNorm, Topk, TypedBinOp;
     3 => Conv, Deconv, GatherBlocks, GruEpilogue, Iff, MatMulNBits, ScatterElements, ScatterNd, StridedSlice;

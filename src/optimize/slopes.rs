@@ -1,0 +1,50 @@
+//! A choice between a value and a multiple of it, by its sign, becomes one function.
+//!
+//! In: `PRelu` as imported: a comparison with 0, a product, a choice. Out: the engine's `LeakyRelu` where the slope is one
+//! constant of float32, with the same bits; convolutions take it in.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
+use tract_onnx::tract_core::ops::logic::{CompGT, Iff};
+use tract_onnx::tract_core::ops::math::Mul;
+use tract_onnx::tract_core::ops::nn::leaky_relu;
+
+use super::constant;
+
+pub(super) fn slopes(mut model: TypedModel) -> TractResult<TypedModel> {
+    for id in model.eval_order()? {
+        if let Some(patch) = slope(&model, model.node(id))? {
+            patch.apply(&mut model)?;
+        }
+    }
+    Ok(model)
+}
+
+fn slope(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+    rule_if!(node.op_is::<Iff>() && node.inputs.len() == 3);
+    let [negative, multiple, x] = node.inputs[..] else { return Ok(None) };
+    let fact = model.outlet_fact(x)?;
+    rule_if!(fact.datum_type == DatumType::F32 && fact.shape == node.outputs[0].fact.shape);
+    rule_if_some!([zero, compared] = operands::<CompGT>(model, negative));
+    rule_if_some!([a, b] = operands::<Mul>(model, multiple));
+    rule_if!(compared == x && one(model, zero)? == Some(0.));
+    let (factor, other) = if a == x { (b, a) } else { (a, b) };
+    rule_if_some!(slope = one(model, factor)?);
+    rule_if!(other == x);
+    TypedModelPatch::replace_single_op(model, node, &[x], leaky_relu(slope)).map(Some)
+}
+
+/// What a binary operator reads.
+fn operands<O: BinMiniOp>(model: &TypedModel, outlet: OutletId) -> Option<[OutletId; 2]> {
+    let node = model.node(outlet.node);
+    let op = node.op_as::<TypedBinOp>().filter(|op| op.0.is::<O>() && op.1.is_none());
+    op.and_then(|_| node.inputs[..].try_into().ok())
+}
+
+/// The value of a constant of float32 that has one.
+fn one(model: &TypedModel, outlet: OutletId) -> TractResult<Option<f32>> {
+    rule_if_some!(konst = constant(model, outlet)?);
+    rule_if!(konst.len() == 1 && konst.datum_type() == DatumType::F32);
+    konst.cast_to_scalar::<f32>().map(Some)
+}
