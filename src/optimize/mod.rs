@@ -25,8 +25,9 @@ mod resizes;
 mod round_trips;
 mod rows;
 mod stride;
-mod transposed;
 #[cfg(feature = "gpu")]
+mod swishes;
+mod transposed;
 mod unquantised;
 mod windows;
 
@@ -68,6 +69,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("empties", empties::empties, Some(Target::Gpu)),
     #[cfg(feature = "gpu")]
     ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
+    ("swishes", swishes::swishes, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
     ("recurrences", recurrences::recurrences, None),
