@@ -25,9 +25,9 @@ mod resizes;
 mod round_trips;
 mod rows;
 mod stride;
-#[cfg(feature = "gpu")]
 mod swishes;
 mod transposed;
+#[cfg(feature = "gpu")]
 mod unquantised;
 mod windows;
 
