@@ -29,6 +29,7 @@ mod rows;
 mod slopes;
 mod stride;
 mod sums;
+mod swishes;
 mod transposed;
 mod unquantised;
 mod whole;
@@ -75,6 +76,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     #[cfg(feature = "gpu")]
     ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
     ("empty_sums", sums::empty_sums, None),
+    ("swishes", swishes::swishes, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("unquantised_products", unquantised::unquantised_products, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),

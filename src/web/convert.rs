@@ -5,6 +5,9 @@
 //! (float16 as `Uint16Array`, bool as `Uint8Array`, 64-bit integers as BigInt arrays, strings as an
 //! array of strings). One copy each way, between the typed array and the engine's memory.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use js_sys::{
     Array, ArrayBuffer, BigInt64Array, BigUint64Array, Float32Array, Float64Array, Int8Array,
     Int16Array, Int32Array, Object, Reflect, Uint8Array, Uint16Array, Uint32Array,
@@ -65,13 +68,13 @@ extern "C" {
     fn data(this: &Wire) -> JsValue;
 
     #[wasm_bindgen(method, setter)]
-    fn set_name(this: &Wire, name: &str);
+    fn set_name(this: &Wire, name: &JsValue);
     #[wasm_bindgen(method, setter)]
     fn set_absent(this: &Wire, absent: bool);
     #[wasm_bindgen(method, setter)]
     fn set_sequence(this: &Wire, sequence: &Array);
     #[wasm_bindgen(method, setter, js_name = "type")]
-    fn set_word(this: &Wire, word: &str);
+    fn set_word(this: &Wire, word: &JsValue);
     #[wasm_bindgen(method, setter)]
     fn set_dims(this: &Wire, dims: &Array);
     #[wasm_bindgen(method, setter)]
@@ -103,10 +106,31 @@ impl Wire {
     }
 
     fn set_facts(&self, dtype: DType, shape: &[usize]) {
-        self.set_word(dtype.name());
+        with_word(dtype.name(), |word| self.set_word(word));
         let dims: Array = shape.iter().map(|d| JsValue::from(*d as f64)).collect();
         self.set_dims(&dims);
     }
+}
+
+/// How many words of JavaScript are kept.
+const MOST_WORDS: usize = 64;
+
+thread_local! {
+    /// Names and types of outputs: to make a word anew takes JavaScript longer than to make the object that has it.
+    static WORDS: RefCell<HashMap<String, JsValue>> = RefCell::new(HashMap::new());
+}
+
+fn with_word(text: &str, give: impl FnOnce(&JsValue)) {
+    WORDS.with_borrow_mut(|words| match words.get(text) {
+        Some(word) => give(word),
+        None => {
+            let word = JsValue::from_str(text);
+            give(&word);
+            if words.len() < MOST_WORDS {
+                words.insert(text.to_owned(), word);
+            }
+        }
+    });
 }
 
 /// A named value.
@@ -188,7 +212,7 @@ pub(super) fn to_wire(name: &str, value: &Value) -> Wire {
             wire.set_resident(super::resident::keep(tensor.clone()));
         }
     }
-    wire.set_name(name);
+    with_word(name, |name| wire.set_name(name));
     wire
 }
 

@@ -169,6 +169,20 @@ def quantised():
             {"w": w, "xz": np.uint8(130)}, opset=17, rtol=0.0, atol=0.0)
 
 
+def swishes():
+    """Hard swishes as exporters write them out, behind a convolution that takes them in, and one that is none."""
+    x, w, b = 4 * f32(1, 8, 6, 7), f32(9, 8, 1, 1), f32(9)
+    numbers = {"w": w, "b": b, "t": np.float32(3), "l": np.float32(0), "h": np.float32(6), "s": np.float32(1 / 6)}
+    start = [("Conv", "xwb", "i", {}), ("Add", "it", "a", {}), ("Clip", "alh", "c", {})]
+    for name, nodes in (
+        ("product_over_6", [("Mul", "ic", "p", {}), ("Div", "ph", "y", {})]),
+        ("times_a_sixth", [("Mul", "cs", "p", {}), ("Mul", "pi", "y", {})]),
+        ("over_6_first", [("Div", "ch", "p", {}), ("Mul", "ip", "y", {})]),
+        ("of_another", [("Mul", "ac", "p", {}), ("Div", "ph", "y", {})]),
+    ):
+        add(f"Conv_hard_swish_{name}", [*start, *nodes], {"x": x}, numbers)
+
+
 if __name__ == "__main__":
     convolutions()
     transposed()
@@ -178,4 +192,5 @@ if __name__ == "__main__":
     across_channels()
     axes()
     quantised()
+    swishes()
     write("vision", CASES)
