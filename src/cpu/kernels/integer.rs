@@ -287,11 +287,11 @@ impl<W: Weight> Product<'_, W> {
         if let Places::Sums(out) = self.places {
             for (r, [low, high]) in tile.iter().enumerate() {
                 let mut sums = [0; COLUMNS];
-                // SAFETY: a row of sums is two vectors long.
+                // SAFETY: a row of sums is two vectors long; the rest is the caller's.
                 unsafe {
                     low.store(sums.as_mut_ptr());
                     high.store(sums.as_mut_ptr().add(4));
-                    out.take(at(r), count).copy_from_slice(&sums[..count]);
+                    put(out, at(r), &sums, count);
                 }
             }
             return;
@@ -317,17 +317,32 @@ impl<W: Weight> Product<'_, W> {
             Places::Sums(_) => {}
             Places::Scaled(activation, out) => {
                 activation.apply(values);
-                for (r, values) in values.chunks_exact(COLUMNS).enumerate() {
+                for (r, values) in values.as_chunks().0.iter().enumerate() {
                     // SAFETY: the caller's.
-                    unsafe { out.take(at(r), count) }.copy_from_slice(&values[..count]);
+                    unsafe { put(out, at(r), values, count) };
                 }
             }
-            Places::Rounded(zero, out) => {
-                for (r, values) in values.chunks_exact(COLUMNS).enumerate() {
-                    // SAFETY: the caller's.
-                    unsafe { out.round(&values[..count], *zero, at(r)) };
-                }
-            }
+            // SAFETY: the caller's.
+            Places::Rounded(zero, out) => unsafe { out.round_rows(values, *zero, at, count) },
         }
+    }
+}
+
+/// Writes the first `count` of eight values from `at` on.
+///
+/// # Safety
+/// They must be within the slice, and no one else's.
+#[inline(always)]
+pub(crate) unsafe fn put<T: Copy>(
+    out: &Divided<'_, T>,
+    at: usize,
+    values: &[T; COLUMNS],
+    count: usize,
+) {
+    if count == COLUMNS {
+        // As one or two vectors; a copy of some length is a call.
+        unsafe { out.at(at).cast::<[T; COLUMNS]>().write(*values) };
+    } else {
+        unsafe { out.take(at, count) }.copy_from_slice(&values[..count]);
     }
 }

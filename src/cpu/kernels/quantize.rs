@@ -3,7 +3,9 @@
 //! In: float32 values in steps of a scale. Out: `saturate(round(x) + zero)`, halves to even.
 
 use crate::Activation;
+use crate::integer::put;
 use crate::parallel::Divided;
+use crate::tile::{COLUMNS, ROWS};
 use crate::v4::F4;
 use crate::v8::I4;
 
@@ -161,17 +163,42 @@ pub(crate) enum QuantaDivided<'a> {
     I16(Divided<'a, i16>),
 }
 
+/// # Safety
+/// See [`QuantaDivided::round_rows`].
+#[inline(always)]
+unsafe fn round_rows<T: Quantum>(
+    x: &[f32],
+    zero: i32,
+    out: &Divided<'_, T>,
+    at: impl Fn(usize) -> usize,
+    count: usize,
+) {
+    let mut made = [T::default(); ROWS * COLUMNS];
+    let made = &mut made[..x.len()];
+    fill(x, zero, made, floats);
+    for (r, made) in made.as_chunks().0.iter().enumerate() {
+        unsafe { put(out, at(r), made, count) };
+    }
+}
+
 impl QuantaDivided<'_> {
-    /// Rounds each value to the places from `at` on.
+    /// Rounds rows of eight; the first `count` of row `r` to the places from `at(r)` on.
     ///
     /// # Safety
-    /// No one else may write there.
-    pub(crate) unsafe fn round(&self, x: &[f32], zero: i32, at: usize) {
+    /// These must be there, and no one else may write them.
+    #[inline(always)]
+    pub(crate) unsafe fn round_rows(
+        &self,
+        x: &[f32],
+        zero: i32,
+        at: impl Fn(usize) -> usize,
+        count: usize,
+    ) {
         match self {
-            Self::U8(out) => fill(x, zero, unsafe { out.take(at, x.len()) }, floats),
-            Self::I8(out) => fill(x, zero, unsafe { out.take(at, x.len()) }, floats),
-            Self::U16(out) => fill(x, zero, unsafe { out.take(at, x.len()) }, floats),
-            Self::I16(out) => fill(x, zero, unsafe { out.take(at, x.len()) }, floats),
+            Self::U8(out) => unsafe { round_rows(x, zero, out, at, count) },
+            Self::I8(out) => unsafe { round_rows(x, zero, out, at, count) },
+            Self::U16(out) => unsafe { round_rows(x, zero, out, at, count) },
+            Self::I16(out) => unsafe { round_rows(x, zero, out, at, count) },
         }
     }
 
