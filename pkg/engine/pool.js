@@ -24,6 +24,7 @@ const TURN_MS = 5;
  */
 
 export class Pool {
+  /** @type {Int32Array} */
   #words;
   #threads = [];
   #part;
