@@ -113,7 +113,7 @@ export class Route {
 }
 
 /**
- * @typedef {{ result: any, where: { place: string, reason: { code: string, message: string }, backend: string, attempts: object[] } }} Answer
+ * @typedef {{ result: any, where: { place: import('./place.js').Place, reason: { code: string, message: string }, backend: string, attempts: import('./place.js').Attempt[] } }} Answer
  *   `result`: what the place gave
  */
 

@@ -12,6 +12,7 @@
 import { asNearsideError, CODES, NearsideError } from '../errors.js';
 import { download } from '../download.js';
 import { EngineGpu } from './gpu.js';
+import { Pace } from './pace.js';
 
 /** Part of its present size by which the memory must still be able to grow for a trap not to be a lack of memory. */
 const PROBE = 1 / 4;
@@ -87,7 +88,7 @@ export class EngineCore {
     const model = this.#guard('loading the model', () => (opened?.handle
       ? this.#binding.Model.loadOnGpu(this.#take(key), opened.handle, gpu.strict, gpu.check, gpu.fastest)
       : this.#binding.Model.load(this.#take(key))));
-    this.#models.set(key, { model, gpu: opened });
+    this.#models.set(key, { model, gpu: opened, pace: new Pace() });
     const signature = this.#guard('reading the signature', () => model.signature());
     if (opened?.handle && gpu.golden) await this.#gpu.prove(model, gpu.golden);
     return { ...signature, ms: performance.now() - started };
@@ -111,8 +112,18 @@ export class EngineCore {
     if (gpu?.handle) return this.#gpu.run(model, { feeds, fetches, profile, keep });
     const elsewhere = feeds.some(({ resident, picture }) => resident !== undefined || picture);
     const tensors = elsewhere ? await this.#gpu.fetched(feeds) : feeds;
-    const result = this.#guard('running the model', () => model.run(tensors, fetches, profile));
+    const result = this.#guard('running the model', () => this.#paced(loaded, () => model.run(tensors, fetches, profile)));
     return gpu ? { ...result, gpuError: gpu.error } : result;
+  }
+
+  /** With threads or without, whichever is faster. */
+  #paced({ pace }, work) {
+    if (!this.#binding.complete()) return work();
+    this.#binding.share(pace.next());
+    const started = performance.now();
+    const result = work();
+    pace.done(performance.now() - started);
+    return result;
   }
 
   /** The elements of a tensor on the GPU. */

@@ -24,9 +24,12 @@ const TURN_MS = 5;
  */
 
 export class Pool {
+  /** @type {Int32Array} */
   #words;
   #threads = [];
   #part;
+  /** Whether the engine has them work. */
+  sharing = true;
   #started = performance.now();
   #turned = 0;
 
@@ -53,6 +56,16 @@ export class Pool {
   /** Threads that work at present, this one among them. */
   get lanes() {
     return 1 + Atomics.load(this.#words, WORD.lanes);
+  }
+
+  /** Threads that are to work, this one among them. */
+  get threads() {
+    return 1 + this.#threads.length;
+  }
+
+  /** Whether all have come. */
+  get complete() {
+    return this.#threads.length > 0 && this.lanes === this.threads;
   }
 
   /** Turns the event loop where threads are still to come. @returns {Promise<void> | undefined} */

@@ -53,7 +53,7 @@ export async function instantiate(source) {
     const threads = pool;
     return {
       Model, ModelBytes, GpuHandle, resident, check, inspect, version: version(), memory: instanceMemory(), trimmed,
-      simd: /** @type {'simd128' | 'relaxed-simd'} */ (relaxed ? 'relaxed-simd' : 'simd128'), get threads() { return threads?.lanes ?? 1; }, arrivals: () => threads?.arrivals(), shared: threads !== undefined,
+      simd: /** @type {'simd128' | 'relaxed-simd'} */ (relaxed ? 'relaxed-simd' : 'simd128'), get threads() { return threads?.lanes ?? 1; }, arrivals: () => threads?.arrivals(), complete: () => threads?.complete === true, share, shared: threads !== undefined,
     };
   } catch (error) {
     starting = undefined;
@@ -76,6 +76,13 @@ async function start({ compile, whole = false, sync = false, threads = 1, spawn 
   current = compiled;
   pool = memory && new Pool(module, memory, instance.exports, { threads, spawn });
   if (pool) glue.useThreads(threads, pool.lend);
+}
+
+/** Has the threads work from now on, or not. @param {boolean} all */
+function share(all) {
+  if (!pool || pool.sharing === all) return;
+  pool.sharing = all;
+  glue.useThreads(all ? pool.threads : 1, pool.lend);
 }
 
 /** @returns {WebAssembly.Memory | undefined} undefined: the host has no room for one that may grow so far */

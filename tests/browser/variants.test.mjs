@@ -72,31 +72,19 @@ for (const [name, page, settings, backend, threads, file] of rows) {
   }));
 }
 
-/** Runs in a worker: awaits one run after the other, and never returns to its event loop. */
-async function busy({ data: { url, data, dims, threads } }) {
-  const { env, InferenceSession, reportOf, Tensor } = await import(new URL('/pkg/index.browser.js', url).href);
-  Object.assign(env.wasm, { numThreads: threads, proxy: false });
-  const session = await InferenceSession.create(new Uint8Array(await (await fetch(url)).arrayBuffer()));
-  const until = performance.now() + 20_000;
-  let report;
-  do report = reportOf(await session.run({ image: new Tensor('float32', Float32Array.from(data), dims) }));
-  while (report.engine.threads < threads && performance.now() < until);
-  self.postMessage(report.engine);
-}
-
 /** Runs in the page. */
-async function busyWorker({ code, given }) {
-  const worker = new Worker(URL.createObjectURL(new Blob([`self.onmessage = ${code};`], { type: 'text/javascript' })), { type: 'module' });
+async function busyWorker(given) {
+  const worker = new Worker('/tests/lib/busy-worker.mjs', { type: 'module' });
   return new Promise((resolve, reject) => {
     worker.onmessage = ({ data }) => resolve(data);
     worker.onerror = ({ message }) => reject(new Error(message));
-    worker.postMessage({ ...given, url: new URL(given.url, location.href).href });
+    worker.postMessage(given);
   });
 }
 
 test('engine: threads start though the caller awaits one run after the other', () => onPage({ isolated: true }, async (tab) => {
   const given = { url: MODEL, data: [...pixels(example)], dims: digits.shape, threads: 2 };
-  const { thread, threads } = await tab.page.evaluate(busyWorker, { code: String(busy), given });
+  const { thread, threads } = await tab.page.evaluate(busyWorker, given);
   assert.deepEqual([thread, threads], ['inline', 2]);
 }));
 

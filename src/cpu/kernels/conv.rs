@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use crate::geometry::pad_into;
 use crate::parallel::{self, Divided};
-use crate::scratch::Scratch;
 use crate::tile::{COLUMNS, ROWS, column, pack_rows, packed_len, tile};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
@@ -68,12 +67,12 @@ pub fn conv(
     let share = Share::new(g, count, lanes);
     let panel_len = share.panels * COLUMNS * k;
     let whole_rows = m.div_ceil(ROWS) * ROWS;
-    let mut scratch = Scratch::new(lanes * panel_len + g.groups * whole_rows);
-    let (panels, bias) = scratch.split_at_mut(lanes * panel_len);
+    let mut panels = vec![0.; lanes * panel_len];
+    let mut bias = vec![0.; g.groups * whole_rows];
     for channel in 0..g.channels_out {
         bias[channel / m * whole_rows + channel % m] = epilogue.bias_of(channel);
     }
-    let (panels, out) = (Divided::new(panels), Divided::new(out));
+    let (panels, out) = (Divided::new(&mut panels), Divided::new(out));
     parallel::each(share.parts(), lanes, |part, lane| {
         let (at, chunk, rows) = share.part(part);
         let group = at % g.groups;

@@ -9,7 +9,6 @@ use std::ops::Range;
 use crate::loops::{Place, binary, select, unary};
 use crate::parallel::{self, Divided};
 use crate::quantize::Quanta;
-use crate::scratch::Scratch;
 use crate::v4::F4;
 use crate::widen::{floats_i8, floats_u8};
 use crate::{Activation, Result, fits};
@@ -209,7 +208,7 @@ impl Program {
         let long: Vec<usize> = long.collect();
         let each = length.div_ceil(PARTS * lanes).next_multiple_of(BLOCK);
         let room = (self.registers + inputs.len()) * BLOCK;
-        let mut scratch = Scratch::new(lanes * room);
+        let mut scratch = vec![0.; lanes * room];
         let mut places = vec![Place::Everywhere(F4::splat(0.)); lanes * inputs.len()];
         let (scratch, places) = (Divided::new(&mut scratch), Divided::new(&mut places));
         let steps = Steps { program: self, inputs, long: &long };

@@ -1,7 +1,8 @@
 //! Room for what a kernel lays out beside its inputs and outputs, kept from one call to the next.
 //!
 //! In: how much. Out: as many floats, of any value. A layer of a small network takes less time than it would take to
-//! clear its room; so what a thread had before it gets again, as it was left.
+//! clear its room; so what a thread had before it gets again, as it was left. It stays where it was first made: who
+//! keeps room has it made before a run, or it lies between the run's tensors and cuts in two what they leave.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};

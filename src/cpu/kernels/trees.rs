@@ -16,7 +16,7 @@ const LANES: usize = 4;
 /// In a step's feature: NaN goes the way of "yes".
 const MISSING: u32 = 1 << 31;
 /// What a tree costs a row, in products.
-const COST: usize = 16;
+const COST: usize = 32;
 /// Parts a lane takes, of rows.
 const PARTS: usize = 4;
 

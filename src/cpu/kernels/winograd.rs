@@ -92,7 +92,42 @@ pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
             }
         }
     }
+    // Its room is there before the tensors of a run, which it would lie between.
+    let Work { lens, lanes, .. } = Work::new(g, packed.len());
+    drop(Scratch::new(lanes * lens.iter().sum::<usize>()));
     Ok(packed)
+}
+
+/// How the tiles are shared, and what room that takes.
+struct Work {
+    strips: Strips,
+    /// Tiles of a part.
+    block: usize,
+    /// Floats of a lane: of pixels as they are, of transformed ones, of products.
+    lens: [usize; 3],
+    /// Channels out, in whole tiles of the product.
+    rows: usize,
+    lanes: usize,
+}
+
+impl Work {
+    fn new(g: &Geometry, packed_len: usize) -> Self {
+        let rows = g.channels_out.div_ceil(ROWS) * ROWS;
+        let per_tile = POINTS * (g.channels_in + rows).max(1);
+        let tiles = g.batch * g.output[0].div_ceil(OUT) * g.output[1].div_ceil(OUT);
+        let lanes = parallel::lanes(&[tiles, POINTS, g.channels_in, rows]);
+        let most = (BLOCK / per_tile / COLUMNS * COLUMNS).clamp(COLUMNS, MOST);
+        // Several blocks a lane, for one that is slower than the others, where the weights, which each block reads
+        // anew, are near.
+        let blocks = if packed_len <= NEAR { 4 } else { 1 };
+        let wanted = if lanes > 1 { tiles.div_ceil(blocks * lanes) } else { most };
+        let block = most.min(wanted.next_multiple_of(COLUMNS));
+        let block = block.min(tiles.next_multiple_of(COLUMNS)).max(COLUMNS);
+        let strips = Strips::new(g, block);
+        let pixels = POINTS * (g.channels_in * block + SKEW);
+        let lens = [strips.room(), pixels, POINTS * rows * block];
+        Self { strips, block, lens, rows, lanes }
+    }
 }
 
 /// Convolves.
@@ -108,19 +143,7 @@ pub fn conv(
     if out.is_empty() || x.is_empty() {
         return Ok(());
     }
-    let rows = g.channels_out.div_ceil(ROWS) * ROWS;
-    let per_tile = POINTS * (g.channels_in + rows);
-    let tiles = g.batch * g.output[0].div_ceil(OUT) * g.output[1].div_ceil(OUT);
-    let lanes = parallel::lanes(&[tiles, POINTS, g.channels_in, rows]);
-    let most = (BLOCK / per_tile / COLUMNS * COLUMNS).clamp(COLUMNS, MOST);
-    // Several blocks a lane, for one that is slower than the others, where the weights, which each block reads anew, are
-    // near.
-    let blocks = if packed.len() <= NEAR { 4 } else { 1 };
-    let wanted = if lanes > 1 { tiles.div_ceil(blocks * lanes) } else { most };
-    let block = most.min(wanted.next_multiple_of(COLUMNS));
-    let block = block.min(tiles.next_multiple_of(COLUMNS));
-    let strips = Strips::new(g, block);
-    let lens = [strips.room(), POINTS * (g.channels_in * block + SKEW), POINTS * rows * block];
+    let Work { strips, block, lens, rows, lanes } = Work::new(g, packed.len());
     let each = lens.iter().sum::<usize>();
     let mut scratch = Scratch::new(lanes * each);
     let (scratch, out) = (Divided::new(&mut scratch), Divided::new(out));
