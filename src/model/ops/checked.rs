@@ -23,6 +23,8 @@ pub(super) struct Site {
     pub(super) op_type: String,
     /// Integers and lists of them.
     attributes: Map<String, Vec<i64>>,
+    /// Of a sum over products.
+    pub(super) equation: Option<String>,
     pub(super) outputs: usize,
     pub(super) opset: i64,
     /// For each ONNX input position, the engine's (which leaves absent ones out).
@@ -59,7 +61,9 @@ pub(super) fn checked(node: &NodeProto, opset: i64, built: Built) -> Built {
     };
     // Ours of other domains are registered as `domain.Type`.
     let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
+    let equation = node.attribute.iter().find(|a| a.name == "equation");
     let site = Site {
+        equation: equation.and_then(|a| String::from_utf8(a.s.clone()).ok()),
         op_type: op_type.to_owned(),
         attributes: node.attribute.iter().filter_map(ints).collect(),
         outputs: node.output.len(),
@@ -134,8 +138,8 @@ struct Checked {
     of_nothing: Option<f32>,
     /// Whether what it makes is too large to be computed ahead.
     large: bool,
-    /// All that it makes, where it is given no elements.
-    nothing: Option<Arc<Tensor>>,
+    /// All that it makes, where that is nothing, or what no elements add up to.
+    nothing: Option<Vec<Arc<Tensor>>>,
 }
 
 impl Checked {
@@ -155,6 +159,17 @@ fn seen(fact: &InferenceFact) -> Seen {
         shape: rank.map(|rank| (0..rank).map(dim).collect()),
         value: fact.value.concretize(),
     }
+}
+
+/// What an output is that has no elements, or that is `value` throughout.
+fn made_of_nothing(fact: &InferenceFact, value: Option<f32>) -> Option<Arc<Tensor>> {
+    let dt = fact.datum_type.concretize().filter(|dt| *dt != TDim::datum_type())?;
+    let shape = fact.shape.as_concrete_finite().ok()??;
+    if shape.contains(&0) {
+        return Some(Tensor::zero_dt(dt, &shape).ok()?.into_arc_tensor());
+    }
+    let one = tensor0(value?).cast_to_dt(dt).ok()?.into_owned();
+    Some(one.broadcast_to_shape(&shape).ok()?.into_arc_tensor())
 }
 
 impl PartialEq for Checked {
@@ -183,7 +198,7 @@ impl EvalOp for Checked {
 
     fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
         if let Some(nothing) = &self.nothing {
-            return Ok(Some(tvec!(Arc::clone(nothing).into_tvalue())));
+            return Ok(Some(nothing.iter().map(|t| Arc::clone(t).into_tvalue()).collect()));
         }
         if self.large { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
     }
@@ -204,13 +219,9 @@ impl InferenceOp for Checked {
         let finite = |f: &InferenceFact| f.shape.as_concrete_finite().ok().flatten();
         let empty = inputs.first().and_then(|f| finite(f)).is_some_and(|s| s.contains(&0));
         let facts = self.inner.infer_facts(inputs, outputs, observed)?;
-        if let (Some(value), true, Some(fact)) = (self.of_nothing, empty, facts.1.first())
-            && let (Some(dt), Some(shape)) = (fact.datum_type.concretize(), finite(fact))
-            && !shape.contains(&0)
-        {
-            let one = tensor0(value).cast_to_dt(dt)?.into_owned();
-            self.nothing = Some(one.broadcast_to_shape(&shape)?.into_arc_tensor());
-        }
+        let value = self.of_nothing.filter(|_| empty);
+        let made = facts.1.iter().map(|fact| made_of_nothing(fact, value));
+        self.nothing = made.collect::<Option<Vec<_>>>().filter(|made| !made.is_empty());
         let bytes = |fact: &InferenceFact| {
             let size = fact.datum_type.concretize().map_or(8, |d| d.size_of().max(1));
             Some(finite(fact)?.iter().fold(size, |n, d| n.saturating_mul(*d)))
@@ -256,7 +267,12 @@ impl InferenceOp for Checked {
         };
         self.check(node.inputs.iter().map(typed).collect())?;
         if let Some(nothing) = &self.nothing {
-            return Ok(tvec!(target.add_const(&*node.name, Arc::clone(nothing))?));
+            let named = nothing.iter().enumerate();
+            return named
+                .map(|(at, t)| {
+                    target.add_const(format!("{}.nothing.{at}", node.name), Arc::clone(t))
+                })
+                .collect();
         }
         self.inner.to_typed(source, node, target, mapping)
     }

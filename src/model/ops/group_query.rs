@@ -11,6 +11,9 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
 
+/// More steps than any model remembers.
+const LONGEST: usize = 1 << 24;
+
 #[derive(Debug)]
 struct GroupQuery {
     heads: usize,
@@ -177,6 +180,7 @@ impl Host for GroupQuery {
             [total] => usize::try_from(*total)?,
             other => bail!("total_sequence_length {other:?}"),
         };
+        ensure!(total <= LONGEST, "a total_sequence_length of {total}");
         let length = s.past.max(total);
         ensure!(
             ends.iter().all(|e| *e < length && (s.steps == total || e + 1 >= s.steps)),

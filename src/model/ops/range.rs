@@ -26,9 +26,15 @@ const MOST: f64 = 1e9;
 
 /// The numbers, where the three are of one type that is no symbol.
 fn numbers(start: &Tensor, limit: &Tensor, step: &Tensor) -> TractResult<Option<Tensor>> {
-    let dt = limit.datum_type();
-    let known = |t: &Tensor| t.datum_type() == dt && t.len() == 1;
-    if dt == TDim::datum_type() || ![start, limit, step].into_iter().all(known) {
+    let all = [start, limit, step];
+    let symbolic = all.iter().any(|t| t.datum_type() == TDim::datum_type());
+    let dt = if symbolic { DatumType::I64 } else { limit.datum_type() };
+    let known = |t: &&Tensor| match t.datum_type() {
+        DatumType::TDim => t.len() == 1 && t.cast_to_scalar::<i64>().is_ok(),
+        DatumType::I64 => t.len() == 1 && dt == DatumType::I64,
+        other => t.len() == 1 && other == dt,
+    };
+    if !all.iter().all(known) {
         return Ok(None);
     }
     if dt.is_integer() {

@@ -533,6 +533,9 @@ pub(super) fn resize(known: &Known) -> TractResult<()> {
         let Some(length) = known.dim(at, 0) else { continue };
         ensure!(length == 0 || length == wanted, "{length} scales or sizes for {wanted} axes");
     }
+    // With one of the two left out or without entries, the other one says how large.
+    let none = |at: usize| !known.is_given(at) || known.dim(at, 0) == Some(0);
+    ensure!(!(none(scales) && none(sizes)), "neither scales nor sizes");
     if let Some(sizes) = known.ints(sizes) {
         ensure!(sizes.iter().all(|s| *s > 0), "sizes {sizes:?}");
         volume(&sizes)?;
@@ -567,4 +570,49 @@ pub(super) fn unsqueeze(known: &Known) -> TractResult<()> {
     let axes = known.ints(1).or_else(|| known.list("axes").map(<[i64]>::to_vec));
     let (Some(axes), Some(rank)) = (axes, known.rank(0)) else { return Ok(()) };
     distinct(known, &axes, rank + axes.len())
+}
+
+/// The same with either side turned over.
+pub(super) fn fused_matmul(known: &Known) -> TractResult<()> {
+    let (Some(a), Some(b)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let given = |name: &str| known.int(name).unwrap_or(0) != 0;
+    ensure!(!given("transA") || a.len() > 1, "a list cannot be turned over");
+    ensure!(!given("transB") || b.len() > 1, "a list cannot be turned over");
+    if given("transBatchA") || given("transBatchB") {
+        ensure!(a.len() > 2 && b.len() > 2, "there is no batch to turn over");
+        return Ok(());
+    }
+    let from_end =
+        |dims: &[i64], at: usize| dims.len().checked_sub(at).and_then(|at| dims.get(at)).copied();
+    let a = from_end(&a, if given("transA") { 2 } else { 1 });
+    let b = from_end(&b, if given("transB") || b.len() == 1 { 1 } else { 2 });
+    ensure!(a == b, "rows of {a:?} and columns of {b:?}");
+    Ok(())
+}
+
+/// Tables have a row for each index.
+pub(super) fn embed(known: &Known) -> TractResult<()> {
+    for (indices, table) in [(0, 2), (8, 3), (1, 4)] {
+        if let (Some(indices), Some(rows)) = (known.ints(indices), known.dim(table, 0)) {
+            in_range(&indices, rows)?;
+        }
+    }
+    if let (false, Some(steps), Some(rows)) = (known.is_given(8), known.dim(0, 1), known.dim(3, 0))
+    {
+        ensure!(steps <= rows, "{steps} steps and {rows} positions");
+    }
+    Ok(())
+}
+
+/// Each term has a letter for each axis.
+pub(super) fn einsum(known: &Known) -> TractResult<()> {
+    let Some(equation) = &known.site.equation else { return Ok(()) };
+    let terms = equation.split_once("->").map_or(equation.as_str(), |(terms, _)| terms);
+    for (at, term) in terms.split(',').enumerate() {
+        let letters = term.chars().filter(|c| c.is_ascii_alphabetic()).count();
+        let Some(rank) = known.rank(at) else { continue };
+        let fits = if term.contains("...") { letters <= rank } else { letters == rank };
+        ensure!(fits, "the term `{term}` for an input {at} of rank {rank}");
+    }
+    Ok(())
 }

@@ -32,6 +32,7 @@ use Rule::{Axes, AxesIn, Axis, Cut, Holds, Rank, SameRank};
 const ANY: usize = usize::MAX;
 
 const REDUCE: &[Rule] = &[Axes("axes"), AxesIn(1)];
+const PRODUCT: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul)];
 const QUANTIZE: &[Rule] = &[Holds(quantized)];
 const SCATTER: &[Rule] =
     &[Rank(0, 1, ANY), SameRank(0, 1), SameRank(1, 2), Axis("axis"), Holds(along), Holds(scatter)];
@@ -58,6 +59,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("DepthToSpace", &[Rank(0, 4, 4), Holds(blocks)]),
     ("DequantizeLinear", QUANTIZE),
     ("Div", &[Holds(divisor)]),
+    ("Einsum", &[Holds(einsum)]),
     ("Expand", &[Rank(1, 1, 1), Holds(expanded)]),
     ("Flatten", &[Cut("axis", 1)]),
     ("Gather", &[Rank(0, 1, ANY), Axis("axis"), Holds(along)]),
@@ -81,8 +83,8 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("LogSoftmax", SOFTMAX),
     ("LpNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
     ("LpPool", WINDOW),
-    ("MatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul)]),
-    ("MatMulInteger", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul)]),
+    ("MatMul", PRODUCT),
+    ("MatMulInteger", PRODUCT),
     ("MaxPool", WINDOW),
     ("MaxUnpool", &[Rank(0, 3, ANY), SameRank(0, 1)]),
     ("MeanVarianceNormalization", &[Axes("axes")]),
@@ -114,6 +116,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("Scatter", SCATTER),
     ("ScatterElements", SCATTER),
     ("ScatterND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd), Holds(scatter_nd)]),
+    ("Slice", &[AxesIn(3)]),
     ("Softmax", SOFTMAX),
     ("SpaceToDepth", &[Rank(0, 4, 4), Holds(blocks)]),
     ("Split", &[Rank(0, 1, ANY), Rank(1, 1, 1), Axis("axis"), Holds(split)]),
@@ -122,9 +125,16 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("TopK", &[Rank(0, 1, ANY), Axis("axis"), Holds(top_k)]),
     ("Transpose", &[Holds(transpose)]),
     ("Unsqueeze", &[Holds(unsqueeze)]),
+    ("com.microsoft.DynamicQuantizeMatMul", PRODUCT),
+    (
+        "com.microsoft.EmbedLayerNormalization",
+        &[Rank(0, 2, 2), Rank(2, 2, 2), Rank(3, 2, 2), Rank(4, 2, 2), Holds(embed)],
+    ),
     ("com.microsoft.FusedConv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    ("com.microsoft.FusedMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
     ("com.microsoft.GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
     ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("com.microsoft.MatMulIntegerToFloat", PRODUCT),
     ("com.microsoft.NhwcMaxPool", WINDOW),
     ("com.microsoft.Pad", PAD),
     ("com.microsoft.QLinearAveragePool", WINDOW),
@@ -133,6 +143,7 @@ const ROWS: &[(&str, &[Rule])] = &[
         "com.microsoft.RotaryEmbedding",
         &[Rank(0, 3, 4), Rank(1, 1, 2), Rank(2, 2, 2), Rank(3, 2, 2)],
     ),
+    ("com.microsoft.TransposeMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
 ];
 
 /// (operator, what it makes of no elements): the engine divides by how many there are.

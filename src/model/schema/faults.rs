@@ -105,8 +105,13 @@ impl Walk {
             let Some(row) = row(&node.domain, &node.op_type, opset.unwrap_or(i64::MAX)) else {
                 continue;
             };
-            self.attributes(node, row);
-            let bound = self.inputs(node, row, &types);
+            // ONNX Runtime takes what such a node holds, and looks no further.
+            let bound = if node.op_type == "Constant" && is_default(&node.domain) {
+                HashMap::new()
+            } else {
+                self.attributes(node, row);
+                self.inputs(node, row, &types)
+            };
             self.outputs(node, row, &bound, &mut types);
         }
     }

@@ -21,7 +21,7 @@ def slices():
     still = {"s": np.array([0], I), "e": np.array([1], I), "a": np.array([0], I), "t": np.array([0], I)}
     refused("Slice_without_step", "Slice", {"x": x}, "a step of 0", order=["x", *still], constants=still)
     twice = {"s": np.array([0, 0], I), "e": np.array([1, 1], I), "a": np.array([0, -2], I)}
-    refused("Slice_twice", "Slice", {"x": x}, "is cut twice", order=["x", *twice], constants=twice)
+    refused("Slice_twice", "Slice", {"x": x}, "is given the axis -2 twice", order=["x", *twice], constants=twice)
 
 
 def sampling():
