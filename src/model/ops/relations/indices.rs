@@ -1,0 +1,93 @@
+//! Indices, and how many of what is largest.
+//!
+//! In: a node and its inputs as far as they are known. Out: nothing, or what does not fit.
+
+use tract_onnx::tract_hir::internal::*;
+
+use super::super::checked::Known;
+use super::axis_of;
+
+fn in_range(indices: &[i64], extent: i64) -> TractResult<()> {
+    match indices.iter().find(|i| !(-extent..extent).contains(*i)) {
+        Some(index) => bail!("the index {index}, which is not in -{extent}..{extent}"),
+        None => Ok(()),
+    }
+}
+
+/// Indices along an axis.
+pub(in crate::model::ops) fn along(known: &Known) -> TractResult<()> {
+    let (Some(rank), Some(indices)) = (known.rank(0), known.ints(1)) else { return Ok(()) };
+    let axis = axis_of(known, known.int("axis").unwrap_or(0), rank)?;
+    known.dim(0, axis).map_or(Ok(()), |extent| in_range(&indices, extent))
+}
+
+/// Indices lie within the input but for the axis.
+pub(in crate::model::ops) fn within(known: &Known) -> TractResult<()> {
+    let (Some(dims), Some(of)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let axis = axis_of(known, known.int("axis").unwrap_or(0), dims.len())?;
+    let fits = dims.iter().zip(&of).enumerate().all(|(a, (x, y))| a == axis || y <= x);
+    ensure!(fits, "indices of shape {of:?} into {dims:?}");
+    Ok(())
+}
+
+pub(in crate::model::ops) fn scatter(known: &Known) -> TractResult<()> {
+    if let (Some(of), Some(updates)) = (known.dims(1), known.dims(2)) {
+        ensure!(of == updates, "indices of shape {of:?} for updates of {updates:?}");
+    }
+    within(known)
+}
+
+/// Index tuples into the axes behind `batch_dims`.
+pub(in crate::model::ops) fn nd(known: &Known) -> TractResult<()> {
+    let (Some(dims), Some(of)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let batch =
+        usize::try_from(known.int("batch_dims").unwrap_or(0)).context("negative batch_dims")?;
+    ensure!(batch < dims.len().min(of.len()), "batch_dims {batch}");
+    ensure!(dims.get(..batch) == of.get(..batch), "batches {dims:?} and {of:?}");
+    let depth = of.last().and_then(|d| usize::try_from(*d).ok()).unwrap_or_default();
+    ensure!(depth <= dims.len() - batch, "tuples of {depth} into {dims:?}");
+    let Some(indices) = known.ints(1).filter(|_| depth > 0) else { return Ok(()) };
+    for (at, index) in indices.iter().enumerate() {
+        let extent = dims.get(batch + at % depth).copied().unwrap_or_default();
+        in_range(&[*index], extent)?;
+    }
+    Ok(())
+}
+
+pub(in crate::model::ops) fn scatter_nd(known: &Known) -> TractResult<()> {
+    let (Some(dims), Some(of), Some(updates)) = (known.dims(0), known.dims(1), known.dims(2))
+    else {
+        return Ok(());
+    };
+    let Some((depth, places)) = of.split_last() else { return Ok(()) };
+    let rest = usize::try_from(*depth).ok().and_then(|d| dims.get(d..)).unwrap_or_default();
+    ensure!(
+        updates == [places, rest].concat(),
+        "updates of shape {updates:?} at {of:?} of {dims:?}"
+    );
+    Ok(())
+}
+
+pub(in crate::model::ops) fn top_k(known: &Known) -> TractResult<()> {
+    let Some(rank) = known.rank(0) else { return Ok(()) };
+    let axis = axis_of(known, known.int("axis").unwrap_or(-1), rank)?;
+    let k = known.ints(1).and_then(|k| k.first().copied()).or_else(|| known.int("k"));
+    if let (Some(k), Some(extent)) = (k, known.dim(0, axis)) {
+        ensure!((0..=extent).contains(&k), "the {k} largest of {extent}");
+    }
+    Ok(())
+}
+
+/// Tables have a row for each index.
+pub(in crate::model::ops) fn embed(known: &Known) -> TractResult<()> {
+    for (indices, table) in [(0, 2), (8, 3), (1, 4)] {
+        if let (Some(indices), Some(rows)) = (known.ints(indices), known.dim(table, 0)) {
+            in_range(&indices, rows)?;
+        }
+    }
+    if let (false, Some(steps), Some(rows)) = (known.is_given(8), known.dim(0, 1), known.dim(3, 0))
+    {
+        ensure!(steps <= rows, "{steps} steps and {rows} positions");
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Products, and what is done to each channel.
+//!
+//! In: a node and its inputs as far as they are known. Out: nothing, or what does not fit.
+
+use tract_onnx::tract_hir::internal::*;
+
+use super::super::checked::Known;
+use super::axis_of;
+
+pub(in crate::model::ops) fn matmul(known: &Known) -> TractResult<()> {
+    let (Some(a), Some(b)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let inner = b.len().checked_sub(2).and_then(|at| b.get(at)).or(b.last());
+    ensure!(a.last() == inner, "shapes {a:?} and {b:?}");
+    let batch = |dims: &[i64]| dims.iter().rev().skip(2).copied().collect::<Vec<_>>();
+    let fits = |(x, y): (&i64, &i64)| x == y || *x == 1 || *y == 1;
+    ensure!(batch(&a).iter().zip(&batch(&b)).all(fits), "shapes {a:?} and {b:?}");
+    Ok(())
+}
+
+pub(in crate::model::ops) fn gemm(known: &Known) -> TractResult<()> {
+    let side = |at: usize, name: &str, inner: usize| {
+        known.dim(at, if known.int(name).unwrap_or(0) == 0 { inner } else { 1 - inner })
+    };
+    let (a, b) = (side(0, "transA", 1), side(1, "transB", 0));
+    if let (Some(a), Some(b)) = (a, b) {
+        ensure!(a == b, "rows of {a} and columns of {b}");
+    }
+    let made = [side(0, "transA", 0), side(1, "transB", 1)];
+    let Some(bias) = known.dims(2) else { return Ok(()) };
+    for (bias, made) in bias.iter().rev().zip(made.iter().rev()) {
+        let fits = made.is_none_or(|made| *bias == made || *bias == 1);
+        ensure!(fits, "a bias of {bias} for {made:?}");
+    }
+    Ok(())
+}
+
+/// The same with either side turned over.
+pub(in crate::model::ops) fn fused_matmul(known: &Known) -> TractResult<()> {
+    let (Some(a), Some(b)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let given = |name: &str| known.int(name).unwrap_or(0) != 0;
+    ensure!(!given("transA") || a.len() > 1, "a list cannot be turned over");
+    ensure!(!given("transB") || b.len() > 1, "a list cannot be turned over");
+    if given("transBatchA") || given("transBatchB") {
+        ensure!(a.len() > 2 && b.len() > 2, "there is no batch to turn over");
+        return Ok(());
+    }
+    let from_end =
+        |dims: &[i64], at: usize| dims.len().checked_sub(at).and_then(|at| dims.get(at)).copied();
+    let a = from_end(&a, if given("transA") { 2 } else { 1 });
+    let b = from_end(&b, if given("transB") || b.len() == 1 { 1 } else { 2 });
+    ensure!(a == b, "rows of {a:?} and columns of {b:?}");
+    Ok(())
+}
+
+/// Each term has a letter for each axis.
+pub(in crate::model::ops) fn einsum(known: &Known) -> TractResult<()> {
+    let Some(equation) = &known.site.equation else { return Ok(()) };
+    let terms = equation.split_once("->").map_or(equation.as_str(), |(terms, _)| terms);
+    for (at, term) in terms.split(',').enumerate() {
+        let letters = term.chars().filter(|c| c.is_ascii_alphabetic()).count();
+        let Some(rank) = known.rank(at) else { continue };
+        let fits = if term.contains("...") { letters <= rank } else { letters == rank };
+        ensure!(fits, "the term `{term}` for an input {at} of rank {rank}");
+    }
+    Ok(())
+}
+
+/// Heads divide into the widths of inputs of rank 3.
+pub(in crate::model::ops) fn attention(known: &Known) -> TractResult<()> {
+    let Some(rank) = known.rank(0) else { return Ok(()) };
+    for at in [1, 2] {
+        if let Some(other) = known.rank(at) {
+            ensure!(other == rank, "queries of rank {rank} and an input {at} of rank {other}");
+        }
+    }
+    for at in [4, 5] {
+        let fits = known.rank(at).is_none_or(|r| r == 4);
+        ensure!(fits, "a cache that is not of rank 4");
+    }
+    if rank == 3 {
+        for (name, at) in [("q_num_heads", 0), ("kv_num_heads", 1), ("kv_num_heads", 2)] {
+            let heads = known.int(name).unwrap_or(0);
+            ensure!(heads > 0, "{name} {heads}");
+            if let Some(width) = known.dim(at, 2) {
+                ensure!(width % heads == 0, "a width of {width} in {heads} heads");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Scales of a tensor, of an axis, or of blocks along one.
+pub(in crate::model::ops) fn quantized(known: &Known) -> TractResult<()> {
+    let (Some(dims), Some(scales)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    if scales.is_empty() || scales == [1] {
+        return Ok(());
+    }
+    let axis = axis_of(known, known.int("axis").unwrap_or(1), dims.len())?;
+    let extent = dims.get(axis).copied().unwrap_or_default();
+    let block = known.int("block_size").unwrap_or(0);
+    ensure!((0..=extent.max(1)).contains(&block), "blocks of {block} along {extent}");
+    if block == 0 {
+        ensure!(scales == [extent], "scales of shape {scales:?} along {extent}");
+    } else {
+        let along = scales.get(axis).copied().unwrap_or_default();
+        let fits = scales.len() == dims.len() && along == (extent + block - 1) / block;
+        ensure!(fits, "scales of shape {scales:?} for {dims:?} in blocks of {block}");
+    }
+    Ok(())
+}
+
+/// Parameters of a norm are lists of one for each channel.
+pub(in crate::model::ops) fn channels(known: &Known) -> TractResult<()> {
+    let Some(channels) = known.dim(0, 1) else { return Ok(()) };
+    for at in 1..5 {
+        if let Some(dims) = known.dims(at) {
+            ensure!(dims == [channels], "an input {at} of shape {dims:?} for {channels} channels");
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::model::ops) fn groups(known: &Known) -> TractResult<()> {
+    let groups = known.int("num_groups").unwrap_or(1);
+    ensure!(groups > 0, "{groups} groups");
+    if let Some(channels) = known.dim(0, 1) {
+        ensure!(channels % groups == 0, "{channels} channels in {groups} groups");
+        for at in [1, 2] {
+            if let Some(dims) = known.dims(at) {
+                let fits = dims == [channels] || known.site.opset < 21 && dims == [groups];
+                ensure!(fits, "an input {at} of shape {dims:?} for {channels} channels");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No constant integer divides by zero.
+pub(in crate::model::ops) fn divisor(known: &Known) -> TractResult<()> {
+    let zero = known.ints(1).is_some_and(|v| v.contains(&0));
+    let whole = known.dtype(0).is_some_and(|t| t.is_integer());
+    ensure!(!(zero && whole), "an integer is divided by zero");
+    Ok(())
+}
