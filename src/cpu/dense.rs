@@ -88,12 +88,16 @@ impl Dense {
         let (k, n) = (self.k, self.shape.last().copied().unwrap_or(0));
         let values = floats(&self.weights)?;
         ensure!(values.len() == k * n, "{} weights for {k} by {n}", values.len());
-        let packed = match self.layout {
-            Layout::Columns => dense::pack(k, n, |i, c| values[c * k + i]),
-            _ => dense::pack(k, n, |i, c| values[i * n + c]),
-        };
+        // In place: a copy of all weights would be a model's peak.
+        let mut packed = Tensor::zero::<f32>(&[dense::packed_len(k, n)])?;
+        let mut view = packed.try_as_plain_ram_mut()?;
+        let to = view.as_slice_mut::<f32>()?;
+        match self.layout {
+            Layout::Columns => dense::pack_to(to, k, n, |i, c| values[c * k + i]),
+            _ => dense::pack_to(to, k, n, |i, c| values[i * n + c]),
+        }
         Ok(Self {
-            weights: Arc::new(tensor1(&packed)),
+            weights: Arc::new(packed),
             layout: Layout::Packed,
             bias: self.bias.clone(),
             activation: self.activation,

@@ -20,6 +20,17 @@ use crate::codec::fields;
 #[derive(Debug)]
 pub(crate) struct BadValue(String);
 
+impl BadValue {
+    /// What an index of an axis of `length` is that has no place there.
+    pub(crate) fn index(index: i64, length: i64) -> Self {
+        Self(format!("is given the index {index}, which is not in -{length}..{length}"))
+    }
+
+    fn of(self, user: &str) -> Self {
+        Self(format!("`{user}` {}", self.0))
+    }
+}
+
 impl std::fmt::Display for BadValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -67,9 +78,7 @@ fn within(indices: &[i64], lengths: &[usize], user: &str) -> TractResult<()> {
     for (value, length) in indices.iter().zip(lengths.iter().cycle()) {
         let length = *length as i64;
         if !(-length..length).contains(value) {
-            bail!(BadValue(format!(
-                "`{user}` is given the index {value}, which is not in -{length}..{length}"
-            )));
+            bail!(BadValue::index(*value, length).of(user));
         }
     }
     Ok(())

@@ -21,10 +21,25 @@ pub fn pack(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     packed
 }
 
+/// Floats of packed weights.
+pub fn packed_len(k: usize, n: usize) -> usize {
+    n.div_ceil(COLUMNS) * COLUMNS * k
+}
+
+/// The same into a slice of [`packed_len`].
+pub fn pack_to(packed: &mut [f32], k: usize, n: usize, at: impl Fn(usize, usize) -> f32) {
+    for (line, to) in packed.chunks_exact_mut(COLUMNS).enumerate() {
+        let (first, i) = (line / k * COLUMNS, line % k);
+        for (c, to) in (first..).zip(to) {
+            *to = if c < n { at(i, c) } else { 0. };
+        }
+    }
+}
+
 /// The same into a vector that is there.
 pub fn pack_into(packed: &mut Vec<f32>, k: usize, n: usize, at: impl Fn(usize, usize) -> f32) {
     packed.clear();
-    packed.reserve_exact(n.div_ceil(COLUMNS) * COLUMNS * k);
+    packed.reserve_exact(packed_len(k, n));
     for first in (0..n).step_by(COLUMNS) {
         for i in 0..k {
             packed.extend((first..first + COLUMNS).map(|c| if c < n { at(i, c) } else { 0. }));

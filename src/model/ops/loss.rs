@@ -38,8 +38,8 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
         ensure!(g.dtype(labels)?.is_integer(), "labels of {:?}", g.dtype(labels)?);
         let (all, wanted) = (g.shape(scores)?, g.shape(labels)?);
         ensure!(all.len() >= 2, "scores need a batch and a class axis");
-        let fits = all[0] == wanted[0] && all[2..] == wanted[1..];
-        ensure!(wanted.len() + 1 == all.len() && fits, "labels do not fit the scores");
+        let fits = wanted.len() + 1 == all.len() && all[0] == wanted[0] && all[2..] == wanted[1..];
+        ensure!(fits, "labels do not fit the scores");
         let wide = if dtype == DatumType::F64 { dtype } else { DatumType::F32 };
         let mut log = g.cast(scores, wide)?;
         if softmax {
@@ -47,6 +47,7 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
         }
         let labels = g.cast(labels, DatumType::I64)?;
         let counted = Counted::of(g, labels, ignore)?;
+        counted.check(g, &all[1])?;
         // A label of each score: what does not count has one that every tensor of classes holds.
         let places = g.add_axis(counted.labels, 1)?;
         let loss = g.op(GatherElements::new(1), &[log, places])?;
@@ -100,6 +101,23 @@ impl Counted {
         let which = g.binary(TypedBinOp(comp_ne(), None), labels, ignore)?;
         let first = g.constant(tensor0(0i64))?;
         Ok(Self { labels: g.select(which, labels, first)?, which: Some(which) })
+    }
+
+    /// Labels that are known are of one of the classes: the engine computes with constants before it looks at them.
+    fn check(&self, g: &Wires<'_>, classes: &TDim) -> TractResult<()> {
+        let (Some(labels), Ok(classes)) = (&g.fact(self.labels)?.konst, classes.to_i64()) else {
+            return Ok(());
+        };
+        let labels = labels.cast_to::<i64>()?;
+        match labels
+            .try_as_plain_ram()?
+            .as_slice::<i64>()?
+            .iter()
+            .find(|l| !(0..classes).contains(l))
+        {
+            Some(label) => bail!("the label {label} of {classes} classes"),
+            None => Ok(()),
+        }
     }
 
     /// Nothing for what does not count.

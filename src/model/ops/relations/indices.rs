@@ -6,10 +6,11 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::super::checked::Known;
 use super::axis_of;
+use crate::optimize::BadValue;
 
 fn in_range(indices: &[i64], extent: i64) -> TractResult<()> {
     match indices.iter().find(|i| !(-extent..extent).contains(*i)) {
-        Some(index) => bail!("the index {index}, which is not in -{extent}..{extent}"),
+        Some(index) => bail!(BadValue::index(*index, extent)),
         None => Ok(()),
     }
 }
