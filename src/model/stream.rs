@@ -32,6 +32,9 @@ enum State {
 impl ModelStream {
     /// For a file of about `expected` bytes, 0 where that is not known: no more room is taken before bytes are there.
     pub fn new(expected: usize) -> Self {
+        // What stays for good is made before the model's bytes: behind them it would cut in two the memory that they leave.
+        super::ops::importer();
+        super::schema::rows();
         Self { start: vec![], length: 0, expected, state: State::Start }
     }
 

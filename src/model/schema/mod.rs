@@ -38,10 +38,19 @@ struct Formal {
     types: usize,
 }
 
+type Rows = HashMap<(&'static str, &'static str), Vec<Row>>;
+
 /// The operator as defined at `opset`; before it was defined at all, as first defined.
 pub(super) fn row(domain: &str, op_type: &str, opset: i64) -> Option<Row> {
-    static ROWS: OnceLock<HashMap<(&str, &str), Vec<Row>>> = OnceLock::new();
-    let rows = ROWS.get_or_init(|| {
+    let domain = if domain.is_empty() { DEFAULT_DOMAIN } else { domain };
+    let versions = rows().get(&(domain, op_type))?;
+    versions.iter().rev().find(|r| r.since <= opset).or(versions.first()).copied()
+}
+
+/// The versions of each operator, by domain and type, oldest first.
+pub(super) fn rows() -> &'static Rows {
+    static ROWS: OnceLock<Rows> = OnceLock::new();
+    ROWS.get_or_init(|| {
         let (mut domain, mut rows) = ("", HashMap::<_, Vec<Row>>::new());
         for line in TABLE.lines() {
             if let Some(name) = line.strip_prefix('@') {
@@ -51,10 +60,7 @@ pub(super) fn row(domain: &str, op_type: &str, opset: i64) -> Option<Row> {
             }
         }
         rows
-    });
-    let domain = if domain.is_empty() { DEFAULT_DOMAIN } else { domain };
-    let versions = rows.get(&(domain, op_type))?;
-    versions.iter().rev().find(|r| r.since <= opset).or(versions.first()).copied()
+    })
 }
 
 impl Row {
