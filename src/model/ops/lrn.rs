@@ -26,11 +26,15 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
         let squares = g.op(math::square(), &[x])?;
         let flat = g.reshape(squares, 2, shape[2..].into(), tvec!(plane.clone()))?;
         let image = g.add_axis(flat, 1)?;
-        let before = (size - 1) / 2;
+        let (mut before, mut behind) = ((size - 1) / 2, size / 2);
+        // Beyond all channels there is nothing to add.
+        if let Ok(channels) = shape[1].to_usize() {
+            (before, behind) = (before.min(channels), behind.min(channels));
+        }
         let window = PoolSpec {
             data_format: DataFormat::NCHW,
-            kernel_shape: tvec!(size, 1),
-            padding: PaddingSpec::Explicit(tvec!(before, 0), tvec!(size - 1 - before, 0)),
+            kernel_shape: tvec!(before + 1 + behind, 1),
+            padding: PaddingSpec::Explicit(tvec!(before, 0), tvec!(behind, 0)),
             dilations: None,
             strides: None,
             input_channels: 1,

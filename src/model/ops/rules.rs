@@ -33,6 +33,7 @@ const ANY: usize = usize::MAX;
 
 const REDUCE: &[Rule] = &[Axes("axes"), AxesIn(1)];
 const PRODUCT: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul)];
+const DYNAMIC: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul), Holds(by_column)];
 const QUANTIZE: &[Rule] = &[Holds(quantized)];
 const SCATTER: &[Rule] =
     &[Rank(0, 1, ANY), SameRank(0, 1), SameRank(1, 2), Axis("axis"), Holds(along), Holds(scatter)];
@@ -125,7 +126,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("TopK", &[Rank(0, 1, ANY), Axis("axis"), Holds(top_k)]),
     ("Transpose", &[Holds(transpose)]),
     ("Unsqueeze", &[Holds(unsqueeze)]),
-    ("com.microsoft.DynamicQuantizeMatMul", PRODUCT),
+    ("com.microsoft.DynamicQuantizeMatMul", DYNAMIC),
     (
         "com.microsoft.EmbedLayerNormalization",
         &[Rank(0, 2, 2), Rank(2, 2, 2), Rank(3, 2, 2), Rank(4, 2, 2), Holds(embed)],

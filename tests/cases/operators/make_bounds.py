@@ -105,6 +105,10 @@ def definitions():
     refused("Pool_int64", "AveragePool", {"x": np.ones((1, 2, 5), I)}, "of the type Int64", attributes={"kernel_shape": [2]})
     refused("type_through_others", "Relu", {"x": np.array(["a"], object)}, "of the type String", order=["x"])
     refused("microsoft_attribute", "FusedMatMul", {"a": x, "b": f32(3, 2)}, "has the attribute `transC`", attributes={"transC": 1}, domain=MS)
+    wide = np.arange(24, dtype=np.float32).reshape(1, 3, 2, 4)
+    one("LRN_beyond_all_channels", "LRN", {"x": wide}, {"size": 100001, "alpha": 0.5}, rtol=1e-5, atol=1e-5)
+    sides = {"a": np.ones((2, 3), np.float32), "b": np.ones((3, 2), np.uint8), "s": np.ones(5, np.float32)}
+    refused("DynamicQuantizeMatMul_scales", "DynamicQuantizeMatMul", sides, "for 2 columns", domain=MS)
     nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Transpose", ["s"], ["t"]), helper.make_node("Sigmoid", ["t"], ["y"])]
     proto = model(nodes, {"x": x}, {}, ["y"], 17, [])
     proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT

@@ -14,7 +14,7 @@ mod windows;
 use super::checked::Known;
 pub(super) use indices::{along, embed, nd, scatter, scatter_nd, top_k, within};
 pub(super) use products::{
-    attention, channels, divisor, einsum, fused_matmul, gemm, groups, matmul, quantized,
+    attention, by_column, channels, divisor, einsum, fused_matmul, gemm, groups, matmul, quantized,
 };
 pub(super) use shapes::{
     blocks, concat, expanded, extents, pad, reshape, split, tile, transpose, unsqueeze,

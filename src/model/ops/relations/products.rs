@@ -17,6 +17,19 @@ pub(in crate::model::ops) fn matmul(known: &Known) -> TractResult<()> {
     Ok(())
 }
 
+/// Scale, zero point and bias of a product are one for all columns of the second side, or one for each.
+pub(in crate::model::ops) fn by_column(known: &Known) -> TractResult<()> {
+    let Some(columns) = known.rank(1).and_then(|rank| known.dim(1, rank.checked_sub(1)?)) else {
+        return Ok(());
+    };
+    for at in 2..5 {
+        let last = known.rank(at).and_then(|rank| known.dim(at, rank.checked_sub(1)?));
+        let fits = last.is_none_or(|last| last == 1 || last == columns);
+        ensure!(fits, "an input {at} of {last:?} for {columns} columns");
+    }
+    Ok(())
+}
+
 pub(in crate::model::ops) fn gemm(known: &Known) -> TractResult<()> {
     let side = |at: usize, name: &str, inner: usize| {
         known.dim(at, if known.int(name).unwrap_or(0) == 0 { inner } else { 1 - inner })
