@@ -28,23 +28,19 @@ pub fn packed_len(k: usize, n: usize) -> usize {
 
 /// The same into a slice of [`packed_len`].
 pub fn pack_to(packed: &mut [f32], k: usize, n: usize, at: impl Fn(usize, usize) -> f32) {
-    for (line, to) in packed.chunks_exact_mut(COLUMNS).enumerate() {
-        let (first, i) = (line / k * COLUMNS, line % k);
-        for (c, to) in (first..).zip(to) {
-            *to = if c < n { at(i, c) } else { 0. };
+    for (panel, lines) in packed.chunks_exact_mut((COLUMNS * k).max(1)).enumerate() {
+        for (i, to) in lines.chunks_exact_mut(COLUMNS).enumerate() {
+            for (c, to) in (panel * COLUMNS..).zip(to) {
+                *to = if c < n { at(i, c) } else { 0. };
+            }
         }
     }
 }
 
 /// The same into a vector that is there.
 pub fn pack_into(packed: &mut Vec<f32>, k: usize, n: usize, at: impl Fn(usize, usize) -> f32) {
-    packed.clear();
-    packed.reserve_exact(packed_len(k, n));
-    for first in (0..n).step_by(COLUMNS) {
-        for i in 0..k {
-            packed.extend((first..first + COLUMNS).map(|c| if c < n { at(i, c) } else { 0. }));
-        }
-    }
+    packed.resize(packed_len(k, n), 0.);
+    pack_to(packed, k, n, at);
 }
 
 /// `R` rows by `P` panels, which are `8 * k` floats each.

@@ -219,10 +219,7 @@ pub(super) fn either(
     ours: (Box<dyn InferenceOp>, Vec<String>),
     fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
 ) -> Built {
-    ensure!(theirs.1.is_empty(), "an operator with subgraphs");
-    let fits = Arc::new(fits);
-    let infers = Infers::Ours;
-    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers }), vec![]))
+    choice(theirs, ours, Arc::new(fits), Infers::Ours)
 }
 
 /// The same, where theirs infers for both, since it follows dimensions through.
@@ -231,10 +228,7 @@ pub(super) fn as_theirs(
     ours: (Box<dyn InferenceOp>, Vec<String>),
     fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
 ) -> Built {
-    ensure!(theirs.1.is_empty(), "an operator with subgraphs");
-    let fits = Arc::new(fits);
-    let infers = Infers::Theirs;
-    Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers }), vec![]))
+    choice(theirs, ours, Arc::new(fits), Infers::Theirs)
 }
 
 /// The same, where ours infers as soon as all that it needs is known, and theirs before.
@@ -243,9 +237,16 @@ pub(super) fn as_chosen(
     ours: (Box<dyn InferenceOp>, Vec<String>),
     fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
 ) -> Built {
+    choice(theirs, ours, Arc::new(fits), Infers::Chosen)
+}
+
+fn choice(
+    theirs: (Box<dyn InferenceOp>, Vec<String>),
+    ours: (Box<dyn InferenceOp>, Vec<String>),
+    fits: Fits,
+    infers: Infers,
+) -> Built {
     ensure!(theirs.1.is_empty(), "an operator with subgraphs");
-    let fits = Arc::new(fits);
-    let infers = Infers::Chosen;
     Ok((Box::new(Either { theirs: theirs.0, ours: ours.0, fits, infers }), vec![]))
 }
 
