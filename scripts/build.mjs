@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { childEnv, lockedVersion, nativeBinary, nativeFeatures, root } from './lib/paths.mjs';
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
 import { wasmEnv } from './lib/wasm-target.mjs';
+import { bundle } from './lib/bundle.mjs';
 import { lower } from './lib/lower.mjs';
 import { corpusKey, trim } from './lib/trim.mjs';
 import { divide, shareGlue, untrimmed, variantsKey } from './lib/variants.mjs';
@@ -41,6 +42,7 @@ async function finishPkg({ optimise, bound }) {
     bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
       '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm', '--', '--features', 'gpu'], { label: 'wasm-pack', env: wasmEnv() }),
   });
+  await bundle();
   return { did: `${did}, ${sizes(size)}`, size };
 }
 

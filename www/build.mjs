@@ -1,6 +1,6 @@
 /**
- * Build: the site as a folder for any static host. In: what precache.mjs lists; pkg/wasm must be built. Out: www/dist.
- * One decision: files are copied as they are, under the addresses that they have anyway; nothing is bundled.
+ * Build: the site as a folder for any static host. In: what precache.mjs lists; pkg must be built. Out: www/dist.
+ * One decision: files are copied as they are, under the addresses that they have anyway.
  * `_headers` tells hosts that read it (Cloudflare, Netlify) the policy; others need the same header by their own means.
  */
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';

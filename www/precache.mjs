@@ -16,7 +16,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export const www = dirname(fileURLToPath(import.meta.url));
 export const pkg = resolve(www, '../pkg');
-const ENTRY = 'index.browser.js';
+const ENTRY = 'dist/nearside.js';
 const OTHER_ENGINES = /nearside_(full|relaxed|relaxed_full)_bg\.wasm$/;
 
 /** The policy under which the site runs; every answer of a server carries it. */
@@ -61,7 +61,7 @@ async function reachable(entry) {
     if (extname(path) !== '.js') continue;
     const text = (await readFile(path, 'utf8')).replace(/\/\*[\s\S]*?\*\//g, '');
     const named = [
-      ...text.matchAll(/^\s*(?:import|export)\b[^'"`;]*?['"](\.[^'"]+)['"]/gm),
+      ...text.matchAll(/(?:^|;)\s*(?:import|export)\b[^'"`;]*?['"](\.[^'"]+)['"]/gm),
       ...text.matchAll(/\bimport\(\s*['"](\.[^'"]+)['"]\s*\)/g),
       ...text.matchAll(/\bnew URL\(\s*['"]([^'"]+)['"]\s*,\s*import\.meta\.url\s*\)/g),
     ];

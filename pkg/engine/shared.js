@@ -16,8 +16,9 @@ const MOST = 65536;
 const [SHARED, HAS_MOST, I32_CONST] = [2, 1, 0x41];
 
 /**
- * @typedef {{ bytes: Uint8Array<ArrayBuffer>, pages: number, most: number, data: { at: number, bytes: Uint8Array }[] }} Shared
+ * @typedef {{ pages: number, most: number, data: { at: number, bytes: Uint8Array }[] }} Wanted
  *   `pages`, `most`: of the memory; `data`: what the first thread lays into it
+ * @typedef {Wanted & { bytes: Uint8Array<ArrayBuffer> }} Shared
  */
 
 /**
@@ -42,7 +43,7 @@ export function toShared(bytes) {
   return { bytes: writeSections(bytes, sections.filter(({ id }) => !moved.includes(id))), pages: least, most, data };
 }
 
-/** The memory and the imports of an instance of it. @param {Shared} shared */
+/** The memory and the imports of an instance of it. @param {Wanted} shared */
 export function sharedMemory({ pages, most }) {
   return new WebAssembly.Memory({ initial: pages, maximum: most, shared: true });
 }

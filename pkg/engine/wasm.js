@@ -31,8 +31,8 @@ let starting;
 let discarded = false;
 
 /**
- * @typedef {{ module: WebAssembly.Module, shared?: import('./shared.js').Shared }} Compiled `shared`: it wants a memory
- *   from the host
+ * @typedef {{ module: WebAssembly.Module, shared?: import('./shared.js').Wanted }} Compiled `shared`: it wants a memory
+ *   from the host; can be sent to a worker
  * @typedef {object} Source
  * @property {(options: { shared: boolean }) => Promise<Compiled>} compile
  * @property {boolean} [whole] a trimmed module will not do
@@ -172,6 +172,17 @@ export async function compileFrom({ urls, binary, whole, relaxed }, { shared }, 
   throw new NearsideError('ENGINE_FAILED', 'there is no address of the engine');
 }
 
+/**
+ * What was compiled before, where it is what is wanted; else as `compileFrom`.
+ * @param {Compiled | undefined | Promise<Compiled | undefined>} early
+ * @param {import('../env.js').WasmSource} source
+ * @returns {Source['compile']}
+ */
+export const compileOr = (early, source) => async (options) => {
+  const compiled = await early;
+  return compiled && (options.shared || !compiled.shared) ? compiled : compileFrom(source, options);
+};
+
 /** A file by its address, or the reason why not. */
 export async function fetched(address) {
   const response = await fetch(address).catch((error) => {
@@ -186,5 +197,7 @@ const bytesOf = (binary) => (ArrayBuffer.isView(binary) ? new Uint8Array(binary.
 /** @param {Uint8Array<any>} bytes @returns {Promise<Compiled>} */
 async function compileBytes(bytes, shared) {
   const made = shared ? toShared(bytes) : undefined;
-  return made ? { module: await WebAssembly.compile(made.bytes), shared: made } : { module: await WebAssembly.compile(bytes) };
+  if (!made) return { module: await WebAssembly.compile(bytes) };
+  const { bytes: code, ...memory } = made;
+  return { module: await WebAssembly.compile(code), shared: memory };
 }

@@ -14,12 +14,13 @@ export class WorkerUnavailable extends Error {}
 
 /**
  * @param {import('../env.js').WasmSource} wasm
+ * @param {Promise<import('./wasm.js').Compiled | undefined>} early the same, which the page compiles while the worker's scripts arrive
  * @returns {Promise<import('./inline.js').Engine>}
  */
-export async function startWorker(wasm) {
+export async function startWorker(wasm, early) {
   const engine = new WorkerEngine(await spawn());
   try {
-    const { trimmed, simd } = await engine.call('start', wasm);
+    const { trimmed, simd } = await engine.call('start', { ...wasm, compiled: await early });
     Object.assign(engine, { trimmed, simd });
   } catch (error) {
     engine.close();

@@ -9,7 +9,7 @@
 import { toWire } from '../errors.js';
 import { EngineCore, OPERATIONS } from './core.js';
 import { canLend, spawnLane } from './lanes.js';
-import { compileFrom, instantiate } from './wasm.js';
+import { compileOr, instantiate } from './wasm.js';
 
 /** @type {Awaited<ReturnType<typeof instantiate>>} */
 let binding;
@@ -43,7 +43,7 @@ self.addEventListener('message', async ({ data: { id, op, args } }) => {
 async function perform(op, args, options) {
   if (op === 'start') {
     binding = await instantiate({
-      compile: (options) => compileFrom(args, options), whole: args.whole, threads: canLend() ? args.threads : 1, spawn: spawnLane,
+      compile: compileOr(args.compiled, args), whole: args.whole, threads: canLend() ? args.threads : 1, spawn: spawnLane,
     });
     core = new EngineCore(binding);
     const { version, trimmed, simd } = binding;

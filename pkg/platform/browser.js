@@ -11,7 +11,7 @@ import { EngineHost } from '../engine/host.js';
 import { startInline } from '../engine/inline.js';
 import { canLend, spawnLane } from '../engine/lanes.js';
 import { startWorker, WorkerUnavailable } from '../engine/worker-client.js';
-import { compileFrom } from '../engine/wasm.js';
+import { compileFrom, compileOr } from '../engine/wasm.js';
 import { inWorker, isShared } from '../gpu/device.js';
 
 export { missing } from '../engine/support.js';
@@ -23,21 +23,24 @@ const absolute = (url) => new URL(url, base()).href;
 export const host = new EngineHost(async (wanted) => {
   const source = wasmSource(absolute, wanted, globalThis.navigator?.hardwareConcurrency);
   if (source.threads > 1) checkThreads(globalThis.crossOriginIsolated, 'the page is not cross-origin isolated');
-  const inline = (reason) => startInline({
-    compile: (options) => compileFrom(source, options), whole: wanted.whole, threads: canLend() ? source.threads : 1, spawn: spawnLane,
+  const inline = (reason, early) => startInline({
+    compile: compileOr(early, source), whole: wanted.whole, threads: canLend() ? source.threads : 1, spawn: spawnLane,
   }, reason);
   inWorker(false);
   if (env.wasm.proxy === false) return inline('env.wasm.proxy is false');
   if (isShared()) return inline('env.webgpu.device is shared with the page');
   if (typeof Worker !== 'function') return inline('there is no Worker here');
+  // On its way while the worker's scripts still are. A page whose policy leaves compiling to workers, and whatever else
+  // fails here, fails there in the same way, or not at all.
+  const early = compileFrom(source, { shared: source.threads > 1 && globalThis.crossOriginIsolated === true }).catch(() => undefined);
   try {
-    const engine = await startWorker(source);
+    const engine = await startWorker(source, early);
     inWorker(true);
     return engine;
   } catch (error) {
     if (!(error instanceof WorkerUnavailable)) throw error;
     warnOnce(`${error.message}; the model runs in this thread`);
-    return inline(error.message);
+    return inline(error.message, early);
   }
 });
 

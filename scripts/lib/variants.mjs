@@ -44,7 +44,8 @@ export function untrimmed(folder) {
  * The generated glue takes memory to be its own. Shared memory keeps its old buffer when it grows (and to be asked for
  * its buffer takes it as long as a small layer: browsers freeze the buffer each time), and neither text
  * nor random numbers may be read from, or written to, what another thread could change. What wasm-bindgen writes for
- * modules with atomics differs in the same places.
+ * modules with atomics differs in the same places. And it knows a place of the module, which is another one once the
+ * glue is bundled; the package never leaves that to it (pkg/engine/wasm.js).
  */
 const GLUE = [
   ['cachedUint8ArrayMemory0.byteLength === 0', 'cachedUint8ArrayMemory0.byteLength !== wasm.nearside_pages() * 65536'],
@@ -53,6 +54,7 @@ const GLUE = [
   ['decodeText(getUint8ArrayMemory0().subarray(ptr, ptr + len))', 'decodeText(getUint8ArrayMemory0().slice(ptr, ptr + len))'],
   ["if (!('encodeInto' in cachedTextEncoder)) {", '{'],
   ['globalThis.crypto.getRandomValues(getArrayU8FromWasm0(arg0, arg1));', 'getArrayU8FromWasm0(arg0, arg1).set(globalThis.crypto.getRandomValues(new Uint8Array(arg1)));'],
+  ["module_or_path = new URL('nearside_bg.wasm', import.meta.url);", "throw new TypeError('Which module is to be given.');"],
 ];
 
 export function shareGlue(file) {

@@ -28,7 +28,7 @@ after(async () => {
 
 /** Runs in the page. */
 async function classify({ model, budgets, images }) {
-  const { env, InferenceSession, Tensor, reportOf } = await import('/pkg/index.browser.js');
+  const { env, InferenceSession, Tensor, reportOf } = await import('/pkg/dist/nearside.js');
   // The edge's engine; another one rounds in its own way.
   env.wasm.simd = 'fixed';
   const session = await InferenceSession.create(model, {

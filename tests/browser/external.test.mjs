@@ -23,7 +23,7 @@ after(async () => {
 
 /** In the page: `given` are the bytes of files, as numbers; Blobs and buffers are made of them there. */
 async function outsideOnce({ source, given, proxy }) {
-  const { env, InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { env, InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   env.wasm.proxy = proxy;
   const kinds = { blob: (bytes) => new Blob([bytes]), bytes: (bytes) => bytes, buffer: (bytes) => bytes.buffer };
   const externalData = given?.map(({ path, kind, data }) => ({ path, data: kind === 'url' ? data : kinds[kind](Uint8Array.from(data)) }));
@@ -53,7 +53,7 @@ for (const proxy of [true, false]) {
 
 test('check: by address, in the worker', async () => {
   const { checked, created } = await tab.page.evaluate(async () => {
-    const { env, InferenceSession } = await import('/pkg/index.browser.js');
+    const { env, InferenceSession } = await import('/pkg/dist/nearside.js');
     env.wasm.proxy = true;
     const checked = await InferenceSession.check('/lacking.onnx');
     const created = await InferenceSession.create('/lacking.onnx').catch(({ code, details }) => ({ code, problems: details.problems }));
@@ -65,7 +65,7 @@ test('check: by address, in the worker', async () => {
 
 test('a TensorFlow Lite file', async () => {
   const outputs = await tab.page.evaluate(async (inputs) => {
-    const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+    const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
     const session = await InferenceSession.create('/lite.tflite');
     const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { type, dims, values }]) => [name, new Tensor(type, values, dims)]));
     const results = await session.run(feeds);

@@ -31,7 +31,7 @@ async function inPage(work) {
 
 /** Runs in the page: a decoder's steps on the GPU, its caches staying there, beside the same on the CPU. */
 async function decode({ model, feeds, steps }) {
-  const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   const { fromWire: read } = await import('/tests/lib/wire.mjs');
   const own = { mode: 'only_on_device' };
   const cpu = await InferenceSession.create(model, { nearside: own });
@@ -94,7 +94,7 @@ test('chromium webgpu: a decoder whose caches stay on the GPU, prefill and 64 st
 
 /** Runs in the page: buffers of the page's own, on the engine's device. */
 async function share({ model, feeds }) {
-  const { InferenceSession, Tensor, env } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor, env } = await import('/pkg/dist/nearside.js');
   const { fromWire: read, toWire: write } = await import('/tests/lib/wire.mjs');
   const device = await env.webgpu.device;
   const session = await InferenceSession.create(model, {
@@ -142,7 +142,7 @@ test('chromium webgpu: the page and the engine share a device and its buffers', 
 
 /** Runs in the page: a buffer of a device that the engine, in its worker, does not have. */
 async function refuse({ model, feeds }) {
-  const { InferenceSession, Tensor, env } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor, env } = await import('/pkg/dist/nearside.js');
   const { fromWire: read } = await import('/tests/lib/wire.mjs');
   const session = await InferenceSession.create(model, {
     executionProviders: ['webgpu'], preferredOutputLocation: 'gpu-buffer', nearside: { mode: 'only_on_device', gpu: { choose: 'always', check: false } },
@@ -187,7 +187,7 @@ test('chromium webgpu: what cannot cross to the worker is said, and what can be 
 
 /** Runs in the page: the device goes in the middle of a run, each time a little later. */
 async function lose({ model, feeds, turns }) {
-  const { InferenceSession, Tensor, env } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor, env } = await import('/pkg/dist/nearside.js');
   const { fromWire: read } = await import('/tests/lib/wire.mjs');
   env.wasm.proxy = false;
   const session = await InferenceSession.create(model, { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', gpu: { choose: 'always', check: false } } });
@@ -226,7 +226,7 @@ test('chromium webgpu: a device that is destroyed in the middle of a run, 20 tim
 
 /** Runs in the page. */
 async function runs({ model, feeds, count, options }) {
-  const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   const { fromWire: read } = await import('/tests/lib/wire.mjs');
   const tensors = (list) => Object.fromEntries(Object.entries(read(list)).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]));
   const { golden, ...gpu } = options;
@@ -316,7 +316,7 @@ test('chromium webgpu: each dispatch has its time where it is asked for', withMo
 
 /** Runs in the page: images for a model on the GPU and for the same on the CPU, and the same pixels as a tensor. */
 async function draw({ model, input }) {
-  const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   const own = { mode: 'only_on_device', gpu: { choose: 'always', check: false } };
   const sessions = {
     gpu: await InferenceSession.create(model, { executionProviders: ['webgpu'], nearside: own }),

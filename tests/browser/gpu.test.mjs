@@ -29,7 +29,7 @@ after(() => pages?.close());
 
 /** Runs in the page. */
 async function openInPage({ url, gpu }) {
-  const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   try {
     const nearside = { mode: 'only_on_device', maxModelBytes: 1e9, gpu };
     window.session = await InferenceSession.create(url, { executionProviders: ['webgpu'], nearside });

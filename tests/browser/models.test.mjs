@@ -31,7 +31,7 @@ after(async () => {
 
 /** Runs in the page. */
 async function openInPage(url) {
-  const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   try {
     window.session = await InferenceSession.create(url, { nearside: { mode: 'only_on_device', maxModelBytes: 1e9 } });
     window.Tensor = Tensor;

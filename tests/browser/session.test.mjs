@@ -39,7 +39,7 @@ const paths = (site) => site.requests.map(({ method, url }) => `${method} ${url}
 
 /** Runs in a page or a worker: one session, one run. */
 async function once({ source, options, input: { data, dims }, env: settings }) {
-  const { env, InferenceSession, reportOf, Tensor } = await import('/pkg/index.browser.js');
+  const { env, InferenceSession, reportOf, Tensor } = await import('/pkg/dist/nearside.js');
   if (settings) Object.assign(env.wasm, settings);
   try {
     const session = await InferenceSession.create(source, options);
@@ -67,12 +67,12 @@ test('page: the engine is in a worker, and the answer is the reference\'s', () =
   assert.ok(answer.inputIsIntact, 'the caller\'s array was not transferred');
   assert.deepEqual(answer.inputs, [{ name: 'image', isTensor: true, type: 'float32', shape: ['batch', 1, 8, 8] }]);
   const asked = paths(site);
-  for (const path of ['/pkg/engine/worker.js', '/pkg/wasm/nearside_relaxed_bg.wasm', MODEL]) assert.equal(asked.filter((one) => one === `GET ${path}`).length, 1, path);
+  for (const path of ['/pkg/dist/worker.js', '/pkg/wasm/nearside_relaxed_bg.wasm', MODEL]) assert.equal(asked.filter((one) => one === `GET ${path}`).length, 1, path);
 }));
 
 test('page: it answers while the engine compiles, loads and runs', () => onPage({}, async (tab) => {
   const longest = await tab.page.evaluate(async ({ url, dims }) => {
-    const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+    const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
     let last = performance.now();
     let gap = 0;
     const timer = setInterval(() => { const now = performance.now(); gap = Math.max(gap, now - last); last = now; }, 4);
@@ -90,7 +90,7 @@ test('page: it answers while the engine compiles, loads and runs', () => onPage(
 
 test('page: runs at the same time, bytes as the source, progress, release ends the worker', () => onPage({}, async (tab) => {
   const answers = await tab.page.evaluate(async ({ url, images, dims }) => {
-    const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+    const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
     const bytes = await (await fetch(url)).arrayBuffer();
     const events = [];
     const byUrl = await InferenceSession.create(new URL(url, location.href), { nearside: { onProgress: (event) => events.push(event.status) } });
@@ -111,7 +111,7 @@ test('page: inline where the application asks for it', () => onPage({}, async (t
   const answer = await runOnce(tab, MODEL, { env: { proxy: false } });
   digit(answer);
   assert.deepEqual(answer.created.engine, { thread: 'inline', trimmed: true, simd: 'relaxed-simd', threads: 1, reason: 'env.wasm.proxy is false' });
-  assert.ok(!paths(site).some((one) => one.startsWith('GET /pkg/engine/worker.js')));
+  assert.ok(!paths(site).some((one) => one.startsWith('GET /pkg/dist/worker.js')));
 }));
 
 test('page: a policy that forbids workers, or a worker that is missing, means inline with the reason', async () => {
@@ -122,7 +122,7 @@ test('page: a policy that forbids workers, or a worker that is missing, means in
     assert.equal(answer.created.engine.thread, 'inline');
     assert.match(answer.created.engine.reason, /worker.*(Content-Security-Policy|Content Security Policy)/);
   });
-  const missing = (request, response) => request.url === '/pkg/engine/worker.js' && Boolean(response.writeHead(404).end());
+  const missing = (request, response) => request.url === '/pkg/dist/worker.js' && Boolean(response.writeHead(404).end());
   await onPage({ intercept: missing, allow: [/404/] }, async (tab) => {
     const answer = await runOnce(tab, MODEL);
     digit(answer);
@@ -138,7 +138,7 @@ test('page: over the budget neither the wasm nor the worker is fetched, nor the 
   assert.deepEqual(answer.details.attempts.map(({ place, code }) => `${place}:${code}`), ['on_device:OVER_BUDGET', 'in_edge:MODEL_NOT_FOUND']);
   const asked = paths(site).filter((one) => !/^GET \/(favicon.ico|pkg\/.*\.js)?$/.test(one));
   assert.deepEqual(asked, [`HEAD ${MODEL}`, `HEAD ${MODEL}`, 'GET /edge/v2', 'GET /edge/v2/models/digits/versions/1']);
-  assert.ok(!paths(site).includes('GET /pkg/engine/worker.js'));
+  assert.ok(!paths(site).includes('GET /pkg/dist/worker.js'));
 }));
 
 test('page: what goes wrong on the way is named with its address', async () => {
@@ -192,7 +192,7 @@ test('page: an aborted download ends at once', async () => {
   };
   await onPage({ intercept: slow }, async (tab) => {
     const code = await tab.page.evaluate(async () => {
-      const { InferenceSession } = await import('/pkg/index.browser.js');
+      const { InferenceSession } = await import('/pkg/dist/nearside.js');
       const controller = new AbortController();
       const nearside = { signal: controller.signal, onProgress: ({ status }) => status === 'progress' && controller.abort() };
       return InferenceSession.create('/slow.onnx', { nearside }).then(() => 'loaded', (error) => error.code);
@@ -212,7 +212,7 @@ for (const proxy of [undefined, false]) {
       assert.ok(!paths(site).some((path) => path.endsWith('_full_bg.wasm')));
       const plain = Object.entries(feeds).map(([name, { type, dims, data }]) => ({ name, type, dims, data: [...data] }));
       const other = await tab.page.evaluate(async ({ bytes, inputs, name }) => {
-        const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+        const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
         const session = await InferenceSession.create(Uint8Array.from(bytes));
         const results = await session.run(Object.fromEntries(inputs.map(({ name: input, type, dims, data }) => [input, new Tensor(type, data, dims)])));
         return { data: [...results[name].data], engine: session.report.engine };
@@ -228,7 +228,7 @@ for (const proxy of [undefined, false]) {
     const small = withMemoryLimit(wasm, 96 * 2 ** 20);
     await onPage({ files: { '/small/nearside_bg.wasm': small }, allow: [/404/] }, async (tab) => {
       const answer = await tab.page.evaluate(async ({ url, data, dims, flag }) => {
-        const { env, InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+        const { env, InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
         Object.assign(env.wasm, { wasmPaths: '/small/', proxy: flag });
         const [session, other] = await Promise.all([InferenceSession.create(url), InferenceSession.create(url)]);
         const one = (on) => on.run({ image: new Tensor(Float32Array.from(data), dims) }).then(({ probabilities }) => [...probabilities.data]);
@@ -245,7 +245,7 @@ for (const proxy of [undefined, false]) {
 }
 
 /** Asks a script that answers one message with `once`. */
-const ASKED = `import { env, InferenceSession, reportOf, Tensor } from '/pkg/index.browser.js';
+const ASKED = `import { env, InferenceSession, reportOf, Tensor } from '/pkg/dist/nearside.js';
 const answer = async ({ source, options, input: { data, dims } }) => {
   const session = await InferenceSession.create(source, options);
   const results = await session.run({ image: new Tensor('float32', Float32Array.from(data), dims) });

@@ -38,7 +38,7 @@ async function onPage({ isolated, intercept = () => false, allow }, work) {
 
 /** Runs in the page: runs until as many threads work as are wanted, or none will. */
 async function digitOf({ model, data, dims, settings, wanted }) {
-  const { env, InferenceSession, reportOf, Tensor } = await import('/pkg/index.browser.js');
+  const { env, InferenceSession, reportOf, Tensor } = await import('/pkg/dist/nearside.js');
   Object.assign(env.wasm, settings);
   const session = await InferenceSession.create(model);
   for (let left = 500; ; left -= 1) {
@@ -49,7 +49,7 @@ async function digitOf({ model, data, dims, settings, wanted }) {
   }
 }
 
-const missingLane = (request, response) => request.url === '/pkg/engine/lane-worker.js' && Boolean(response.writeHead(404).end());
+const missingLane = (request, response) => request.url === '/pkg/dist/lane-worker.js' && Boolean(response.writeHead(404).end());
 /** What the page is and what it asks for; what the report says; which engine was fetched. */
 const rows = [
   ['relaxed SIMD where the browser has it', {}, {}, 'wasm-relaxed-simd', 1, 'nearside_relaxed_bg.wasm'],
@@ -90,7 +90,7 @@ test('engine: threads start though the caller awaits one run after the other', (
 
 /** Runs in the page: a session whose threads work. */
 async function openInPage({ url, threads }) {
-  const { env, InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { env, InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   env.wasm.numThreads = threads;
   try {
     window.session = await InferenceSession.create(url, { nearside: { mode: 'only_on_device', maxModelBytes: 1e9 } });

@@ -1,6 +1,6 @@
 // A worker that awaits one run after the other, and never returns to its event loop. In: a message { url, data, dims,
 // threads }, the digit model's. Out: what the report says of the engine once so many threads work, or after 20 seconds.
-import { env, InferenceSession, reportOf, Tensor } from '/pkg/index.browser.js';
+import { env, InferenceSession, reportOf, Tensor } from '/pkg/dist/nearside.js';
 
 self.addEventListener('message', async ({ data: { url, data, dims, threads } }) => {
   Object.assign(env.wasm, { numThreads: threads, proxy: false });

@@ -11,7 +11,7 @@ const any = () => readFileSync(new URL('../../www/models/digits/1/model.onnx', i
 
 /** Runs in the page: cases until one does not answer in time; for each its outputs or its error. */
 async function runInPage({ any, cases, options, limit }) {
-  const { InferenceSession, Tensor } = await import('/pkg/index.browser.js');
+  const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   const { fromWire: read, toWire: write } = await import('/tests/lib/wire.mjs');
   const fromBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
   const tensor = (value) => (Array.isArray(value) ? value.map(tensor) : value && new Tensor(value.type, value.data, value.dims));

@@ -14,15 +14,15 @@ const scripts = packed.filter((path) => path.endsWith('.js'));
 const text = (path) => readFileSync(`${pkg}/${path}`, 'utf8');
 
 test('pack: the files of every entry are there', () => {
-  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'index.d.ts', 'declarations/tensor.d.ts', 'LICENSE-MIT', 'LICENSE-APACHE', 'wasm/nearside_bg.wasm', 'wasm/nearside_full_bg.wasm', 'wasm/nearside_relaxed_bg.wasm', 'wasm/nearside_relaxed_full_bg.wasm', 'tailor/cli.js']) assert.ok(packed.includes(path), path);
+  for (const path of ['package.json', 'README.md', 'CHANGELOG.md', 'index.d.ts', 'declarations/tensor.d.ts', 'dist/nearside.js', 'dist/worker.js', 'dist/lane-worker.js', 'LICENSE-MIT', 'LICENSE-APACHE', 'wasm/nearside_bg.wasm', 'wasm/nearside_full_bg.wasm', 'wasm/nearside_relaxed_bg.wasm', 'wasm/nearside_relaxed_full_bg.wasm', 'tailor/cli.js']) assert.ok(packed.includes(path), path);
   for (const path of scripts) {
-    const named = [...text(path).matchAll(/(?:from |import |import\(|new URL\()'(\.[^']+)'/g)].map(([, target]) => posix.join(posix.dirname(path), target));
+    const named = [...text(path).matchAll(/(?:from ?|import ?|import\(|new URL\()['"](\.[^'"]+)['"]/g)].map(([, target]) => posix.join(posix.dirname(path), target));
     for (const target of named) assert.ok(packed.includes(target), `${path} names ${target}`);
   }
 });
 
 test('pack: nothing but the package', () => {
-  const foreign = packed.filter((path) => !/^((engine|gpu|platform|tailor)\/)?[\w.-]+\.js$|^declarations\/\w+\.d\.ts$|^wasm\/nearside(\.js|(_relaxed)?(_full)?_bg\.wasm)$|^(package\.json|index\.d\.ts|README\.md|CHANGELOG\.md|LICENSE-\w+)$/.test(path));
+  const foreign = packed.filter((path) => !/^((engine|gpu|platform|tailor)\/)?[\w.-]+\.js$|^dist\/[\w-]+\.js(\.map)?$|^declarations\/\w+\.d\.ts$|^wasm\/nearside(\.js|(_relaxed)?(_full)?_bg\.wasm)$|^(package\.json|index\.d\.ts|README\.md|CHANGELOG\.md|LICENSE-\w+)$/.test(path));
   assert.deepEqual(foreign, []);
 });
 
@@ -35,8 +35,8 @@ test('pack: no dynamic import, no code from text, no blob, no top-level await, n
 });
 
 test('pack: every entry but the Worker\'s can be imported where there is no document and no Deno', async () => {
-  for (const entry of ['browser', 'node', 'deno']) {
-    const names = Object.keys(await import(`../../pkg/index.${entry}.js`));
+  for (const entry of ['index.browser', 'dist/nearside', 'index.node', 'index.deno']) {
+    const names = Object.keys(await import(`../../pkg/${entry}.js`));
     assert.deepEqual(names.sort(), ['InferenceSession', 'NearsideError', 'Tensor', 'env', 'mapsOf', 'reportOf']);
   }
 });

@@ -17,7 +17,7 @@ after(() => stack.stop());
 const types = {
   '/': 'text/html;charset=utf-8',
   '/manifest.webmanifest': 'application/manifest+json',
-  '/pkg/index.browser.js': 'text/javascript',
+  '/pkg/dist/nearside.js': 'text/javascript',
   '/pkg/wasm/nearside_bg.wasm': 'application/wasm',
   [MODEL]: 'application/octet-stream',
   '/models/silero-vad/5/model.onnx': 'application/octet-stream',

@@ -2,7 +2,7 @@
 // { feeds(tensors), run(feeds, names), release(), backend }.
 // The one decision: both run in the thread that calls them, so that a run is timed without messages between threads;
 // only the cold start and the warm-up take each package as it comes (`plain`). With `gpu` each has its WebGPU provider.
-const ADDRESS = { nearside: '/pkg/index.browser.js', ort: '/ort/ort.wasm.bundle.min.mjs', ortGpu: '/ort/ort.webgpu.bundle.min.mjs' };
+const ADDRESS = { nearside: '/pkg/dist/nearside.js', ort: '/ort/ort.wasm.bundle.min.mjs', ortGpu: '/ort/ort.webgpu.bundle.min.mjs' };
 
 async function nearside({ threads, simd, profile, plain, gpu }) {
   const { InferenceSession, Tensor, env, reportOf } = await import(ADDRESS.nearside);
