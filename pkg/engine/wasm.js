@@ -188,7 +188,10 @@ export async function fetched(address) {
   const response = await fetch(address).catch((error) => {
     throw new NearsideError('ENGINE_FAILED', `${address}: ${error.message}`, { url: address }, error);
   });
-  if (!response.ok) throw new NearsideError('ENGINE_FAILED', `${address}: HTTP ${response.status}`, { url: address, status: response.status });
+  if (!response.ok) {
+    const advice = response.status === 404 ? ': the engine is not there; env.wasm.wasmPaths says where it is' : '';
+    throw new NearsideError('ENGINE_FAILED', `${address}: HTTP ${response.status}${advice}`, { url: address, status: response.status });
+  }
   return response;
 }
 
