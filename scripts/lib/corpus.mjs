@@ -6,6 +6,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { bytesOf, exercise, Profile } from '../../pkg/tailor/profile.js';
+import { architectures } from '../../tests/lib/architectures.mjs';
 import { digits as digitCases, digitsPath } from '../../tests/lib/digits.mjs';
 import { elements } from '../../tests/lib/elements.mjs';
 import { lite } from '../../tests/lib/lite.mjs';
@@ -42,9 +43,9 @@ function* conformance() {
 }
 
 /** Runs of made-up inputs in several sizes, for what a model leaves open. */
-function madeUpFor(profile, model) {
+function madeUpFor(profile, model, files) {
   let inputs = [];
-  profile.run((engine) => ({ inputs } = engine.inspect(bytesOf(engine, model))));
+  profile.run((engine) => ({ inputs } = engine.inspect(bytesOf(engine, model, 0, files))));
   return madeUp(inputs, new Map());
 }
 
@@ -60,6 +61,12 @@ function* models(profile) {
     const bytes = readFileSync(model);
     yield { model: bytes, runs: [...runs, ...madeUpFor(profile, bytes)] };
   }
+}
+
+/** Networks of common architectures: what models that nobody has shown us will need. */
+function* networks(profile) {
+  const { cases, model, feeds, WEIGHTS } = architectures();
+  for (const one of cases) yield { model: model(one.name), runs: [feeds(one), ...madeUpFor(profile, model(one.name), WEIGHTS)], files: WEIGHTS };
 }
 
 /** The demo's models, on made-up inputs. */
@@ -109,7 +116,7 @@ const [folder, engine, out] = process.argv.slice(2);
 const glue = await import(pathToFileURL(join(folder, 'nearside.js')));
 const profile = new Profile(glue, readFileSync(engine));
 let count = 0;
-for (const family of [operators, conformance, models, demo, files]) {
+for (const family of [operators, conformance, models, networks, demo, files]) {
   for (const { model, runs, files: beside } of family(profile)) {
     // One at a time: a run that fails must not keep the next from being tried.
     for (const run of runs) profile.run((one) => exercise(one, model, [run], beside));

@@ -18,7 +18,7 @@ import { wasmOpt } from './wasm.mjs';
 /** Everything that decides what is run; large files by their size. */
 export function corpusKey() {
   const hash = createHash('sha256');
-  const folders = ['tests/cases/operators', 'pkg/tailor', 'tests/lib'].map((name) => join(root, name));
+  const folders = ['tests/cases/operators', 'tests/cases/architectures', 'pkg/tailor', 'tests/lib'].map((name) => join(root, name));
   const files = [
     join(root, 'scripts', 'lib', 'corpus.mjs'),
     ...folders.flatMap((folder) => readdirSync(folder).sort().map((name) => join(folder, name))),
