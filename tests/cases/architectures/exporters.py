@@ -177,6 +177,8 @@ def stacked_heads():
     x = g.inp("x", [1, 4, 16, 20])
     parts = [g.op("Slice", x, g.ic(start, 0), g.ic(start + 8, 20), g.ic(2, 3)) for start in range(8)]
     y = g.op("Concat", *parts, axis=1)
+    halves = [g.op("Slice", y, g.ic(start), g.ic(end), g.ic(3)) for start, end in ((0, 9), (9, 20))]
+    y = g.op("Concat", g.op("Relu", halves[0]), g.op("Tanh", halves[1]), axis=3)
     y = g.op("Relu", g.op("Transpose", y, perm=[0, 2, 3, 1]))
     y = g.conv(g.op("Transpose", y, perm=[0, 3, 1, 2]), 32, 16, 1)
     ups = []
@@ -190,5 +192,13 @@ def stacked_heads():
     cut = g.op("Slice", sums, g.ic(4), g.ic(9), g.ic(2))
     spread = g.op("Expand", g.op("Expand", g.op("ReduceMax", cut, g.ic(2)), g.ic(1, 16, 5)), g.ic(3, 16, 5))
     gathered = g.op("Gather", sums, g.c(np.array([3, 1], np.int64)), axis=2)
-    wide = g.op("Mul", spread, g.op("Expand", g.f(0.5), g.ic(16, 5)))
-    return g.model([one, rows, g.op("Add", wide, cut), gathered], opset=18)
+    means = g.op("ReduceMean", g.op("Reshape", z, g.ic(1, 16, 16, 40)), g.ic(3), keepdims=0)
+    first, second = (g.op("Slice", means, g.ic(start), g.ic(start + 8), g.ic(2)) for start in (0, 8))
+    wide = g.op("Mul", spread, g.op("Expand", g.c(np.full((1, 1), 0.5, np.float32)), g.ic(16, 5)))
+    turned = g.op("Transpose", g.op("Expand", g.op("Unsqueeze", cut, g.ic(2)), g.ic(1, 16, 4, 5)), perm=[0, 2, 1, 3])
+    seen = g.op("Unsqueeze", g.op("Expand", g.op("ReduceMax", cut, g.ic(2)), g.ic(1, 16, 5)), g.ic(1))
+    rated = g.op("Mul", g.op("Expand", g.op("ReduceMin", cut, g.ic(2)), g.ic(1, 16, 5)), g.op("Sigmoid", cut))
+    mixed = g.op("MatMul", g.w(32, 640), column)
+    split = g.op("Relu", g.op("Reshape", g.op("Mul", g.op("Tanh", cut), g.w(1, 1, 5)), g.ic(1, 4, 4, 5)))
+    outputs = [one, rows, g.op("Add", wide, cut), gathered, g.op("Sub", first, second), turned, seen, rated, mixed, split]
+    return g.model(outputs, opset=18)
