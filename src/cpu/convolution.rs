@@ -35,6 +35,9 @@ pub(crate) struct Convolution {
     /// One value a channel.
     bias: Arc<Tensor>,
     activation: Activation,
+    /// Instead of an activation: what each channel is multiplied by where negative. Found once nothing is stored any
+    /// more.
+    slopes: Option<Arc<Tensor>>,
     residual: Option<Residual>,
     packed: Option<Arc<Packed>>,
 }
@@ -46,6 +49,7 @@ impl Field for Convolution {
     #[cfg(feature = "native")]
     fn write(&self, to: &mut crate::codec::Writer) -> TractResult<()> {
         ensure!(self.packed.is_none(), "packed weights have no bytes");
+        ensure!(self.slopes.is_none(), "slopes have no bytes");
         self.geometry.write(to)?;
         self.shape.write(to)?;
         self.weights.write(to)?;
@@ -61,6 +65,7 @@ impl Field for Convolution {
             weights: Field::read(from)?,
             bias: Field::read(from)?,
             activation: Field::read(from)?,
+            slopes: None,
             residual: Field::read(from)?,
             packed: None,
         })
@@ -85,6 +90,7 @@ impl Convolution {
             weights,
             bias: Arc::new(tensor1(&bias)),
             activation: Activation::None,
+            slopes: None,
             residual: None,
             packed: None,
         })
@@ -115,6 +121,18 @@ impl Convolution {
 
     fn is_plain(&self) -> bool {
         self.activation == Activation::None && self.residual.is_none()
+    }
+
+    /// This operator, with a slope for each channel of what it gives where that is negative.
+    pub(crate) fn with_slopes(&self, slopes: Arc<Tensor>) -> Option<Self> {
+        let free = self.activation == Activation::None
+            && self.slopes.is_none()
+            && self.residual != Some(Residual::AfterActivation);
+        let fits = slopes.datum_type() == DatumType::F32
+            && slopes.rank() == self.shape.len()
+            && slopes.len() == self.geometry.channels_out
+            && slopes.shape().get(1) == Some(&slopes.len());
+        (free && fits).then(|| Self { slopes: Some(slopes), ..self.clone() })
     }
 
     /// This operator with `next`, which reads nothing else of the graph, taken in.
@@ -213,6 +231,7 @@ impl Convolution {
             residual,
             residual_first: self.residual == Some(Residual::BeforeActivation),
             activation: self.activation,
+            slopes: self.slopes.as_ref().map(|slopes| floats(slopes)).transpose()?,
         })
     }
 
@@ -237,7 +256,7 @@ impl Convolution {
         whole: &dyn Fn(Self) -> Box<dyn TypedOp>,
     ) -> TractResult<Option<TypedModelPatch>> {
         let outlet = OutletId::new(node.id, 0);
-        rule_if!(!model.outputs.contains(&outlet));
+        rule_if!(!model.outputs.contains(&outlet) && self.slopes.is_none());
         rule_if_some!(next = model.single_succ(node.id)?);
         rule_if!(model.outlet_fact(next.id.into())?.shape.as_concrete() == Some(&*self.shape));
         if let Some(activation) = self.with_unary(next) {
@@ -271,13 +290,12 @@ impl Op for Convolution {
     }
 
     fn info(&self) -> TractResult<Vec<String>> {
-        Ok(vec![format!(
-            "{:?} {:?} {:?} {:?}",
-            self.packed.as_ref().map(|packed| packed.method()),
-            self.activation,
-            self.residual,
-            self.geometry
-        )])
+        let method = self.packed.as_ref().map(|packed| packed.method());
+        let function = match &self.slopes {
+            Some(_) => "a slope for each channel".into(),
+            None => format!("{:?}", self.activation),
+        };
+        Ok(vec![format!("{method:?} {function} {:?} {:?}", self.residual, self.geometry)])
     }
 
     op_as_typed_op!();

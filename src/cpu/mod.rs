@@ -16,6 +16,8 @@ pub(crate) mod recurrence;
 pub(crate) mod resampling;
 pub(crate) mod round_trip;
 pub(crate) mod rows;
+pub(crate) mod sampling;
+pub(crate) mod top;
 pub(crate) mod transposed;
 pub(crate) mod volume;
 

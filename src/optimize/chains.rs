@@ -31,6 +31,7 @@ const INTEGERS: &[DatumType] = &[DatumType::U8, DatumType::I8, DatumType::I32];
 /// By the engine's name.
 const UNARY: &[(&str, Unary)] = &[
     ("Abs", Unary::Abs),
+    ("Erf", Unary::Erf),
     ("Exp", Unary::Exp),
     ("Neg", Unary::Neg),
     ("Recip", Unary::Reciprocal),

@@ -106,11 +106,19 @@ fn divided(
     columns: usize,
 ) -> TractResult<(OutletId, Vec<f32>)> {
     let mut outlet = outlet;
-    // What only changes the number of axes of one value.
+    // What only changes the number of axes of one value, or of one for each column.
     loop {
         let node = model.node(outlet.node);
-        let one = model.outlet_fact(outlet)?.shape.volume().is_one();
-        if !one || !node.op_is::<AxisOp>() {
+        let fact = model.outlet_fact(outlet)?;
+        let one = fact.shape.volume().is_one();
+        let row = |fact: &TypedFact| {
+            let shape = fact.shape.as_concrete();
+            shape.is_some_and(|s| {
+                s.last() == Some(&columns) && s.iter().product::<usize>() == columns
+            })
+        };
+        if !node.op_is::<AxisOp>() || !(one || row(fact) && row(model.outlet_fact(node.inputs[0])?))
+        {
             break;
         }
         outlet = node.inputs[0];

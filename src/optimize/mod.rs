@@ -18,6 +18,7 @@ mod few_bits;
 mod finished;
 mod integers;
 mod norms;
+mod picks;
 mod precision;
 mod products;
 #[cfg(feature = "gpu")]
@@ -93,6 +94,7 @@ type Rule = fn(&TypedModel, &TypedNode) -> TractResult<Option<TypedModelPatch>>;
 /// Rules for a canonical graph that the CPU is to run, each for all nodes before the next one.
 const LAST_RULES: &[(&str, Rule)] = &[
     ("branches", branches::branches),
+    ("channels", slopes::channels),
     ("norms", norms::normalisation),
     ("transposed", transposed::transposed),
     ("few_bits", few_bits::few_bits),
@@ -103,6 +105,7 @@ const LAST_RULES: &[(&str, Rule)] = &[
     ("rows", rows::rows),
     ("batches", batches::batch),
     ("resizes", resizes::resizes),
+    ("picks", picks::picks),
 ];
 
 /// Applies the last rules, and makes chains of what they left.

@@ -1,8 +1,8 @@
 //! Operators that slide a window over an image become ours.
 //!
 //! In: the engine's convolutions and pools. Out: [`Convolution`], [`IntegerConvolution`] and [`Pooling`] wherever
-//! the weights are constant and the image is one- or two-dimensional, and [`Volume`] for convolutions of three; the others
-//! stay. Before the engine's own rewriting,
+//! the weights are constant and the image is one- or two-dimensional, [`Volume`] for convolutions of three, and two
+//! [`Pooling`] for pools of three; the others stay. Before the engine's own rewriting,
 //! which would turn some of them into other things, and move channels to the end of the whole graph for others.
 
 use std::sync::Arc;
@@ -151,7 +151,7 @@ fn volume(
 
 fn max(model: &TypedModel, node: &TypedNode, op: &MaxPool) -> TractResult<Option<TypedModelPatch>> {
     rule_if!(op.with_index_outputs.is_none());
-    pooling(model, node, &op.pool_spec, |_| Pool::Max)
+    pooling(model, node, &op.pool_spec, |_, _, _| None)
 }
 
 fn mean(
@@ -159,43 +159,138 @@ fn mean(
     node: &TypedNode,
     op: &SumPool,
 ) -> TractResult<Option<TypedModelPatch>> {
-    // A window that goes beyond the padding, as rounding up the output's size allows, counts up to there.
-    let end = match &op.pool_spec.padding {
-        PaddingSpec::ExplicitOnnxPool(_, after, true) => Some(after.clone()),
-        _ => None,
-    };
-    pooling(model, node, &op.pool_spec, |g| {
-        let factors = |side: usize| {
-            let factor = |at: usize| {
-                let start = at * g.stride[side];
-                let taps = (0..g.kernel[side]).map(|tap| start + tap * g.dilation[side]);
-                // One dimension is the second side.
-                let axis = (side + op.pool_spec.rank()).saturating_sub(2);
-                let count = taps.filter(|tap| {
-                    let inside = *tap >= g.pad[side] && *tap < g.pad[side] + g.input[side];
-                    let padded = end.as_ref().is_none_or(|after| {
-                        *tap < g.pad[side] + g.input[side] + after.get(axis).copied().unwrap_or(0)
-                    });
-                    if op.count_include_pad { padded } else { inside }
-                });
-                if op.normalize { 1. / count.count() as f32 } else { 1. }
-            };
-            (0..g.output[side]).map(factor).collect()
-        };
-        Pool::Mean([factors(0), factors(1)])
+    pooling(model, node, &op.pool_spec, |axis, sizes, before| {
+        Some(factors(op, axis, sizes, before))
     })
 }
 
+/// What sums are multiplied by along an axis of these sizes in and out, padded so far before, for each place of the
+/// window.
+fn factors(op: &SumPool, axis: usize, [input, output]: [usize; 2], before: usize) -> Vec<f32> {
+    let spec = &op.pool_spec;
+    // A window that goes beyond the padding, as rounding up the output's size allows, counts up to there.
+    let after = match &spec.padding {
+        PaddingSpec::ExplicitOnnxPool(_, after, true) => {
+            Some(after.get(axis).copied().unwrap_or(0))
+        }
+        _ => None,
+    };
+    let end = before + input;
+    let factor = |at: usize| {
+        let start = at * spec.stride(axis);
+        let taps = (0..spec.kernel_shape[axis]).map(|tap| start + tap * spec.dilation(axis));
+        let counts = taps.filter(|tap| match op.count_include_pad {
+            true => after.is_none_or(|after| *tap < end + after),
+            false => *tap >= before && *tap < end,
+        });
+        if op.normalize { 1. / counts.count() as f32 } else { 1. }
+    };
+    (0..output).map(factor).collect()
+}
+
+/// A pool whose sums have the factors that `side` gives for an axis, its sizes in and out and its padding before; or the
+/// greatest.
 fn pooling(
     model: &TypedModel,
     node: &TypedNode,
     spec: &PoolSpec,
-    pool: impl FnOnce(&Geometry) -> Pool,
+    side: impl Fn(usize, [usize; 2], usize) -> Option<Vec<f32>>,
 ) -> TractResult<Option<TypedModelPatch>> {
     let image = model.outlet_fact(node.inputs[0])?;
     rule_if!(image.datum_type == f32::datum_type());
+    rule_if_some!(x = image.shape.as_concrete());
+    rule_if!(spec.data_format == DataFormat::NCHW && matches!(x.len(), 3..=5) && !x.contains(&0));
+    let padding = spec.computed_padding(&x[2..]);
+    let side = |axis: usize| {
+        let padding = &padding[axis];
+        side(axis, [x[2 + axis], padding.convoluted], padding.pad_before)
+    };
+    if x.len() == 5 {
+        return volumes(model, node, spec, &side);
+    }
     rule_if_some!((geometry, shape) = geometry(spec, image, spec.input_channels));
-    let pool = pool(&geometry);
+    // One dimension is a height of 1.
+    let pool = match x.len() {
+        4 => pool([side(0), side(1)]),
+        _ => pool([Some(vec![1.]), side(0)]),
+    };
     let op = Pooling { geometry, shape, pool };
     TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some)
+}
+
+fn pool(sides: [Option<Vec<f32>>; 2]) -> Pool {
+    match sides {
+        [Some(down), Some(across)] => Pool::Mean([down, across]),
+        _ => Pool::Max,
+    }
+}
+
+/// A pool of volumes: of the slices of each, then, with the pixels of a slice in a line, along the first axis.
+fn volumes(
+    model: &TypedModel,
+    node: &TypedNode,
+    spec: &PoolSpec,
+    side: &dyn Fn(usize) -> Option<Vec<f32>>,
+) -> TractResult<Option<TypedModelPatch>> {
+    rule_if_some!(x = model.outlet_fact(node.inputs[0])?.shape.as_concrete());
+    let [batch, channels, depth, height, width] = *x else { return Ok(None) };
+    let padding = spec.computed_padding(&x[2..]);
+    let [deep, high, wide] = [0, 1, 2].map(|axis| padding[axis].convoluted);
+    rule_if!(deep > 0 && high > 0 && wide > 0 && spec.input_channels == channels);
+    let (slices, line) = (channels * depth, high * wide);
+    let of_slices = Geometry {
+        batch,
+        groups: slices,
+        channels_in: slices,
+        channels_out: slices,
+        input: [height, width],
+        output: [high, wide],
+        kernel: [spec.kernel_shape[1], spec.kernel_shape[2]],
+        stride: [spec.stride(1), spec.stride(2)],
+        dilation: [spec.dilation(1), spec.dilation(2)],
+        pad: [padding[1].pad_before, padding[2].pad_before],
+    };
+    let along = Geometry {
+        batch,
+        groups: channels,
+        channels_in: channels,
+        channels_out: channels,
+        input: [depth, line],
+        output: [deep, line],
+        kernel: [spec.kernel_shape[0], 1],
+        stride: [spec.stride(0), 1],
+        dilation: [spec.dilation(0), 1],
+        pad: [padding[0].pad_before, 0],
+    };
+    let sides = [side(1), side(2)];
+    let ones = sides[0].as_ref().map(|_| vec![1.; line]);
+    let reshape = |at: usize, from: &[usize], to: &[usize]| {
+        let dims = |sizes: &[usize]| sizes.iter().map(|size| size.to_dim()).collect();
+        AxisOp::Reshape(at, dims(from), dims(to))
+    };
+    let steps: Vec<Box<dyn TypedOp>> = vec![
+        Box::new(reshape(1, &[channels, depth], &[slices])),
+        Box::new(Pooling {
+            geometry: of_slices,
+            shape: tvec!(batch, slices, high, wide),
+            pool: pool(sides),
+        }),
+        Box::new(reshape(1, &[slices], &[channels, depth])),
+        Box::new(reshape(3, &[high, wide], &[line])),
+        Box::new(Pooling {
+            geometry: along,
+            shape: tvec!(batch, channels, deep, line),
+            pool: pool([side(0), ones]),
+        }),
+        Box::new(reshape(3, &[line], &[high, wide])),
+    ];
+    let mut patch = TypedModelPatch::default();
+    let mut wire = patch.tap_model(model, node.inputs[0])?;
+    let last = steps.len() - 1;
+    for (at, step) in steps.into_iter().enumerate() {
+        let name = if at == last { node.name.clone() } else { format!("{}.{at}", node.name) };
+        wire = patch.wire_node(name, step, &[wire])?[0];
+    }
+    patch.shunt_outside(model, node.id.into(), wire)?;
+    Ok(Some(patch))
 }

@@ -18,16 +18,17 @@ import { line, tables } from './table.mjs';
 const USAGE = `npm run bench -- [options] [FILE.onnx …]
   FILE.onnx            instead of the models at hand: these, with made-up inputs; onnxruntime-web's outputs are the reference
   --dim NAME=N         what an open dimension of a file is; may be repeated [default: 1]
+  --tolerance ROW      how files are compared, a row of tests/cases/models.json, as int8-dynamic [default: fp32]
   --quick              smaller samples
   --models a,b         only these
   --only run,fixed,create,form,cold,memory,webgpu,warm   fixed: runs in one thread on the reference engine, without relaxed SIMD
   --threads 1,2        threads of the runs [default: 1,2]
-  --profile MODEL      instead: where nearside's time goes in one model, node by node
+  --profile MODEL      instead: where nearside's time goes in one model, or FILE.onnx, node by node
   --no-build           measure the package as it is built`;
 
 const OPTIONS = {
   quick: { type: 'boolean' }, models: { type: 'string' }, only: { type: 'string' }, threads: { type: 'string' },
-  profile: { type: 'string' }, dim: { type: 'string', multiple: true }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
+  profile: { type: 'string' }, dim: { type: 'string', multiple: true }, tolerance: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
 };
 const PARTS = ['run', 'fixed', 'create', 'form', 'cold', 'memory', 'webgpu', 'warm'];
 /** Chromium's software adapter, which every machine has; NEARSIDE_GPU=real takes the machine's own. */
@@ -81,8 +82,9 @@ await main(async () => {
     await setup();
     await build({ only: parts.includes('form') ? ['pkg', 'native'] : ['pkg'] });
   }
-  const chosen = args.profile ?? args.models;
-  const { found: plain, absent } = await subjects(chosen?.split(',') ?? [], files, sizesOf(args.dim));
+  const isFile = args.profile?.endsWith('.onnx');
+  const chosen = isFile ? undefined : args.profile ?? args.models;
+  const { found: plain, absent } = await subjects(chosen?.split(',') ?? [], isFile ? [args.profile] : files, sizesOf(args.dim), args.tolerance);
   const found = parts.includes('form') && !args.profile ? withForms(plain) : plain;
   if (absent.length > 0) say(`not in the folder of models: ${absent.join(', ')}`);
   const settings = settingsOf(args.quick);

@@ -60,22 +60,24 @@ async function madeUp(file, sizes = {}) {
 }
 
 /** A file of the caller's; its name tells it from others of the same name. */
-function given(file, at, sizes) {
+function given(file, at, sizes, row) {
   if (!existsSync(file)) throw new Error(`there is no file ${file}`);
   const name = `${at + 1}-${basename(file).replace(/\.[^.]*$/, '').slice(0, 24)}`;
-  return { name, file, tolerance: tolerances.fp32, load: () => madeUp(file, sizes) };
+  return { name, file, tolerance: tolerances[row], load: () => madeUp(file, sizes) };
 }
 
 /**
  * @param {string[]} names none: all, unless there are files
  * @param {string[]} files others, whose open dimensions have these sizes
+ * @param {string} row of the tolerances, for files
  */
-export async function subjects(names, files = [], sizes = {}) {
+export async function subjects(names, files = [], sizes = {}, row = 'fp32') {
+  if (!tolerances[row]) throw new Error(`no tolerance ${row}; there are: ${Object.keys(tolerances).join(', ')}`);
   const known = [...models.map(shared), ...readdirSync(OWN).map(own).filter(Boolean)];
   const unknown = names.find((name) => !known.some((row) => row.name === name));
   if (unknown) throw new Error(`no model ${unknown}; there are: ${known.map(({ name }) => name).join(', ')}`);
   const all = names.length === 0 && files.length === 0;
-  const chosen = [...known.filter(({ name }) => all || names.includes(name)), ...files.map((file, at) => given(file, at, sizes))];
+  const chosen = [...known.filter(({ name }) => all || names.includes(name)), ...files.map((file, at) => given(file, at, sizes, row))];
   const found = await Promise.all(chosen.filter(({ absent }) => !absent).map(async ({ load, ...row }) => {
     const { feeds, expected, outputs = Object.keys(expected) } = await load();
     return { ...row, bytes: statSync(row.file).size, feeds, expected, outputs: outputs.filter((output) => !MAPS[row.name]?.includes(output)) };

@@ -7,14 +7,15 @@ import { test } from 'node:test';
 import { InferenceSession, Tensor, reportOf } from 'nearside';
 import { onnx } from '../lib/onnx.mjs';
 
-const ARRAYS = { float32: Float32Array, uint8: Uint8Array };
+const ARRAYS = { float32: Float32Array, uint8: Uint8Array, int64: BigInt64Array };
 const rows = JSON.parse(readFileSync(new URL('../cases/kernels.json', import.meta.url)));
 
 const known = (given) => (Array.isArray(given) ? { type: 'float32', dims: given } : given);
 
-/** Values that differ, and stay small. */
+/** The values that are given, or such as differ, and stay small. */
 function filled(given) {
-  const { type, dims } = known(given);
+  const { type, dims, values } = known(given);
+  if (values) return { type, dims, data: ARRAYS[type].from(values, type === 'int64' ? BigInt : Number) };
   const data = ARRAYS[type].from({ length: dims.reduce((a, b) => a * b, 1) }, (_, at) => (type === 'float32' ? ((at * 37) % 101) / 101 - 0.5 : (at * 37) % 101));
   return { type, dims, data };
 }

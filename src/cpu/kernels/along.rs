@@ -111,6 +111,12 @@ fn greatest<T: Copy + PartialOrd>(
     if values.is_empty() {
         return fits(out.is_empty());
     }
+    if inner == 1 {
+        for (line, out) in values.chunks_exact(n).zip(out) {
+            *out = greatest_of_line(line, last);
+        }
+        return Ok(());
+    }
     for (image, out) in values.chunks_exact(n * inner).zip(out.chunks_exact_mut(inner)) {
         for (first, out) in (0..inner).step_by(BLOCK).zip(out.chunks_mut(BLOCK)) {
             let count = out.len();
@@ -129,4 +135,31 @@ fn greatest<T: Copy + PartialOrd>(
         }
     }
     Ok(())
+}
+
+/// Values of a line that are compared side by side.
+const SIDE: usize = 8;
+
+/// The place of the greatest value, by places that are the same when divided by [`SIDE`]. What is no number is never
+/// greater than anything, nor anything greater than it.
+fn greatest_of_line<T: Copy + PartialOrd>(line: &[T], last: bool) -> i64 {
+    let (mut most, mut place) = ([line[0]; SIDE], [0i32; SIDE]);
+    for (at, some) in (0i32..).zip(line.chunks(SIDE)) {
+        for ((most, place), x) in most.iter_mut().zip(&mut place).zip(some) {
+            let wins = if last { *x >= *most } else { *x > *most };
+            *most = if wins { *x } else { *most };
+            *place = if wins { at } else { *place };
+        }
+    }
+    // Lanes that nothing won still have the first value.
+    let at = |lane: usize| match place[lane] {
+        0 if line.get(lane).is_none_or(|x| *x != most[lane]) => 0,
+        place => i64::from(place) * SIDE as i64 + lane as i64,
+    };
+    let all = most.iter().enumerate().map(|(lane, value)| (*value, at(lane)));
+    let best = all.reduce(|best, (value, at)| {
+        let before = if last { at > best.1 } else { at < best.1 };
+        if value > best.0 || value == best.0 && before { (value, at) } else { best }
+    });
+    best.map_or(0, |(_, at)| at)
 }

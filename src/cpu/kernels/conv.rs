@@ -90,6 +90,7 @@ pub fn conv(
             bias: &bias[group * whole_rows..][..whole_rows],
             panels: share.panels,
             first: at * m * g.plane(),
+            channel: group * m,
             epilogue,
         };
         // SAFETY: `padded()` makes room for every tap of every position; all lengths were checked above. Each part has
@@ -173,6 +174,8 @@ struct Product<'a> {
     panels: usize,
     /// Where this group's outputs begin.
     first: usize,
+    /// Its first channel.
+    channel: usize,
     epilogue: &'a Epilogue<'a>,
 }
 
@@ -213,7 +216,7 @@ impl Product<'_> {
         }
         for row in rows {
             let at = self.first + row * plane + chunk;
-            self.epilogue.finish(unsafe { out.take(at, end - chunk) }, at);
+            self.epilogue.finish(unsafe { out.take(at, end - chunk) }, at, self.channel + row);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::geometry::{Geometry, frame};
 use crate::parallel::{self, Divided};
 use crate::tile::ROWS;
 use crate::v4::F4;
-use crate::{Epilogue, Result, fits};
+use crate::{Epilogue, Result, few, fits};
 
 /// Outputs a group beyond which gathering pays.
 const MOST: usize = 8;
@@ -72,6 +72,9 @@ pub fn conv(
     g.check(x, out, epilogue)?;
     let (k, outputs) = (g.depth(), g.group_out());
     fits(suits(g) && packed.len() == g.channels_out * k)?;
+    if g.is_pointwise() {
+        return few::conv(g, x, packed, epilogue, out);
+    }
     if out.is_empty() || x.is_empty() {
         return Ok(());
     }
@@ -138,7 +141,7 @@ pub fn conv(
                 for r in 0..rows {
                     let at = first + r * g.plane() + fours[0].to;
                     // SAFETY: as above.
-                    epilogue.finish(unsafe { out.take(at, count) }, at);
+                    epilogue.finish(unsafe { out.take(at, count) }, at, channel + r);
                 }
             }
         }

@@ -126,6 +126,8 @@ pub struct Epilogue<'a> {
     pub residual_first: bool,
     /// Applied to the sum.
     pub activation: Activation,
+    /// Instead of an activation: what the sums of each output channel are multiplied by where negative.
+    pub slopes: Option<&'a [f32]>,
 }
 
 impl Epilogue<'_> {
@@ -135,20 +137,27 @@ impl Epilogue<'_> {
         self.bias.and_then(|b| b.get(channel)).copied().unwrap_or(0.)
     }
 
-    /// Finishes these sums, which already hold the bias and lie from `at` on in the output. To be called while they
-    /// are in the cache.
-    pub(crate) fn finish(&self, sums: &mut [f32], at: usize) {
-        let residual = self.residual.and_then(|r| r.get(at..at + sums.len()));
-        self.apply(sums, residual.unwrap_or_default());
+    /// The activation of a channel.
+    #[inline(always)]
+    pub(crate) fn activation_of(&self, channel: usize) -> Activation {
+        let slope = self.slopes.and_then(|slopes| slopes.get(channel));
+        slope.map_or(self.activation, |slope| Activation::Leaky(*slope))
     }
 
-    /// Finishes these sums with this part of the residual.
+    /// Finishes these sums of a channel, which already hold the bias and lie from `at` on in the output. To be called
+    /// while they are in the cache.
+    pub(crate) fn finish(&self, sums: &mut [f32], at: usize, channel: usize) {
+        let residual = self.residual.and_then(|r| r.get(at..at + sums.len()));
+        self.apply(sums, residual.unwrap_or_default(), channel);
+    }
+
+    /// Finishes these sums of a channel with this part of the residual.
     #[inline(never)]
-    pub(crate) fn apply(&self, sums: &mut [f32], residual: &[f32]) {
+    pub(crate) fn apply(&self, sums: &mut [f32], residual: &[f32], channel: usize) {
         if self.residual_first {
             add(sums, residual);
         }
-        self.activation.apply(sums);
+        self.activation_of(channel).apply(sums);
         if !self.residual_first {
             add(sums, residual);
         }

@@ -67,6 +67,7 @@ impl Geometry {
         let out_len = self.batch * self.channels_out * self.plane();
         fits(self.is_whole())?;
         fits(x.len() == self.batch * self.channels_in * self.image() && out.len() == out_len)?;
+        fits(epilogue.slopes.is_none_or(|s| s.len() == self.channels_out))?;
         fits(epilogue.residual.is_none_or(|r| r.len() == out_len))
     }
 

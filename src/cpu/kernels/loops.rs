@@ -90,6 +90,7 @@ pub(crate) unsafe fn unary(f: Unary, a: Place, to: *mut f32, count: usize) {
             Unary::Sqrt => map1(a, to, count, F4::sqrt),
             Unary::Rsqrt => map1(a, to, count, |x| F4::splat(1.).div(x.sqrt())),
             Unary::Tanh => map1(a, to, count, F4::tanh),
+            Unary::Erf => map1(a, to, count, F4::erf),
         }
     }
 }

@@ -80,6 +80,32 @@ pub fn rows(
     Ok(())
 }
 
+/// The logarithm of what [`softmax`] makes of each row, in place.
+pub fn log_softmax(width: usize, rows: &mut [f32]) -> Result<()> {
+    fits(width > 0 && rows.len().is_multiple_of(width))?;
+    parallel::pieces(rows, width, 2 * COST, |_, rows| {
+        for row in rows.chunks_exact_mut(width) {
+            let least = F4::splat(f32::NEG_INFINITY);
+            let (fours, rest) = row.as_chunks::<4>();
+            // SAFETY: each has four floats.
+            let most =
+                fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
+            let most = most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+            let middle = F4::splat(most);
+            let parts = sum(row, |x| x.sub(middle).exp());
+            let off = F4::splat(parts.ln());
+            for four in row.chunks_mut(4) {
+                // SAFETY: as many floats as it has.
+                unsafe {
+                    let y = F4::load_first(four.as_ptr(), four.len()).sub(middle).sub(off);
+                    y.store_first(four.as_mut_ptr(), four.len());
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Each row of `width` as parts of its sum of exponentials, in place.
 pub fn softmax(width: usize, rows: &mut [f32]) -> Result<()> {
     fits(width > 0 && rows.len().is_multiple_of(width))?;

@@ -91,6 +91,7 @@ fn lanes_do_not_show() {
             residual: Some(&residual),
             residual_first: true,
             activation: Activation::Silu,
+            slopes: None,
         };
         let packed = conv::pack(&g, &w).unwrap();
         same_bits(&format!("conv {g:?}"), len, |out| conv::conv(&g, &x, &packed, &epilogue, out));

@@ -39,6 +39,8 @@ pub enum Unary {
     Rsqrt,
     /// The hyperbolic tangent.
     Tanh,
+    /// The error function.
+    Erf,
 }
 
 /// A function of two values.
@@ -165,12 +167,12 @@ pub enum Output<'a> {
 }
 
 impl Program {
-    /// The operands, of all steps.
+    /// The operands of all steps, some of them several times.
     fn operands(&self) -> impl Iterator<Item = Operand> {
         self.steps.iter().flat_map(|(function, _)| match *function {
-            Function::Unary(_, a) => vec![a],
-            Function::Binary(_, two) => two.to_vec(),
-            Function::Select(three) => three.to_vec(),
+            Function::Unary(_, a) => [a; 3],
+            Function::Binary(_, [a, b]) => [a, b, b],
+            Function::Select(three) => three,
         })
     }
 
@@ -240,7 +242,7 @@ impl Program {
     /// What an element costs, in products.
     fn cost(&self) -> usize {
         let cost = |function: &Function| match function {
-            Function::Unary(Unary::Activation(_) | Unary::Exp | Unary::Tanh, _) => 8,
+            Function::Unary(Unary::Activation(_) | Unary::Exp | Unary::Tanh | Unary::Erf, _) => 8,
             _ => 2,
         };
         self.steps.iter().map(|(function, _)| cost(function)).sum()

@@ -89,9 +89,11 @@ fn definition(g: &Geometry, x: &[f32], w: &[f32], e: &Epilogue<'_>) -> Vec<f64> 
                         }
                     }
                     let residual = e.residual.map_or(0., |r| f64::from(r[out.len()]));
+                    let activation =
+                        e.slopes.map_or(e.activation, |slopes| Activation::Leaky(slopes[o]));
                     out.push(match e.residual_first {
-                        true => activate(e.activation, sum + residual),
-                        false => activate(e.activation, sum) + residual,
+                        true => activate(activation, sum + residual),
+                        false => activate(activation, sum) + residual,
                     });
                 }
             }
@@ -139,7 +141,9 @@ fn check(numbers: &mut Numbers, g: &Geometry) {
         Activation::Silu,
         Activation::Gelu,
     ];
+    let slopes = numbers.floats(g.channels_out);
     let epilogue = Epilogue {
+        slopes: (numbers.below(8) == 0).then_some(&slopes),
         bias: (numbers.below(3) > 0).then_some(&bias),
         residual: (numbers.below(3) == 0).then_some(&residual),
         residual_first: numbers.below(2) == 0,
@@ -215,6 +219,33 @@ fn convolutions_of_all_forms() {
         }
         check(numbers, &g);
         done[kind] += 1;
+    }
+}
+
+#[test]
+fn pixels_to_few_channels() {
+    let numbers = &mut Numbers(77);
+    for round in 0..120 {
+        let groups = 1 + numbers.below(2);
+        let size = if round % 4 == 0 {
+            [20 + numbers.below(20), 30]
+        } else {
+            [1 + numbers.below(9), 4 + numbers.below(9)]
+        };
+        let g = Geometry {
+            batch: 1 + numbers.below(2),
+            groups,
+            channels_in: groups * (1 + numbers.below(11)),
+            channels_out: groups * (1 + numbers.below(8)),
+            input: size,
+            output: size,
+            kernel: [1, 1],
+            stride: [1, 1],
+            dilation: [1, 1],
+            pad: [0, 0],
+        };
+        assert!(direct::suits(&g));
+        check(numbers, &g);
     }
 }
 

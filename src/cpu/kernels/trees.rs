@@ -2,7 +2,7 @@
 //!
 //! In: rows of a table, as they lie. Out: for each row and target the sum of what the leaves vote, added tree after
 //! tree. A node is sixteen bytes and has one kind of test; leaves come after all tests and lead to themselves, so that
-//! four walks can go on side by side, each of which would wait for its memory, until all four are at a leaf. Trees of few
+//! several walks can go on side by side, each of which would wait for its memory, until all are at a leaf. Trees of few
 //! leaves are not walked where there are rows enough, see [`crate::shallow`].
 
 use std::ops::Range;
@@ -11,10 +11,12 @@ use crate::parallel::{self, Divided};
 use crate::shallow::{self, Column, Reached, Seen, Shallow};
 use crate::{Misfit, Result, fits};
 
-/// Walks that go on side by side.
+/// Walks of several rows that go on side by side.
 const LANES: usize = 4;
+/// Walks of one row that do, each in a tree of its own.
+const TREES: usize = 8;
 /// In a step's feature: NaN goes the way of "yes".
-const MISSING: u32 = 1 << 31;
+const MISSING_YES: u32 = 1 << 31;
 /// What a tree costs a row, in products.
 const COST: usize = 32;
 /// Parts a lane takes, of rows.
@@ -58,9 +60,13 @@ pub struct Forest {
     votes_of: Vec<Range<u32>>,
     /// (target, weight)
     votes: Vec<(u32, f32)>,
+    /// Of each leaf its vote, where all have one.
+    single: Option<Vec<(u32, f32)>>,
     roots: Vec<u32>,
     targets: usize,
     features: usize,
+    /// Whether NaN goes the way of "yes" anywhere.
+    missing: bool,
     /// The same trees, where all of them have few leaves.
     shallow: Option<Shallow>,
 }
@@ -91,13 +97,14 @@ impl Forest {
         let mut steps: Vec<Step> = (0..count).map(itself).collect();
         let mut votes_of = vec![0..0; (count - first_leaf) as usize];
         // A leaf reads a feature too, to no effect.
-        let mut features = 1;
+        let (mut features, mut missing) = (1, false);
         for (node, at) in nodes.iter().zip(&numbers) {
             match node {
                 Node::Split { feature, value, missing_yes, yes, no } => {
-                    fits(feature & MISSING == 0)?;
+                    fits(feature & MISSING_YES == 0)?;
                     features = features.max(*feature as usize + 1);
-                    let feature = feature | if *missing_yes { MISSING } else { 0 };
+                    missing |= missing_yes;
+                    let feature = feature | if *missing_yes { MISSING_YES } else { 0 };
                     let children = [number(*no)?, number(*yes)?];
                     steps[*at as usize] = Step { value: *value, feature, children };
                 }
@@ -110,14 +117,30 @@ impl Forest {
         let roots = roots.iter().map(|r| number(*r)).collect::<Result<Vec<_>>>()?;
         let shallow = Shallow::new(&roots, 2 * steps.len(), |at| match steps.get(at as usize) {
             Some(Step { value, feature, children: [no, yes] }) if at < first_leaf => {
-                Seen::Test(feature & !MISSING, *value, feature & MISSING != 0, [*yes, *no])
+                Seen::Test(feature & !MISSING_YES, *value, feature & MISSING_YES != 0, [*yes, *no])
             }
             _ => Seen::Leaf(match votes_of.get((at - first_leaf) as usize) {
                 Some(range) if range.len() == 1 => votes.get(range.start as usize).copied(),
                 _ => None,
             }),
         });
-        Ok(Self { steps, first_leaf, votes_of, votes, roots, targets, features, shallow })
+        let one = |range: &Range<u32>| match range.len() {
+            1 => votes.get(range.start as usize).copied(),
+            _ => None,
+        };
+        let single = votes_of.iter().map(one).collect();
+        Ok(Self {
+            steps,
+            first_leaf,
+            votes_of,
+            votes,
+            single,
+            roots,
+            targets,
+            features,
+            missing,
+            shallow,
+        })
     }
 
     /// How many columns a row must have at least.
@@ -164,7 +187,8 @@ impl Forest {
             };
             let seen =
                 shallow.map_or(0, |s| self.look(s, trees.clone(), rows, columns, laid, &mut votes));
-            self.walk_all(trees.clone(), rows, columns, seen, &mut votes);
+            let walk = if self.missing { Self::walk_all::<true> } else { Self::walk_all::<false> };
+            walk(self, trees.clone(), rows, columns, seen, &mut votes);
         });
         Ok(())
     }
@@ -203,7 +227,7 @@ impl Forest {
     }
 
     /// Walks with the rows from `first` on.
-    fn walk_all(
+    fn walk_all<const MISSING: bool>(
         &self,
         trees: Range<usize>,
         rows: &[f32],
@@ -218,32 +242,32 @@ impl Forest {
         for root in roots {
             for first in (first..whole).step_by(LANES) {
                 // SAFETY: each row has as many columns as any step reads.
-                let leaves = unsafe { self.walk([*root; LANES], |i| row(first + i)) };
+                let leaves =
+                    unsafe { self.walk::<LANES, MISSING>([*root; LANES], |i| row(first + i)) };
                 leaves.iter().enumerate().for_each(|(i, leaf)| votes.add(first + i, *leaf));
             }
         }
         for at in whole..count {
-            let mut fours = roots.chunks_exact(LANES);
-            for four in &mut fours {
+            let (some, rest) = roots.as_chunks::<TREES>();
+            for roots in some {
                 // SAFETY: as above.
-                let leaves =
-                    unsafe { self.walk([four[0], four[1], four[2], four[3]], |_| row(at)) };
+                let leaves = unsafe { self.walk::<TREES, MISSING>(*roots, |_| row(at)) };
                 leaves.iter().for_each(|leaf| votes.add(at, *leaf));
             }
-            for root in fours.remainder() {
+            for root in rest {
                 // SAFETY: as above.
-                let [leaf] = unsafe { self.walk([*root], |_| row(at)) };
+                let [leaf] = unsafe { self.walk::<1, MISSING>([*root], |_| row(at)) };
                 votes.add(at, leaf);
             }
         }
     }
 
-    /// From each of these roots to a leaf, by the row at `row(i)`.
+    /// From each of these roots to a leaf, by the row at `row(i)`; `MISSING` unless NaN always goes the way of "no".
     ///
     /// # Safety
     /// The roots must be steps, and each row must have `features` readable floats.
     #[inline(always)]
-    unsafe fn walk<const N: usize>(
+    unsafe fn walk<const N: usize, const MISSING: bool>(
         &self,
         mut at: [u32; N],
         row: impl Fn(usize) -> *const f32,
@@ -254,9 +278,9 @@ impl Forest {
                 // SAFETY: children are steps, and their features are below `features`: `new` saw to it.
                 let (step, x) = unsafe {
                     let step = self.steps.get_unchecked(*at as usize);
-                    (step, *row.add((step.feature & !MISSING) as usize))
+                    (step, *row.add((step.feature & !MISSING_YES) as usize))
                 };
-                let missing = (step.feature & MISSING != 0) & x.is_nan();
+                let missing = MISSING && (step.feature & MISSING_YES != 0) & x.is_nan();
                 *at = step.children[usize::from((x <= step.value) | missing)];
             }
         }
@@ -274,9 +298,16 @@ struct Votes<'a> {
 impl Votes<'_> {
     #[inline(always)]
     fn add(&mut self, row: usize, leaf: u32) {
-        let Forest { votes_of, first_leaf, votes, targets, .. } = self.forest;
-        let range = &votes_of[(leaf - first_leaf) as usize];
+        let Forest { votes_of, first_leaf, votes, targets, single, .. } = self.forest;
+        let at = (leaf - first_leaf) as usize;
         let (sums, seen) = (&mut self.sums[row * targets..], &mut self.seen[row * targets..]);
+        if let Some(single) = single {
+            let (target, weight) = single[at];
+            sums[target as usize] += weight;
+            seen[target as usize] = true;
+            return;
+        }
+        let range = &votes_of[at];
         for (target, weight) in &votes[range.start as usize..range.end as usize] {
             let target = *target as usize;
             sums[target] += weight;

@@ -278,6 +278,14 @@ unsafe fn multiply(
     }
 }
 
+/// What becomes of outputs while they are in registers.
+#[derive(Clone, Copy)]
+enum End {
+    None,
+    Clamp(F4, F4),
+    Leaky(F4),
+}
+
 /// The outputs of four tiles.
 ///
 /// # Safety
@@ -294,12 +302,13 @@ unsafe fn transform_out(
     out: &Divided<'_, f32>,
 ) {
     let whole = four.iter().all(|tile| tile.rows == OUT && tile.columns == OUT);
-    let bounds = match epilogue.activation {
-        Activation::None => Some(None),
-        Activation::Clamp(low, high) => Some(Some([F4::splat(low), F4::splat(high)])),
-        _ => None,
-    };
     for channel in channels {
+        let end = match epilogue.activation_of(channel) {
+            Activation::None => Some(End::None),
+            Activation::Clamp(low, high) => Some(End::Clamp(F4::splat(low), F4::splat(high))),
+            Activation::Leaky(slope) => Some(End::Leaky(F4::splat(slope))),
+            _ => None,
+        };
         let from = unsafe { products.as_ptr().add(channel * POINTS * block + 4 * at) };
         let mut half = [[F4::splat(0.); IN]; OUT];
         for x in 0..IN {
@@ -315,8 +324,8 @@ unsafe fn transform_out(
             F4::transpose([c0.add(bias), c1.add(bias), c2.add(bias), c3.add(bias)])
         });
         let first = channel * g.plane();
-        match bounds {
-            Some(bounds) if whole => {
+        match end {
+            Some(end) if whole => {
                 let put = |tile: &Tile, y: usize, sum: F4| unsafe {
                     let to = tile.output + first + y * g.output[1];
                     let more = epilogue.residual.map(|all| F4::load(all.as_ptr().add(to)));
@@ -325,7 +334,11 @@ unsafe fn transform_out(
                         _ => sum,
                     };
                     let sum = plus(sum, epilogue.residual_first);
-                    let sum = bounds.map_or(sum, |[low, high]| sum.max(low).min(high));
+                    let sum = match end {
+                        End::None => sum,
+                        End::Clamp(low, high) => sum.max(low).min(high),
+                        End::Leaky(slope) => sum.if_negative(sum.mul(slope), sum),
+                    };
                     plus(sum, !epilogue.residual_first).store(out.at(to));
                 };
                 for (y, row) in outputs.iter().enumerate() {
@@ -334,7 +347,7 @@ unsafe fn transform_out(
                     }
                 }
             }
-            _ => unsafe { finish(g, &outputs, first, four, epilogue, out) },
+            _ => unsafe { finish(g, &outputs, channel, four, epilogue, out) },
         }
     }
 }
@@ -346,11 +359,12 @@ unsafe fn transform_out(
 unsafe fn finish(
     g: &Geometry,
     outputs: &[[F4; 4]; OUT],
-    first: usize,
+    channel: usize,
     four: &[Tile],
     epilogue: &Epilogue<'_>,
     out: &Divided<'_, f32>,
 ) {
+    let first = channel * g.plane();
     let mut sums = [0.; 4 * OUT * OUT];
     let mut residual = [0.; 4 * OUT * OUT];
     let used = epilogue.residual.map_or(0, |_| residual.len());
@@ -373,7 +387,7 @@ unsafe fn finish(
             };
         }
     }
-    epilogue.apply(&mut sums, &residual[..used]);
+    epilogue.apply(&mut sums, &residual[..used], channel);
     for (at, to, count) in rows() {
         unsafe { F4::load(sums.as_ptr().add(at)).store_first(out.at(to), count) };
     }

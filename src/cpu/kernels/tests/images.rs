@@ -6,6 +6,7 @@ use crate::conv::Geometry;
 use crate::pool;
 use crate::resample::{self, Taps};
 use crate::spread;
+use crate::top;
 
 #[test]
 fn means_of_windows() {
@@ -126,4 +127,59 @@ fn planes_between_others() {
     spread::spread(&[5., 6.], [2, 1], &mut out, [3, 4], [1, 0], [1, 3]).unwrap();
     assert_eq!(out, [0., 1., 0., 2., 5., 0., 0., 0., 6., 3., 0., 4.]);
     assert!(spread::spread(&[5., 6.], [2, 1], &mut out, [3, 4], [2, 0], [1, 1]).is_err());
+}
+
+#[test]
+fn the_greatest_of_lines() {
+    let numbers = &mut Numbers(5);
+    for round in 0..300 {
+        let (lines, n) = (1 + numbers.below(3), 1 + numbers.below(40));
+        let mut x: Vec<f32> = (0..lines * n).map(|_| numbers.below(6) as f32 - 3.).collect();
+        if round % 3 == 0 {
+            let at = numbers.below(x.len());
+            x[at] = f32::NAN;
+        }
+        for last in [false, true] {
+            let mut places = vec![-1; lines];
+            let values = along::Compared::F32(&x);
+            along::arg_max([lines, n, 1], &values, last, &mut places).unwrap();
+            for (line, place) in x.chunks(n).zip(places) {
+                let wanted = line.iter().enumerate().fold((line[0], 0), |(most, at), (i, x)| {
+                    let wins = if last { *x >= most } else { *x > most };
+                    if wins { (*x, i as i64) } else { (most, at) }
+                });
+                assert_eq!(place, wanted.1, "{line:?}, last: {last}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_of_an_order() {
+    let numbers = &mut Numbers(6);
+    for _ in 0..200 {
+        let size = [1 + numbers.below(3), 1 + numbers.below(30), 1 + numbers.below(3)];
+        let [outer, n, inner] = size;
+        let k = numbers.below(n + 1);
+        let x: Vec<f32> = (0..outer * n * inner).map(|_| numbers.below(9) as f32 - 4.).collect();
+        for largest in [false, true] {
+            let (mut values, mut places) =
+                (vec![0.; outer * k * inner], vec![0; outer * k * inner]);
+            top::top(size, k, largest, &x, &mut values, &mut places).unwrap();
+            for image in 0..outer {
+                for column in 0..inner {
+                    let at = |i: usize| x[(image * n + i) * inner + column];
+                    let mut order: Vec<usize> = (0..n).collect();
+                    order.sort_by(|a, b| {
+                        let rising = at(*a).total_cmp(&at(*b));
+                        if largest { rising.reverse() } else { rising }
+                    });
+                    for (rank, i) in order.iter().take(k).enumerate() {
+                        let to = (image * k + rank) * inner + column;
+                        assert_eq!((values[to], places[to]), (at(*i), *i as i64));
+                    }
+                }
+            }
+        }
+    }
 }

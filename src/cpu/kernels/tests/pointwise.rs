@@ -1,6 +1,6 @@
 //! Programs of single elements against the definition.
 
-use super::{Numbers, activate};
+use super::{Numbers, activate, erf};
 use crate::Activation;
 use crate::pointwise::{Binary, Function, Input, Operand, Output, Program, Repeat, Unary, Values};
 use crate::quantize::Quanta;
@@ -14,6 +14,7 @@ const UNARY: &[Unary] = &[
     Unary::Sqrt,
     Unary::Rsqrt,
     Unary::Tanh,
+    Unary::Erf,
     Unary::Activation(Activation::Silu),
     Unary::Activation(Activation::Leaky(0.2)),
 ];
@@ -39,6 +40,7 @@ fn one(f: Unary, x: f64) -> f64 {
         Unary::Sqrt => x.sqrt(),
         Unary::Rsqrt => 1. / x.sqrt(),
         Unary::Tanh => x.tanh(),
+        Unary::Erf => erf(x),
     }
 }
 
