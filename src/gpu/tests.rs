@@ -10,17 +10,31 @@ use tract_onnx::tract_core::ops::cnn::{
 };
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer, Softmax, SoftmaxKind};
+use wgpu::naga::valid::Capabilities;
 
 use super::builder::Origin;
 use super::{Builder, Limits};
 use crate::model::ops::MatMulNBits;
 
-const LIMITS: Limits = Limits { max_value_bytes: 1 << 27 };
+const LIMITS: Limits = Limits { max_value_bytes: 1 << 27, half: false, subgroup: None, busy: 4096 };
+/// Of adapters with all that is optional, and subgroups of any size.
+const FULL: [Limits; 3] = [
+    Limits { half: true, subgroup: Some(4), ..LIMITS },
+    Limits { half: true, subgroup: Some(32), busy: 1, ..LIMITS },
+    Limits { half: true, subgroup: Some(128), ..LIMITS },
+];
 
-/// Lowers the whole graph and has naga check each shader; gives how many there are.
+/// Lowers the whole graph for all kinds of adapters and has naga check each shader; gives how many there are.
 fn check(model: &TypedModel) -> usize {
+    let full = FULL.map(|limits| check_on(model, limits));
+    let plain = check_on(model, LIMITS);
+    assert_eq!(full, [plain; 3]);
+    plain
+}
+
+fn check_on(model: &TypedModel, limits: Limits) -> usize {
     let outputs = model.output_outlets().unwrap().iter().copied().collect();
-    let mut builder = Builder::new(model, LIMITS, outputs);
+    let mut builder = Builder::new(model, limits, outputs);
     for node in model.nodes() {
         if node.inputs.is_empty() {
             if model.outlet_fact(OutletId::new(node.id, 0)).unwrap().konst.is_none() {
@@ -28,7 +42,7 @@ fn check(model: &TypedModel) -> usize {
             }
             continue;
         }
-        super::lower::verdict(model, node, LIMITS).unwrap();
+        super::lower::verdict(model, node, limits).unwrap();
         super::lower::lower(&mut builder, node).unwrap();
     }
     let shaders: Vec<_> = builder.kernels.iter().flatten().map(|k| k.shader()).collect();
@@ -39,7 +53,11 @@ fn check(model: &TypedModel) -> usize {
             module.map_err(|e| eprintln!("{}\n{source}", e.emit_to_string(source))).unwrap();
         let mut validator = wgpu::naga::valid::Validator::new(
             wgpu::naga::valid::ValidationFlags::all(),
-            wgpu::naga::valid::Capabilities::empty(),
+            if limits.half {
+                Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16
+            } else {
+                Capabilities::empty()
+            },
         );
         validator.validate(&module).map_err(|e| eprintln!("{e:?}\n{source}")).unwrap();
         assert!(shader.reads.len() + shader.writes.len() <= 8, "{}", shader.label);

@@ -1,7 +1,7 @@
 //! Convolutions.
 //!
 //! In: `Conv` in any layout of its image and its weights. Out: a matrix product where the window is one
-//! element, else a direct convolution: with packed weights, or for depthwise and odd groups as they lie.
+//! element, products of tiles where the window is 3 x 3 and the channels are many, else a direct convolution: with packed weights, or for depthwise and odd groups as they lie.
 //! The bias is the first link of the fused chain.
 
 use tract_onnx::prelude::*;
@@ -9,6 +9,7 @@ use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 
 use super::matmul::product;
 use super::sliding::Sliding;
+use super::winograd;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
 use crate::gpu::value::{Carrier, View};
@@ -40,7 +41,17 @@ pub(crate) fn lower(cx: &mut Cx, op: &Conv) -> Lowered<()> {
     let mut kernel = if sliding.is_pointwise() && op.group == 1 {
         pointwise(cx, &sliding, x, &weights, output, (ig, og))?
     } else {
-        direct(cx, op, &sliding, x, &weights, output, konst)?
+        let by_tiles = match &konst {
+            Some(konst) if op.group == 1 => {
+                let strides = [weights.out, weights.input, weights.space[1], weights.space[2]];
+                winograd::lower(cx, &sliding, &x, (konst, strides), (ig, og), &output)?
+            }
+            _ => None,
+        };
+        match by_tiles {
+            Some(kernel) => kernel,
+            None => direct(cx, op, &sliding, x, &weights, output, konst)?,
+        }
     };
     // A scalar bias of 0 says that there is none.
     let (_, bias) = cx.input_fact(2)?;
