@@ -45,6 +45,9 @@ fn check_on(model: &TypedModel, limits: Limits) -> usize {
         super::lower::verdict(model, node, limits).unwrap();
         super::lower::lower(&mut builder, node).unwrap();
     }
+    let kept: Vec<_> =
+        model.output_outlets().unwrap().iter().map(|o| builder.view(*o).unwrap().value).collect();
+    builder.prune(&kept);
     let shaders: Vec<_> = builder.kernels.iter().flatten().map(|k| k.shader()).collect();
     for shader in &shaders {
         let source = &shader.source;
@@ -128,6 +131,73 @@ fn a_product_takes_what_follows() {
     assert_eq!(check(&model), 1);
     let vector = PrefixMatMul { transpose_b: true, ..product };
     assert_eq!(check(&one(vector, &[&[1, 24], &[70, 24]])), 1);
+}
+
+/// softmax(q x k * mask) x v, over keys and values that are repeated for `group` heads of queries each.
+fn attention(rows: usize, keys: usize, group: usize) -> TypedModel {
+    use ops::array::MultiBroadcastTo;
+    let mut model = TypedModel::default();
+    let heads = 2 * group;
+    let q = model.add_source("q", f32::fact([1, heads, rows, 16])).unwrap();
+    let mask = model.add_source("m", f32::fact([1, 1, rows, keys])).unwrap();
+    let mut sides = vec![];
+    for name in ["k", "v"] {
+        let x = model.add_source(name, f32::fact([1, 2, keys, 16])).unwrap();
+        let whole = [1, 2, group, keys, 16].iter().map(|n| n.to_dim()).collect::<TVec<_>>();
+        let ops: [Box<dyn TypedOp>; 3] = [
+            Box::new(AxisOp::Add(2)),
+            Box::new(MultiBroadcastTo::new(ShapeFact::from_dims(whole))),
+            Box::new(AxisOp::Reshape(1, tvec!(2.to_dim(), group.to_dim()), tvec!(heads.to_dim()))),
+        ];
+        sides.push(
+            ops.into_iter().enumerate().fold(x, |x, (at, op)| {
+                model.wire_node(format!("{name}.{at}"), op, &[x]).unwrap()[0]
+            }),
+        );
+    }
+    let product = |transpose_b| PrefixMatMul {
+        transpose_a: false,
+        transpose_b,
+        transpose_c: false,
+        quantize_output: None,
+        operating_dt: None,
+    };
+    let s = model.wire_node("s", product(true), &[q, sides[0]]).unwrap()[0];
+    let s = model.wire_node("masked", ops::math::mul(), &[s, mask]).unwrap()[0];
+    let op = Softmax { axes: tvec!(3), quant_output_dt: None, kind: SoftmaxKind::default() };
+    let p = model.wire_node("p", op, &[s]).unwrap()[0];
+    let y = model.wire_node("y", product(false), &[p, sides[1]]).unwrap()[0];
+    let y = model.wire_node("last", ops::nn::sigmoid(), &[y]).unwrap();
+    model.select_output_outlets(&y).unwrap();
+    model
+}
+
+#[test]
+fn attention_is_one_dispatch() {
+    for (rows, keys, group) in [(1, 100, 1), (1, 100, 3), (40, 70, 1), (40, 70, 3), (2048, 2048, 1)]
+    {
+        let model = attention(rows, keys, group);
+        assert_eq!(FULL.map(|limits| check_on(&model, limits)), [1; 3]);
+        // Where everyone would wait for everyone, small scores are the better way.
+        let few = rows == 1 || rows == 2048;
+        let copies = if group > 1 { 2 } else { 0 };
+        assert_eq!(check_on(&model, LIMITS), if few { 1 } else { 3 + copies });
+    }
+}
+
+#[test]
+fn many_channels_are_products_of_tiles() {
+    let spec = PoolSpec { padding: PaddingSpec::SameUpper, ..pool(&[3, 3], (32, 36)) };
+    let conv = Conv { pool_spec: spec, kernel_fmt: KernelFormat::OIHW, group: 1, q_params: None };
+    let mut model = TypedModel::default();
+    let x = model.add_source("x", f32::fact([2, 32, 9, 9])).unwrap();
+    let weights = Tensor::zero::<f32>(&[36, 32, 3, 3]).unwrap();
+    let w = model.add_const("w", weights).unwrap();
+    let b = model.add_source("b", f32::fact([36])).unwrap();
+    let y = model.wire_node("conv", conv, &[x, w, b]).unwrap();
+    let y = model.wire_node("last", ops::nn::sigmoid(), &y).unwrap();
+    model.select_output_outlets(&y).unwrap();
+    assert_eq!(check(&model), 3);
 }
 
 #[test]
