@@ -238,7 +238,8 @@ impl Device {
             .request_device(&descriptor)
             .await
             .map_err(|e| unavailable("the GPU grants no device").with_source(Text::of(&e)))?;
-        let name = named(&adapter, &device);
+        // What a plain one shows says nothing of the other.
+        let name = named(&adapter, &device) + if options.plain { ", plain" } else { "" };
         let software = is_software(&adapter, &device);
         let subgroup =
             subgroup(&adapter, &device).filter(|n| !options.plain && n.is_power_of_two());
@@ -266,6 +267,13 @@ impl Device {
     /// Adapter and driver.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which optional features its kernels use.
+    pub(crate) fn features(&self) -> Vec<&'static str> {
+        let limits = self.limits();
+        let all = [("f16", limits.half), ("subgroups", limits.subgroup.is_some())];
+        all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
     }
 
     /// Whether the device is gone for good.
