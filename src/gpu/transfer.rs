@@ -50,7 +50,11 @@ const LEAST_HALVES: usize = 256;
 /// Whether a constant of some size is one of f16, be its type what it may: weights of a float16 model, which are
 /// computed with in float32, and are none the worse for lying as they came.
 pub(crate) fn is_half(tensor: &Tensor) -> bool {
-    let exact = |x: &f32| x.is_finite() && f16::from_f32(*x).to_f32().to_bits() == x.to_bits();
+    // What has no more digits and an exponent in range is told without any conversion.
+    let plain = |bits: u32| bits & 0x1fff == 0 && (113..=142).contains(&(bits >> 23 & 0xff));
+    let exact = |x: &f32| {
+        plain(x.to_bits()) || x.is_finite() && f16::from_f32(*x).to_f32().to_bits() == x.to_bits()
+    };
     tensor.len() >= LEAST_HALVES && floats_of(tensor).is_some_and(|all| all.iter().all(exact))
 }
 

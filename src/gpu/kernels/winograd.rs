@@ -89,15 +89,16 @@ fn transformed(konst: &Tensor, strides: Strides, (ic, oc): (usize, usize)) -> Op
     let plain = konst.try_as_plain_ram().ok()?;
     let all: &[f32] = plain.as_slice().ok()?;
     let mut made = vec![0f32; TILE * oc * ic];
+    let [by_output, by_input, by_row, by_column] = strides;
     for o in 0..oc {
         for i in 0..ic {
             let mut rows = [[0f64; 3]; 4];
             for x in 0..3 {
                 let mut column = [0f64; 3];
+                let first = o as isize * by_output + i as isize * by_input + x as isize * by_column;
                 for (y, value) in column.iter_mut().enumerate() {
-                    let steps = [o, i, y, x].into_iter().zip(strides);
-                    let at: isize = steps.map(|(n, s)| n as isize * s).sum();
-                    *value = f64::from(*all.get(usize::try_from(at).ok()?)?);
+                    let at = usize::try_from(first + y as isize * by_row).ok()?;
+                    *value = f64::from(*all.get(at)?);
                 }
                 for (row, value) in rows.iter_mut().zip(spread(column)) {
                     row[x] = value;
