@@ -48,6 +48,8 @@ export interface Verdict {
 export interface Placement {
   /** Adapter and driver. */
   readonly adapter: string;
+  /** What optional features of the adapter the kernels use. */
+  readonly features: readonly ('f16' | 'subgroups')[];
   readonly dispatches: number;
   readonly segments: readonly {
     readonly device: 'gpu' | 'cpu';

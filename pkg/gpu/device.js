@@ -53,7 +53,7 @@ async function request() {
   const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) throw new NearsideError('GPU_UNAVAILABLE', 'this host has no WebGPU adapter');
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
-  const requiredFeatures = /** @type {any} */ (['timestamp-query', 'shader-f16'].filter((name) => adapter.features.has(name)));
+  const requiredFeatures = /** @type {any} */ (['timestamp-query', 'shader-f16', 'subgroups'].filter((name) => adapter.features.has(name)));
   chosen = await adapter.requestDevice({ label: 'nearside', requiredFeatures, requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
   return chosen;
 }

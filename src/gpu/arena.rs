@@ -48,7 +48,7 @@ pub(crate) fn assign(values: &[Value], shaders: &[Option<Shader>], kept: &[Value
     };
     let mut busy: Vec<usize> = vec![];
     for (first, last, id) in order {
-        let bytes = values[id].len as u64 * 4;
+        let bytes = values[id].bytes();
         let free = |at: &usize| busy[*at] < first;
         let fits = (0..busy.len()).filter(free).filter(|at| arena.buffers[*at] >= bytes);
         let best = fits
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_chain_of_values_needs_two_buffers() {
-        let value = |origin| Value { len: 8, origin };
+        let value = |origin| Value { len: 8, half: false, origin };
         let mut values = vec![value(Origin::Upload)];
         let mut shaders = vec![];
         for at in 1..6 {

@@ -113,6 +113,13 @@ impl Chain {
         Some(Self { shape: shape.to_vec(), loads, ..self.clone() })
     }
 
+    /// The same work with the axes in another order.
+    pub(crate) fn permuted(&self, order: &[usize]) -> Self {
+        let shape = order.iter().map(|axis| self.shape[*axis]).collect();
+        let loads = self.loads.iter().map(|load| load.permuted(order)).collect();
+        Self { shape, loads, ..self.clone() }
+    }
+
     /// The statements, given the name of each argument.
     pub(crate) fn render(&self, name: &dyn Fn(Arg) -> String) -> String {
         let mut text = String::new();

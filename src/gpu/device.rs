@@ -6,11 +6,18 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen::JsCast;
+
 use super::builder::Limits;
 use super::memory::Constants;
 use super::pipelines::Pipelines;
 use super::verdicts::Verdicts;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Invocations that keep an adapter busy: a CPU's cores each take a workgroup.
+const BUSY_CORES: usize = 256;
+const BUSY_GPU: usize = 4096;
 
 #[derive(Default)]
 struct Health {
@@ -23,6 +30,8 @@ struct Health {
 pub struct GpuOptions {
     /// Most bytes of one tensor in GPU memory; the adapter's own limit where that is less, or none is given.
     pub max_tensor_bytes: Option<u64>,
+    /// None of the adapter's optional features, as on an adapter that has none.
+    pub plain: bool,
     /// The file that keeps what the first runs of models showed, between processes. None: nothing is kept.
     #[cfg(not(target_arch = "wasm32"))]
     pub verdicts: Option<std::path::PathBuf>,
@@ -40,6 +49,10 @@ pub(crate) struct Device {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     name: String,
+    /// Whether a CPU plays the adapter.
+    software: bool,
+    /// The least size of a subgroup, where there are any.
+    subgroup: Option<usize>,
     health: Arc<Mutex<Health>>,
     pub(super) pipelines: Pipelines,
     pub(super) constants: Constants,
@@ -136,13 +149,51 @@ fn named(adapter: &wgpu::Adapter, device: &wgpu::Device) -> String {
     if parts.is_empty() { "WebGPU adapter".to_owned() } else { parts.join(", ") }
 }
 
+/// Whether a CPU plays the adapter.
+#[cfg(not(target_arch = "wasm32"))]
+fn is_software(adapter: &wgpu::Adapter, _: &wgpu::Device) -> bool {
+    adapter.get_info().device_type == wgpu::DeviceType::Cpu
+}
+
+#[cfg(target_arch = "wasm32")]
+fn is_software(_: &wgpu::Adapter, device: &wgpu::Device) -> bool {
+    let Some(info) = info(device) else { return false };
+    let told = |key: &str| js_sys::Reflect::get(&info, &key.into()).ok();
+    let words = ["architecture", "device", "description"].into_iter().filter_map(told);
+    let words: String = words.filter_map(|w| w.as_string()).collect();
+    let fallback = told("isFallbackAdapter").and_then(|f| f.as_bool());
+    fallback == Some(true) || ["swiftshader", "llvmpipe"].iter().any(|w| words.contains(w))
+}
+
+/// How many invocations make a subgroup at least, where shaders may use subgroups.
+#[cfg(not(target_arch = "wasm32"))]
+fn subgroup(adapter: &wgpu::Adapter, device: &wgpu::Device) -> Option<u32> {
+    let has = device.features().contains(wgpu::Features::SUBGROUP);
+    has.then(|| adapter.get_info().subgroup_min_size)
+}
+
+/// wgpu does not know that browsers have them.
+#[cfg(target_arch = "wasm32")]
+fn subgroup(_: &wgpu::Adapter, device: &wgpu::Device) -> Option<u32> {
+    use js_sys::Reflect;
+    let features = Reflect::get(device.as_webgpu()?.as_ref(), &"features".into()).ok()?;
+    let has: js_sys::Function = Reflect::get(&features, &"has".into()).ok()?.dyn_into().ok()?;
+    let has = has.call1(&features, &"subgroups".into()).ok()?.as_bool()?;
+    let least = Reflect::get(&info(device)?, &"subgroupMinSize".into()).ok()?.as_f64()?;
+    has.then_some(least as u32)
+}
+
+/// What a browser tells of the adapter.
+#[cfg(target_arch = "wasm32")]
+fn info(device: &wgpu::Device) -> Option<wasm_bindgen::JsValue> {
+    js_sys::Reflect::get(device.as_webgpu()?.as_ref(), &"adapterInfo".into()).ok()
+}
+
 /// Browsers tell the maker and the architecture, and mostly no name.
 #[cfg(target_arch = "wasm32")]
 fn of_browser(device: &wgpu::Device) -> Vec<String> {
-    use js_sys::Reflect;
-    let Some(device) = device.as_webgpu() else { return vec![] };
-    let Ok(info) = Reflect::get(device.as_ref(), &"adapterInfo".into()) else { return vec![] };
-    let word = |key: &str| Reflect::get(&info, &key.into()).ok()?.as_string();
+    let Some(info) = info(device) else { return vec![] };
+    let word = |key: &str| js_sys::Reflect::get(&info, &key.into()).ok()?.as_string();
     ["vendor", "architecture"].into_iter().filter_map(word).collect()
 }
 
@@ -173,7 +224,10 @@ impl Device {
             max_buffer_size: has.max_buffer_size,
             ..wgpu::Limits::default()
         };
-        let wanted = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        let mut wanted = wgpu::Features::TIMESTAMP_QUERY;
+        if !options.plain {
+            wanted |= wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("nearside"),
             required_features: adapter.features() & wanted,
@@ -184,7 +238,11 @@ impl Device {
             .request_device(&descriptor)
             .await
             .map_err(|e| unavailable("the GPU grants no device").with_source(Text::of(&e)))?;
-        let name = named(&adapter, &device);
+        // What a plain one shows says nothing of the other.
+        let name = named(&adapter, &device) + if options.plain { ", plain" } else { "" };
+        let software = is_software(&adapter, &device);
+        let subgroup =
+            subgroup(&adapter, &device).filter(|n| !options.plain && n.is_power_of_two());
         let health = Arc::new(Mutex::new(Health::default()));
         let noted = Arc::clone(&health);
         device.set_device_lost_callback(move |reason, message| {
@@ -198,6 +256,8 @@ impl Device {
             device,
             queue,
             name,
+            software,
+            subgroup: subgroup.map(|n| n as usize),
             health,
             pipelines: Pipelines::default(),
             constants: Constants::default(),
@@ -207,6 +267,13 @@ impl Device {
     /// Adapter and driver.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which optional features its kernels use.
+    pub(crate) fn features(&self) -> Vec<&'static str> {
+        let limits = self.limits();
+        let all = [("f16", limits.half), ("subgroups", limits.subgroup.is_some())];
+        all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
     }
 
     /// Whether the device is gone for good.
@@ -230,7 +297,9 @@ impl Device {
     pub(crate) fn limits(&self) -> Limits {
         let limits = self.device.limits();
         let bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        Limits { max_value_bytes: bytes }
+        let half = self.device.features().contains(wgpu::Features::SHADER_F16);
+        let busy = if self.software { BUSY_CORES } else { BUSY_GPU };
+        Limits { max_value_bytes: bytes, half, subgroup: self.subgroup, busy }
     }
 
     /// Fails if anything went wrong since the last call.

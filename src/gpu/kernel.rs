@@ -7,7 +7,8 @@
 //! A body sees: `p`, the parameters by name; `in0`, `in1`, … what it reads; and it hands element `i`
 //! (row-major) of its result to `store(i, value)`, behind which the fused chain lies.
 
-use super::chain::{Arg, Chain, FUNCTIONS};
+use super::chain::{Chain, FUNCTIONS};
+use super::page::{Bound, Page, kind};
 use super::value::{Carrier, ValueId, View, collapse, dense_strides};
 
 /// Most workgroups along one axis of a dispatch.
@@ -59,6 +60,22 @@ pub(crate) struct Kernel {
     pub(crate) output: View,
     /// Further results, `out1`, `out2`, …, which the body writes itself.
     pub(crate) more: Vec<View>,
+    /// Work on a matrix within the body, which calls it as `score(matrix, row, column, value)`; its last axes are
+    /// rows and columns.
+    pub(crate) score: Option<Chain>,
+    /// What it is a part of, perhaps.
+    pub(crate) pattern: Pattern,
+}
+
+/// What a later kernel may recognise a kernel as, to do its work as well.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Pattern {
+    #[default]
+    None,
+    /// A matrix product of two operands.
+    Product(View, View),
+    /// The softmax of a view's rows along its last axis; whether nobody else reads that view.
+    Softmax(View, bool),
 }
 
 /// A kernel's text, ready for any device.
@@ -70,111 +87,6 @@ pub(crate) struct Shader {
     pub(crate) reads: Vec<ValueId>,
     pub(crate) writes: Vec<ValueId>,
     pub(crate) groups: [u32; 3],
-}
-
-/// Text in the making: bindings, parameters, functions.
-struct Page {
-    /// (what is bound, of which type, four at a time)
-    bound: Vec<(ValueId, Carrier, bool)>,
-    params: Vec<(String, Param)>,
-    wide: bool,
-}
-
-impl Page {
-    fn bind(&mut self, view: &View, wide: bool) -> String {
-        let key = (view.value, view.carrier, wide);
-        let at = self.bound.iter().position(|b| *b == key).unwrap_or_else(|| {
-            self.bound.push(key);
-            self.bound.len() - 1
-        });
-        format!("in{at}")
-    }
-
-    /// The chain's parameters start with `e_`, so that a body's are its own.
-    ///
-    /// `offset + c0 * stride + …`, strides of 0 and 1 and offsets of 0 being text.
-    fn address(&mut self, name: &str, offset: usize, strides: &[isize]) -> String {
-        let mut terms = vec![];
-        if offset != 0 {
-            let field = format!("{name}_o");
-            terms.push(format!("p.{field}"));
-            self.params.push((field, Param::U(offset as u32)));
-        }
-        for (axis, stride) in strides.iter().enumerate() {
-            match stride {
-                0 => {}
-                1 => terms.push(format!("c{axis}")),
-                _ => {
-                    let field = format!("{name}_s{axis}");
-                    terms.push(format!("c{axis} * p.{field}"));
-                    // A negative stride works by wrapping around, as unsigned arithmetic does.
-                    self.params.push((field, Param::U((*stride as i32).cast_unsigned())));
-                }
-            }
-        }
-        if terms.is_empty() { "0u".to_owned() } else { terms.join(" + ") }
-    }
-
-    /// `let v0 = in3[…]; … out0[…] = t2;` over coordinates `c0`, `c1`, ….
-    fn stores(&mut self, chain: &Chain, loads: &[Vec<isize>], output: (&View, &[isize])) -> String {
-        let mut text = String::new();
-        let mut names = vec![];
-        for (at, (view, strides)) in chain.loads.iter().zip(loads).enumerate() {
-            let wide = self.wide && strides.last() == Some(&1);
-            let variable = self.bind(view, wide);
-            let address = self.address(&format!("e_v{at}"), view.offset, strides);
-            let address = if wide { format!("({address}) >> 2u") } else { address };
-            let kind = kind(view.carrier);
-            text += &format!("  let v{at} = {kind}({variable}[{address}]);\n");
-            names.push(format!("v{at}"));
-        }
-        for (at, value) in chain.numbers.iter().enumerate() {
-            self.params.push((format!("e_n{at}"), *value));
-        }
-        let name = |arg: Arg| match arg {
-            Arg::Acc => "acc".to_owned(),
-            Arg::Load(i) => names.get(i).cloned().unwrap_or_default(),
-            Arg::Made(i) => format!("t{i}"),
-            Arg::Number(i) => match chain.numbers.get(i) {
-                Some(Param::I(_)) => format!("I(p.e_n{i})"),
-                Some(Param::U(_)) => format!("U(p.e_n{i})"),
-                _ => format!("F(p.e_n{i})"),
-            },
-        };
-        text += &chain.render(&name);
-        let (view, strides) = output;
-        let address = self.address("e_out", view.offset, strides);
-        let address = if self.wide { format!("({address}) >> 2u") } else { address };
-        text + &format!("  out0[{address}] = {};\n", name(chain.result))
-    }
-
-    /// `let c1 = rest % p.d1; …` from the flat index `i`.
-    fn coordinates(&mut self, dims: &[usize]) -> String {
-        let mut text = String::new();
-        match dims {
-            [] => {}
-            [_] => text += "  let c0 = i;\n",
-            _ => {
-                text += "  var rest = i;\n";
-                for (axis, n) in dims.iter().enumerate().skip(1).rev() {
-                    self.params.push((format!("e_d{axis}"), Param::U(*n as u32)));
-                    text += &format!(
-                        "  let c{axis} = rest % p.e_d{axis};\n  rest = rest / p.e_d{axis};\n"
-                    );
-                }
-                text += "  let c0 = rest;\n";
-            }
-        }
-        text
-    }
-}
-
-fn kind(carrier: Carrier) -> char {
-    match carrier {
-        Carrier::F32 => 'F',
-        Carrier::I32 => 'I',
-        Carrier::U32 => 'U',
-    }
 }
 
 impl Kernel {
@@ -190,7 +102,15 @@ impl Kernel {
             chain,
             output,
             more: vec![],
+            score: None,
+            pattern: Pattern::None,
         }
+    }
+
+    /// All that it reads.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &View> {
+        let scores = self.score.iter().flat_map(|chain| &chain.loads);
+        self.reads.iter().chain(&self.chain.loads).chain(scores)
     }
 
     /// How many storage buffers it binds.
@@ -200,6 +120,9 @@ impl Kernel {
             v.strides.iter().zip(&v.shape).rfind(|(_, n)| **n != 1).map(|(s, _)| *s == 1)
         };
         let mut loads: Vec<_> = self.chain.loads.iter().map(|v| (v.value, wide(v))).collect();
+        // Beside a body everything is read one at a time.
+        let scores = self.score.iter().flat_map(|chain| &chain.loads);
+        loads.extend(scores.map(|v| (v.value, wide(v))));
         loads.sort_unstable();
         loads.dedup();
         loads.len() + self.reads.len() + 1 + self.more.len()
@@ -211,7 +134,7 @@ impl Kernel {
         for (at, view) in self.reads.iter().enumerate() {
             // A body's inputs keep their numbers, also where two of them are one value.
             let wide = self.wide.get(at).copied().unwrap_or(false);
-            page.bound.push((view.value, view.carrier, wide));
+            page.bound.push(Bound::of(view, wide));
         }
         let out_strides = match self.output.reshaped(&self.chain.shape) {
             Some(view) => view.strides,
@@ -224,11 +147,14 @@ impl Kernel {
         let (functions, groups) = match &self.body {
             Body::Elements => self.grid(&mut page, &dims, &strides, &out),
             Body::Text(body, groups) => {
-                let coordinates = page.coordinates(&dims);
+                let coordinates = page.coordinates("e", &dims);
                 let stores = page.stores(&self.chain, &strides, (&self.output, &out));
                 let acc = kind(self.acc);
-                let body =
-                    format!("fn store(i: u32, acc: {acc}) {{\n{coordinates}{stores}}}\n\n{body}");
+                let scores = self.score.as_ref().map(|chain| page.scores(chain, self.acc));
+                let scores = scores.unwrap_or_default();
+                let body = format!(
+                    "fn store(i: u32, acc: {acc}) {{\n{coordinates}{stores}}}\n\n{scores}{body}"
+                );
                 (body, *groups)
             }
         };
@@ -277,7 +203,7 @@ impl Kernel {
             text += &format!("  let c{} = id.y;\n", rank - 2);
             if rank > 2 {
                 text += "  let i = id.z;\n";
-                text += &page.coordinates(&dims[..rank - 2]);
+                text += &page.coordinates("e", &dims[..rank - 2]);
             }
             text += &page.stores(&self.chain, loads, (&self.output, out));
             return (text + "}\n", groups);
@@ -291,13 +217,22 @@ impl Kernel {
         text += "fn main(@builtin(global_invocation_id) id: vec3<u32>) {\n";
         text += "  let at = id.y * p.across + id.x;\n  if (at >= p.count) { return; }\n";
         text += if step == 4 { "  let i = at << 2u;\n" } else { "  let i = at;\n" };
-        text += &page.coordinates(dims);
+        text += &page.coordinates("e", dims);
         text += &page.stores(&self.chain, loads, (&self.output, out));
         (text + "}\n", [across, down, 1])
     }
 
     fn assemble(&self, page: &Page, functions: &str, groups: [u32; 3]) -> Shader {
         let mut source = String::new();
+        let bound = || page.bound.iter().enumerate();
+        if bound().any(|(_, b)| b.is_half()) {
+            source += "enable f16;\n";
+        }
+        // Where it is an extension of the language at all.
+        if cfg!(target_arch = "wasm32") && functions.contains("subgroup") {
+            source += "enable subgroups;\n";
+        }
+        let functions = bound().fold(functions.to_owned(), |text, (at, b)| b.widened(&text, at));
         for (alias, scalar) in [('F', "f32"), ('I', "i32"), ('U', "u32"), ('B', "bool")] {
             if page.wide {
                 source += &format!("alias {alias} = vec4<{scalar}>;\n");
@@ -322,10 +257,11 @@ impl Kernel {
             false => format!("array<{}>", carrier.wgsl()),
         };
         let mut binding = 1;
-        for (at, (_, carrier, wide)) in page.bound.iter().enumerate() {
-            let array = array(*carrier, *wide);
-            source +=
-                &format!("@group(0) @binding({binding}) var<storage, read> in{at}: {array};\n");
+        for (at, bound) in bound() {
+            let element = bound.element();
+            source += &format!(
+                "@group(0) @binding({binding}) var<storage, read> in{at}: array<{element}>;\n"
+            );
             binding += 1;
         }
         let outputs = std::iter::once((&self.output, page.wide));
@@ -341,12 +277,12 @@ impl Kernel {
                 source += function;
             }
         }
-        source += functions;
+        source += &functions;
         Shader {
             label: self.label.clone(),
             source,
             params,
-            reads: page.bound.iter().map(|b| b.0).collect(),
+            reads: page.bound.iter().map(|b| b.value).collect(),
             writes: std::iter::once(&self.output).chain(&self.more).map(|v| v.value).collect(),
             groups,
         }

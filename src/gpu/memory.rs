@@ -36,9 +36,10 @@ impl Deref for Memory {
     }
 }
 
-/// The constants of a device by the address of their tensor, as long as tensor and buffer both live.
+/// The constants of a device by the address of their tensor and whether they lie as f16, as long as tensor and buffer
+/// both live.
 #[derive(Default)]
-pub(super) struct Constants(Mutex<HashMap<usize, Constant>>);
+pub(super) struct Constants(Mutex<HashMap<(usize, bool), Constant>>);
 
 type Constant = (Weak<Tensor>, Weak<Memory>);
 
@@ -55,8 +56,8 @@ impl Device {
     }
 
     /// The elements of a tensor that nobody changes.
-    pub(super) fn constant(&self, tensor: &Arc<Tensor>) -> Result<Arc<Memory>> {
-        let address = Arc::as_ptr(tensor).addr();
+    pub(super) fn constant(&self, tensor: &Arc<Tensor>, half: bool) -> Result<Arc<Memory>> {
+        let address = (Arc::as_ptr(tensor).addr(), half);
         let mut known = lock(&self.constants.0);
         let there = known.get(&address).and_then(|(own, memory)| {
             // Another tensor may have come to the same place.
@@ -66,7 +67,8 @@ impl Device {
         if let Some(memory) = there {
             return Ok(memory);
         }
-        let words = transfer::words(tensor).ok_or_else(|| {
+        let words = if half { transfer::halves(tensor) } else { transfer::words(tensor) };
+        let words = words.ok_or_else(|| {
             Error::new(ErrorKind::Internal, "a constant that the GPU cannot carry")
         })?;
         let memory = self.memory(words.len() as u64);

@@ -38,6 +38,7 @@ mod kernel;
 mod kernels;
 pub(crate) mod lower;
 mod memory;
+mod page;
 mod pipelines;
 mod program;
 mod readback;

@@ -75,7 +75,7 @@ impl Program {
         let (dispatches, buffers) = dispatches?;
         gpu.check()?;
         let constant = |v: &&Value| matches!(v.origin, Origin::Constant(_));
-        let constant_bytes = builder.values.iter().filter(constant).map(|v| v.len as u64 * 4).sum();
+        let constant_bytes = builder.values.iter().filter(constant).map(Value::bytes).sum();
         Ok(Self { gpu, dispatches, buffers, constant_bytes, staging: Staging::default() })
     }
 
@@ -197,7 +197,7 @@ fn buffers(gpu: &Device, builder: &Builder<'_>, arena: &Arena) -> Result<Buffers
             continue;
         }
         if let Origin::Constant(tensor) = &value.origin {
-            buffers.insert(id, gpu.constant(tensor)?);
+            buffers.insert(id, gpu.constant(tensor, value.half)?);
         } else if let Some(place) = arena.places[at] {
             buffers.insert(id, Arc::clone(&shared[place]));
         }

@@ -10,17 +10,31 @@ use tract_onnx::tract_core::ops::cnn::{
 };
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer, Softmax, SoftmaxKind};
+use wgpu::naga::valid::Capabilities;
 
 use super::builder::Origin;
 use super::{Builder, Limits};
 use crate::model::ops::MatMulNBits;
 
-const LIMITS: Limits = Limits { max_value_bytes: 1 << 27 };
+const LIMITS: Limits = Limits { max_value_bytes: 1 << 27, half: false, subgroup: None, busy: 4096 };
+/// Of adapters with all that is optional, and subgroups of any size.
+const FULL: [Limits; 3] = [
+    Limits { half: true, subgroup: Some(4), ..LIMITS },
+    Limits { half: true, subgroup: Some(32), busy: 1, ..LIMITS },
+    Limits { half: true, subgroup: Some(128), ..LIMITS },
+];
 
-/// Lowers the whole graph and has naga check each shader; gives how many there are.
+/// Lowers the whole graph for all kinds of adapters and has naga check each shader; gives how many there are.
 fn check(model: &TypedModel) -> usize {
+    let full = FULL.map(|limits| check_on(model, limits));
+    let plain = check_on(model, LIMITS);
+    assert_eq!(full, [plain; 3]);
+    plain
+}
+
+fn check_on(model: &TypedModel, limits: Limits) -> usize {
     let outputs = model.output_outlets().unwrap().iter().copied().collect();
-    let mut builder = Builder::new(model, LIMITS, outputs);
+    let mut builder = Builder::new(model, limits, outputs);
     for node in model.nodes() {
         if node.inputs.is_empty() {
             if model.outlet_fact(OutletId::new(node.id, 0)).unwrap().konst.is_none() {
@@ -28,9 +42,12 @@ fn check(model: &TypedModel) -> usize {
             }
             continue;
         }
-        super::lower::verdict(model, node, LIMITS).unwrap();
+        super::lower::verdict(model, node, limits).unwrap();
         super::lower::lower(&mut builder, node).unwrap();
     }
+    let kept: Vec<_> =
+        model.output_outlets().unwrap().iter().map(|o| builder.view(*o).unwrap().value).collect();
+    builder.prune(&kept);
     let shaders: Vec<_> = builder.kernels.iter().flatten().map(|k| k.shader()).collect();
     for shader in &shaders {
         let source = &shader.source;
@@ -39,7 +56,11 @@ fn check(model: &TypedModel) -> usize {
             module.map_err(|e| eprintln!("{}\n{source}", e.emit_to_string(source))).unwrap();
         let mut validator = wgpu::naga::valid::Validator::new(
             wgpu::naga::valid::ValidationFlags::all(),
-            wgpu::naga::valid::Capabilities::empty(),
+            if limits.half {
+                Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16
+            } else {
+                Capabilities::empty()
+            },
         );
         validator.validate(&module).map_err(|e| eprintln!("{e:?}\n{source}")).unwrap();
         assert!(shader.reads.len() + shader.writes.len() <= 8, "{}", shader.label);
@@ -110,6 +131,73 @@ fn a_product_takes_what_follows() {
     assert_eq!(check(&model), 1);
     let vector = PrefixMatMul { transpose_b: true, ..product };
     assert_eq!(check(&one(vector, &[&[1, 24], &[70, 24]])), 1);
+}
+
+/// softmax(q x k * mask) x v, over keys and values that are repeated for `group` heads of queries each.
+fn attention(rows: usize, keys: usize, group: usize) -> TypedModel {
+    use ops::array::MultiBroadcastTo;
+    let mut model = TypedModel::default();
+    let heads = 2 * group;
+    let q = model.add_source("q", f32::fact([1, heads, rows, 16])).unwrap();
+    let mask = model.add_source("m", f32::fact([1, 1, rows, keys])).unwrap();
+    let mut sides = vec![];
+    for name in ["k", "v"] {
+        let x = model.add_source(name, f32::fact([1, 2, keys, 16])).unwrap();
+        let whole = [1, 2, group, keys, 16].iter().map(|n| n.to_dim()).collect::<TVec<_>>();
+        let ops: [Box<dyn TypedOp>; 3] = [
+            Box::new(AxisOp::Add(2)),
+            Box::new(MultiBroadcastTo::new(ShapeFact::from_dims(whole))),
+            Box::new(AxisOp::Reshape(1, tvec!(2.to_dim(), group.to_dim()), tvec!(heads.to_dim()))),
+        ];
+        sides.push(
+            ops.into_iter().enumerate().fold(x, |x, (at, op)| {
+                model.wire_node(format!("{name}.{at}"), op, &[x]).unwrap()[0]
+            }),
+        );
+    }
+    let product = |transpose_b| PrefixMatMul {
+        transpose_a: false,
+        transpose_b,
+        transpose_c: false,
+        quantize_output: None,
+        operating_dt: None,
+    };
+    let s = model.wire_node("s", product(true), &[q, sides[0]]).unwrap()[0];
+    let s = model.wire_node("masked", ops::math::mul(), &[s, mask]).unwrap()[0];
+    let op = Softmax { axes: tvec!(3), quant_output_dt: None, kind: SoftmaxKind::default() };
+    let p = model.wire_node("p", op, &[s]).unwrap()[0];
+    let y = model.wire_node("y", product(false), &[p, sides[1]]).unwrap()[0];
+    let y = model.wire_node("last", ops::nn::sigmoid(), &[y]).unwrap();
+    model.select_output_outlets(&y).unwrap();
+    model
+}
+
+#[test]
+fn attention_is_one_dispatch() {
+    for (rows, keys, group) in [(1, 100, 1), (1, 100, 3), (40, 70, 1), (40, 70, 3), (2048, 2048, 1)]
+    {
+        let model = attention(rows, keys, group);
+        assert_eq!(FULL.map(|limits| check_on(&model, limits)), [1; 3]);
+        // Where everyone would wait for everyone, small scores are the better way.
+        let few = rows == 1 || rows == 2048;
+        let copies = if group > 1 { 2 } else { 0 };
+        assert_eq!(check_on(&model, LIMITS), if few { 1 } else { 3 + copies });
+    }
+}
+
+#[test]
+fn many_channels_are_products_of_tiles() {
+    let spec = PoolSpec { padding: PaddingSpec::SameUpper, ..pool(&[3, 3], (32, 36)) };
+    let conv = Conv { pool_spec: spec, kernel_fmt: KernelFormat::OIHW, group: 1, q_params: None };
+    let mut model = TypedModel::default();
+    let x = model.add_source("x", f32::fact([2, 32, 9, 9])).unwrap();
+    let weights = Tensor::zero::<f32>(&[36, 32, 3, 3]).unwrap();
+    let w = model.add_const("w", weights).unwrap();
+    let b = model.add_source("b", f32::fact([36])).unwrap();
+    let y = model.wire_node("conv", conv, &[x, w, b]).unwrap();
+    let y = model.wire_node("last", ops::nn::sigmoid(), &y).unwrap();
+    model.select_output_outlets(&y).unwrap();
+    assert_eq!(check(&model), 3);
 }
 
 #[test]

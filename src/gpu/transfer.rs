@@ -44,6 +44,35 @@ pub(crate) fn words(tensor: &Tensor) -> Option<std::borrow::Cow<'_, [u8]>> {
     }
 }
 
+/// Constants shorter than this are not worth an f16's widening.
+const LEAST_HALVES: usize = 256;
+
+/// Whether a constant of some size is one of f16, be its type what it may: weights of a float16 model, which are
+/// computed with in float32, and are none the worse for lying as they came.
+pub(crate) fn is_half(tensor: &Tensor) -> bool {
+    // What has no more digits and an exponent in range is told without any conversion.
+    let plain = |bits: u32| bits & 0x1fff == 0 && (113..=142).contains(&(bits >> 23 & 0xff));
+    let exact = |x: &f32| {
+        plain(x.to_bits()) || x.is_finite() && f16::from_f32(*x).to_f32().to_bits() == x.to_bits()
+    };
+    tensor.len() >= LEAST_HALVES && floats_of(tensor).is_some_and(|all| all.iter().all(exact))
+}
+
+fn floats_of(tensor: &Tensor) -> Option<&[f32]> {
+    if tensor.datum_type() != DatumType::F32 {
+        return None;
+    }
+    tensor.try_as_plain_ram().ok()?.as_slice().ok()
+}
+
+/// The elements as f16, in whole words.
+pub(crate) fn halves(tensor: &Tensor) -> Option<std::borrow::Cow<'_, [u8]>> {
+    let all = floats_of(tensor)?.iter();
+    let mut bytes: Vec<u8> = all.flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    Some(bytes.into())
+}
+
 /// Whether the GPU can carry every element.
 pub(crate) fn fits(tensor: &Tensor) -> bool {
     match tensor.datum_type() {
@@ -106,6 +135,9 @@ mod tests {
         let back = tensor(DatumType::I64, &[2], &words(&there).unwrap())?;
         assert_eq!(back, there);
         assert!(!fits(&tensor1(&[2_147_483_648i64])) && words(&tensor1(&[1f64])).is_none());
+        let quarters: Vec<f32> = (0..300u16).map(|n| f32::from(n) / 4.0).collect();
+        assert!(is_half(&tensor1(&quarters)) && !is_half(&tensor1(&[0.1f32; 300])));
+        assert_eq!(halves(&tensor1(&quarters)).map(|h| h.len()), Some(600));
         let bytes = tensor1(&[-1i8, 5]);
         assert_eq!(tensor(DatumType::I8, &[2], &words(&bytes).unwrap())?, bytes);
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! In: shapes and element types of the graph. Out: [`View`], what kernels read. The one decision:
 //! every element takes 32 bits (floats as f32, signed integers as i32, the rest as u32), so that one
-//! kernel text serves all element types; who uploads checks that 64-bit integers fit.
+//! kernel text serves all element types; who uploads checks that 64-bit integers fit. Constants that lose
+//! nothing by it lie as f16 where the adapter has that, and are widened where they are read.
 
 use tract_onnx::prelude::DatumType;
 
@@ -47,6 +48,8 @@ pub(crate) struct View {
     pub(crate) value: ValueId,
     pub(crate) datum: DatumType,
     pub(crate) carrier: Carrier,
+    /// Floats lie in memory as f16; they are f32 to whoever reads them.
+    pub(crate) half: bool,
     pub(crate) offset: usize,
     pub(crate) shape: Vec<usize>,
     /// 0 where the axis is broadcast; negative where it runs backwards.
@@ -172,6 +175,7 @@ mod tests {
             value: ValueId(0),
             datum: DatumType::F32,
             carrier: Carrier::F32,
+            half: false,
             offset: 0,
             shape: shape.to_vec(),
             strides: dense_strides(shape),

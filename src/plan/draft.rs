@@ -157,7 +157,7 @@ impl Stage {
 fn export(builder: &mut Builder<'_>, model: &TypedModel, outlet: OutletId) -> TractResult<View> {
     let dense = |builder: &mut Builder<'_>| -> Lowered<View> {
         let view = builder.view(outlet)?;
-        builder.dense(&model.node(outlet.node).name, view)
+        builder.words(&model.node(outlet.node).name, view)
     };
     dense(builder).map_err(told)
 }

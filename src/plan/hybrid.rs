@@ -107,12 +107,13 @@ impl Hybrid {
         if strict {
             refuse_cpu(model, &parts)?;
         }
-        let draft = guarded(ErrorKind::CannotPlan, "lowering the model", || {
+        let mut draft = guarded(ErrorKind::CannotPlan, "lowering the model", || {
             draft(model, &parts, limits).map_err(failed)
         })?;
         let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
+        draft.builder.prune(&kept);
         let program = Program::new(Arc::clone(gpu), &draft.builder, &kept).await?;
-        let placement = placement(model, &parts, gpu.name(), program.len());
+        let placement = placement(model, &parts, gpu, program.len());
         let outputs = model.output_outlets().map_err(failed)?;
         let want = |outlet: &OutletId| -> TractResult<Want> {
             Ok(match &model.outlet_fact(*outlet)?.konst {

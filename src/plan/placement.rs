@@ -10,13 +10,15 @@ use tract_onnx::prelude::*;
 use super::Step;
 use super::partition::{Partition, Place};
 use crate::error::{Error, Problem, ProblemKind, Result};
-use crate::gpu::{Timed, Verdict};
+use crate::gpu::{Device, Timed, Verdict};
 
 /// Where the nodes of a plan run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Placement {
     /// Adapter and driver.
     pub adapter: String,
+    /// What optional features of the adapter the kernels use: `f16`, `subgroups`.
+    pub features: Vec<&'static str>,
     /// Dispatches on the GPU.
     pub dispatches: usize,
     /// In the order in which they run.
@@ -102,7 +104,7 @@ pub(super) fn refuse_cpu(model: &TypedModel, parts: &Partition) -> Result<()> {
 pub(super) fn placement(
     model: &TypedModel,
     parts: &Partition,
-    adapter: &str,
+    device: &Device,
     dispatches: usize,
 ) -> Placement {
     let node = |id: &usize| {
@@ -117,5 +119,6 @@ pub(super) fn placement(
         device: if s.gpu { "gpu" } else { "cpu" },
         nodes: s.nodes.iter().map(node).collect(),
     });
-    Placement { adapter: adapter.to_owned(), dispatches, segments: segments.collect() }
+    let adapter = device.name().to_owned();
+    Placement { adapter, features: device.features(), dispatches, segments: segments.collect() }
 }

@@ -5,8 +5,8 @@
 //! that ONNX Runtime runs on its WebGPU and `tests/cases/gpu.json`.
 //! Out: one test a case of a model, compared with ONNX Runtime's reference and never answered by the CPU alone unless
 //! the row says why; one test each for the node tests and the single operators: a case runs wholly on the GPU and is
-//! right, or the GPU refuses it; one for the operators that the table of kernels claims; and what a session owes its
-//! caller whatever the GPU does (`gpu_session`).
+//! right, or the GPU refuses it; one for the operators that the table of kernels claims; `plain`: the same as on an
+//! adapter without subgroups and float16; and what a session owes its caller whatever the GPU does (`gpu_session`).
 
 #![allow(clippy::expect_used, clippy::panic)]
 
@@ -24,7 +24,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nearside::conformance::{Expected, judge_on, read};
 use nearside::npy::read_npz;
-use nearside::{GPU_OPERATORS, Gpu, Ran, Session, SessionOptions};
+use nearside::{GPU_OPERATORS, Gpu, GpuOptions, Ran, Session, SessionOptions};
 use serde::Deserialize;
 
 use compare::{Tolerance, compare};
@@ -56,6 +56,8 @@ struct Cases {
     cpu: BTreeMap<String, String>,
     /// Models that are not run here, and why.
     skipped: BTreeMap<String, String>,
+    /// Models that are also run as on an adapter without anything optional.
+    plain: Vec<String>,
 }
 
 fn main() {
@@ -70,6 +72,8 @@ fn main() {
     if let Err(error) = &gpu {
         eprintln!("skipped: {error}");
     }
+    let options = GpuOptions { plain: true, ..GpuOptions::default() };
+    let plain = pollster::block_on(Gpu::open_with(options)).ok().filter(|_| gpu.is_ok());
     let folder = |name: &str, place: &str| {
         std::env::var_os(name).map_or_else(|| root.join("../shared").join(place), PathBuf::from)
     };
@@ -81,6 +85,13 @@ fn main() {
             let name = format!("{}::{case}", row.model);
             let absent = gpu.is_err() || !dir.exists() || cases.skipped.contains_key(&row.model);
             let cpu = cases.cpu.contains_key(&row.model) || cases.cpu.contains_key(&name);
+            if cases.plain.contains(&row.model) {
+                let (gpu, dir, case) = (plain.clone(), dir.clone(), case.clone());
+                let tolerance = tolerance.clone();
+                let run = move || model(gpu, &dir, &case, &tolerance, cpu);
+                let trial = Trial::test(format!("plain::{name}"), run);
+                trials.push(trial.with_ignored_flag(absent || plain.is_none()));
+            }
             let (gpu, dir, case) = (gpu.as_ref().ok().cloned(), dir.clone(), case.clone());
             let trial = Trial::test(name, move || model(gpu, &dir, &case, &tolerance, cpu));
             trials.push(trial.with_ignored_flag(absent));
@@ -95,13 +106,19 @@ fn main() {
     let set = archive.clone();
     let trial = Trial::test("nodes::1.17", move || nodes(lent, &set, &known, whole));
     trials.push(trial.with_ignored_flag(absent));
+    let (lent, set) = (plain.clone(), archive.clone());
+    let trial = Trial::test("plain::claims", move || claims(lent, &set));
+    trials.push(trial.with_ignored_flag(absent || plain.is_none()));
     let absent = gpu.is_none() || !archive.with_file_name(listed::LIST).exists();
     let (lent, least, set) = (gpu.clone(), cases.listed, archive.clone());
     let trial = Trial::test("nodes::listed", move || listed(lent, &set, least));
     trials.push(trial.with_ignored_flag(absent));
     let absent = gpu.is_none();
-    let lent = gpu.clone();
-    let trial = Trial::test("operators", move || operators(lent, &cases));
+    let (lent, same) = (gpu.clone(), cases.clone());
+    let trial = Trial::test("operators", move || operators(lent, &same));
+    trials.push(trial.with_ignored_flag(absent));
+    let absent = plain.is_none();
+    let trial = Trial::test("plain::operators", move || operators(plain, &cases));
     trials.push(trial.with_ignored_flag(absent));
     let absent = gpu.is_none() || !archive.exists();
     let trial = Trial::test("claims", move || claims(gpu, &archive));

@@ -24,7 +24,8 @@ pub(crate) fn pages(report: &GpuReport) -> String {
 fn page(placement: &Placement) -> String {
     let mut page = format!(
         "{STRONG}plan{RESET} {FAINT}{}, {} dispatches{RESET}\n",
-        placement.adapter, placement.dispatches
+        [&[placement.adapter.as_str()], &placement.features[..]].concat().join(", "),
+        placement.dispatches
     );
     for segment in &placement.segments {
         let _ = writeln!(page, "  {}  {} nodes", segment.device, segment.nodes.len());

@@ -8,8 +8,8 @@ use tract_onnx::prelude::*;
 
 use super::{Builder, Lowered, Operand, Origin, because};
 use crate::gpu::chain::Chain;
-use crate::gpu::kernel::{Body, Kernel};
-use crate::gpu::value::View;
+use crate::gpu::kernel::{Body, Kernel, Pattern};
+use crate::gpu::value::{Carrier, View};
 
 /// One node while it is lowered.
 pub(crate) struct Cx<'b, 'm> {
@@ -30,6 +30,13 @@ impl Cx<'_, '_> {
     pub(crate) fn input(&mut self, ix: usize) -> Lowered<View> {
         let outlet = self.outlet(ix)?;
         self.builder.view(outlet)
+    }
+
+    /// The bits of an input of floats, as integers.
+    pub(crate) fn bits(&mut self, ix: usize) -> Lowered<View> {
+        let view = self.input(ix)?;
+        let view = if view.half { self.builder.words(&self.node.name, view)? } else { view };
+        Ok(View { carrier: Carrier::U32, ..view })
     }
 
     /// An input in row-major order, copied where it is not.
@@ -106,6 +113,8 @@ impl Cx<'_, '_> {
             chain: Chain::plain(&output.shape),
             output,
             more: vec![],
+            score: None,
+            pattern: Pattern::None,
         }
     }
 

@@ -28,12 +28,8 @@ impl Builder<'_> {
         {
             return None;
         }
-        let [at] = self.writers.get(&operand.view.value)?[..] else { return None };
-        let kernel = self.kernels.get(at)?.as_ref()?;
-        if at < self.since || !kernel.more.is_empty() || !kernel.output.is_dense() {
-            return None;
-        }
-        Some((at, kernel.chain.reshaped(shape)?))
+        let at = self.maker(&operand.view)?;
+        Some((at, self.kernel(at)?.chain.reshaped(shape)?))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod cx;
 mod join;
+mod pattern;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ pub(crate) use join::In;
 
 use super::chain::Chain;
 use super::kernel::Kernel;
+use super::transfer;
 use super::value::{Carrier, ValueId, View, dense_strides};
 
 /// Why a node is not on the GPU.
@@ -46,7 +48,15 @@ pub(crate) enum Origin {
 #[derive(Clone, Debug)]
 pub(crate) struct Value {
     pub(crate) len: usize,
+    /// Whether its elements take 16 bits.
+    pub(crate) half: bool,
     pub(crate) origin: Origin,
+}
+
+impl Value {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.len as u64 * if self.half { 2 } else { 4 }
+    }
 }
 
 /// An outlet of the graph as far as it is on the GPU.
@@ -57,11 +67,17 @@ struct Operand {
     exclusive: bool,
 }
 
-/// Limits of an adapter that decide what can be lowered.
+/// What of an adapter decides what can be lowered, and how.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Bytes of one value.
     pub(crate) max_value_bytes: u64,
+    /// Whether memory may hold f16.
+    pub(crate) half: bool,
+    /// How many invocations make a subgroup at least, a power of two, where there are subgroups.
+    pub(crate) subgroup: Option<usize>,
+    /// Invocations below which a larger share of the work for each would leave parts of the adapter idle.
+    pub(crate) busy: usize,
 }
 
 pub(crate) struct Builder<'m> {
@@ -97,6 +113,10 @@ impl<'m> Builder<'m> {
         }
     }
 
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Starts another segment and gives the index of its first dispatch.
     pub(crate) fn segment(&mut self) -> usize {
         self.since = self.kernels.len();
@@ -124,14 +144,18 @@ impl<'m> Builder<'m> {
             return because(format!("the element type {datum:?} has no kernels"));
         };
         let len = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-        let bytes = len.and_then(|n| (n as u64).checked_mul(4));
+        let half = match &origin {
+            Origin::Constant(tensor) => self.limits.half && transfer::is_half(tensor),
+            _ => false,
+        };
+        let bytes = len.and_then(|n| (n as u64).checked_mul(if half { 2 } else { 4 }));
         match (len, bytes) {
             (Some(0), _) => because("an empty tensor"),
             (Some(len), Some(bytes)) if bytes <= self.limits.max_value_bytes => {
-                self.values.push(Value { len, origin });
+                self.values.push(Value { len, half, origin });
                 let value = ValueId(self.values.len() - 1);
                 let (shape, strides) = (shape.to_vec(), dense_strides(shape));
-                Ok(View { value, datum, carrier, offset: 0, shape, strides })
+                Ok(View { value, datum, carrier, half, offset: 0, shape, strides })
             }
             _ => because(format!(
                 "a tensor of shape {shape:?}, over the adapter's limit of {} bytes",
@@ -183,7 +207,7 @@ impl<'m> Builder<'m> {
 
     /// A constant of the program.
     pub(crate) fn constant(&mut self, tensor: Arc<Tensor>) -> Lowered<View> {
-        if !super::transfer::fits(&tensor) {
+        if !transfer::fits(&tensor) {
             return because("a constant beyond 32 bits");
         }
         let (datum, shape) = (tensor.datum_type(), tensor.shape().to_vec());
@@ -203,6 +227,18 @@ impl<'m> Builder<'m> {
         if view.is_dense() {
             return Ok(view);
         }
+        self.copy(label, view)
+    }
+
+    /// `view` as the host reads it: in row-major order, in the words of [`transfer`].
+    pub(crate) fn words(&mut self, label: &str, view: View) -> Lowered<View> {
+        if view.is_dense() && !view.half {
+            return Ok(view);
+        }
+        self.copy(label, view)
+    }
+
+    fn copy(&mut self, label: &str, view: View) -> Lowered<View> {
         let output = self.value(view.datum, &view.shape, Origin::Made)?;
         self.push(Kernel::elements(label, Chain::copy(view), output.clone()));
         Ok(output)

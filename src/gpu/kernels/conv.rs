@@ -1,7 +1,7 @@
 //! Convolutions.
 //!
 //! In: `Conv` in any layout of its image and its weights. Out: a matrix product where the window is one
-//! element, else a direct convolution: with packed weights, or for depthwise and odd groups as they lie.
+//! element, products of tiles where the window is 3 x 3 and the channels are many, else a direct convolution: with packed weights, or for depthwise and odd groups as they lie.
 //! The bias is the first link of the fused chain.
 
 use tract_onnx::prelude::*;
@@ -9,6 +9,7 @@ use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 
 use super::matmul::product;
 use super::sliding::Sliding;
+use super::winograd;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
 use crate::gpu::value::{Carrier, View};
@@ -40,7 +41,17 @@ pub(crate) fn lower(cx: &mut Cx, op: &Conv) -> Lowered<()> {
     let mut kernel = if sliding.is_pointwise() && op.group == 1 {
         pointwise(cx, &sliding, x, &weights, output, (ig, og))?
     } else {
-        direct(cx, op, &sliding, x, &weights, output, konst)?
+        let by_tiles = match &konst {
+            Some(konst) if op.group == 1 => {
+                let strides = [weights.out, weights.input, weights.space[1], weights.space[2]];
+                winograd::lower(cx, &sliding, &x, (konst, strides), (ig, og), &output)?
+            }
+            _ => None,
+        };
+        match by_tiles {
+            Some(kernel) => kernel,
+            None => direct(cx, op, &sliding, x, &weights, output, konst)?,
+        }
     };
     // A scalar bias of 0 says that there is none.
     let (_, bias) = cx.input_fact(2)?;
@@ -147,6 +158,7 @@ fn direct(
     put("og", og as isize);
     put("groups", op.group as isize);
     put("columns", columns as isize);
+    let packed = konst.is_some();
     let (body, rows, weights) = match konst {
         Some(konst) => {
             let oc = if og >= 8 { 8 } else { 4 };
@@ -164,10 +176,9 @@ fn direct(
             for axis in 0..3 {
                 put(&format!("w_{axis}"), weights.space[axis]);
             }
-            (GROUPED.to_owned(), og * op.group, weights.view.clone())
+            (along(sliding) + GROUPED, og * op.group, weights.view.clone())
         }
     };
-    let packed = sliding.kernel[0] == 1 && body.len() != GROUPED.len();
     let groups = [spots.div_ceil(wide), rows.div_ceil(64 / wide), sliding.batch];
     if groups.iter().any(|g| *g > MAX_GROUPS as usize) {
         return because("a convolution beyond the grid");
@@ -182,6 +193,31 @@ fn direct(
 
 /// Longest window that is unrolled.
 const UNROLLED: usize = 7;
+
+/// What a row of the window adds to four pixels of one channel: unrolled where the window is short and dense, with each
+/// pixel loaded once for all taps that see it.
+fn along(sliding: &Sliding) -> String {
+    let (taps, step) = (sliding.kernel[2], sliding.stride[2]);
+    let mut text = "fn pixel(row: u32, ix: u32) -> f32 { return select(0.0, in0[row + ix * p.x_2], ix < p.i2); }\n\
+                    fn along(row: u32, ix: u32, weights: u32) -> vec4<f32> {\n  var sum = vec4<f32>();\n"
+        .to_owned();
+    if taps <= UNROLLED && step <= 2 && sliding.dilation[2] == 1 {
+        for at in 0..taps + 3 * step {
+            text += &format!("  let r{at} = pixel(row, ix + {at}u);\n");
+        }
+        for tap in 0..taps {
+            let [b, c, d] = [1, 2, 3].map(|n| tap + n * step);
+            text += &format!(
+                "  sum += in1[weights + {tap}u * p.w_2] * vec4<f32>(r{tap}, r{b}, r{c}, r{d});\n"
+            );
+        }
+    } else {
+        text += "  for (var t = 0u; t < p.k2; t++) {\n    let at = ix + t * p.d2;\n    \
+                 sum += in1[weights + t * p.w_2] * vec4<f32>(pixel(row, at), pixel(row, at + p.s2), \
+                 pixel(row, at + 2u * p.s2), pixel(row, at + 3u * p.s2));\n  }\n";
+    }
+    text + "  return sum;\n}\n"
+}
 
 /// The accumulators of `oc` channels, and the text that adds one row of the window to them. Where the window
 /// steps by one pixel, a row's pixels are loaded once for all taps that see them.

@@ -12,7 +12,7 @@ use tract_onnx::tract_core::ops::{math, nn};
 use crate::gpu::builder::{Cx, In, Lowered, because};
 use crate::gpu::chain::Chain;
 use crate::gpu::kernel::Param;
-use crate::gpu::value::{Carrier, View};
+use crate::gpu::value::Carrier;
 
 type Unary = (fn(&dyn ElementWiseMiniOp) -> bool, &'static str, &'static str);
 
@@ -105,7 +105,7 @@ pub(crate) fn unary(cx: &mut Cx, op: &ElementWiseOp) -> Lowered<()> {
 
 /// Compilers take it that a float is no NaN, also where its bits are asked; so the memory is read as integers.
 fn is_nan(cx: &mut Cx) -> Lowered<()> {
-    let view = View { carrier: Carrier::U32, ..cx.input(0)? };
+    let view = cx.bits(0)?;
     let output = cx.output(0)?;
     let mut chain = Chain::copy(view);
     let bits = chain.result;

@@ -6,12 +6,14 @@
 use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 
+use super::attention;
+use super::shared::Lanes;
+use super::wide;
 use crate::gpu::builder::{Cx, Lowered, because};
-use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
+use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param, Pattern};
 use crate::gpu::value::{View, collapse, dense_strides};
 
 const TILED: &str = include_str!("matmul.wgsl");
-const WIDE: &str = include_str!("wide.wgsl");
 const VECTOR: &str = include_str!("vector.wgsl");
 
 pub(crate) fn lower(cx: &mut Cx, op: &PrefixMatMul) -> Lowered<()> {
@@ -34,7 +36,16 @@ pub(crate) fn lower(cx: &mut Cx, op: &PrefixMatMul) -> Lowered<()> {
     let a = swap(cx.input(0)?, op.transpose_a);
     let b = swap(cx.input(1)?, op.transpose_b);
     let output = cx.output(0)?;
-    let kernel = product(cx, a, b, output, op.transpose_c)?;
+    if let Some(kernel) = attention::recognised(cx, &a, &b, &output, op.transpose_c) {
+        cx.run(kernel);
+        return Ok(());
+    }
+    let pattern = match op.transpose_c {
+        true => Pattern::Product(swap(b.clone(), true), swap(a.clone(), true)),
+        false => Pattern::Product(a.clone(), b.clone()),
+    };
+    let mut kernel = product(cx, a, b, output, op.transpose_c)?;
+    kernel.pattern = pattern;
     cx.run(kernel);
     Ok(())
 }
@@ -85,30 +96,28 @@ pub(crate) fn product(
     let (tx, ty) = if small { (8, 8) } else { (16, 16) };
     let kind = carrier.wgsl();
     // Four neighbours at a time, where everything lies on multiples of four.
-    let fours = |values: &[isize]| values.iter().all(|v| v % 4 == 0);
+    let even = |values: &[isize]| values.iter().all(|v| v % 4 == 0);
     let along = |view: usize| [step(view, 1) as isize, step(view, 2) as isize];
     let a_wide = k.is_multiple_of(4)
-        && (a.strides[rank - 1] == 1 && fours(&[a.strides[rank - 2], a.offset as isize]))
-        && fours(&along(0));
-    let b_wide = fours(&along(1))
+        && (a.strides[rank - 1] == 1 && even(&[a.strides[rank - 2], a.offset as isize]))
+        && even(&along(0));
+    let b_wide = even(&along(1))
         && b.offset.is_multiple_of(4)
         && match (b.strides[rank - 2], b.strides[rank - 1]) {
             (1, across) => across % 4 == 0,
             (down, 1) => down % 4 == 0 && n.is_multiple_of(4),
             _ => false,
         };
-    let wide = !vector && a_wide && b_wide;
-    let (body, groups) = if wide {
-        let columns = n.div_ceil(4);
-        let wx = columns.next_power_of_two().clamp(1, 8);
-        let by_k = b.strides[rank - 2] == 1;
-        let head = format!(
-            "alias T = {kind};\nconst WX = {wx}u;\nconst WY = {}u;\nconst B_BY_K = {by_k};\n",
-            64 / wx
-        );
-        (head + WIDE, [columns.div_ceil(wx), m.div_ceil(4).div_ceil(64 / wx), count])
+    let fours = !vector && a_wide && b_wide;
+    let (body, groups) = if fours {
+        wide::body(cx, kind, (m, n, count), b.strides[rank - 2] == 1)
     } else if vector {
-        let head = format!("alias T = {kind};\nconst B_BY_K = {b_by_k};\n");
+        let slices = Lanes::new(cx, 16, 256, b_by_k);
+        let head = format!(
+            "alias T = {kind};\nconst B_BY_K = {b_by_k};\n{}{}",
+            slices.parts("T"),
+            slices.join("shared_sum", "T", "a + b")
+        );
         (head + VECTOR, [n.div_ceil(16), 1, count])
     } else {
         let head = format!(
@@ -146,7 +155,7 @@ pub(crate) fn product(
     let mut kernel = cx.kernel(body, groups, output);
     kernel.params = params.iter().map(|(name, p)| ((*name).to_owned(), *p)).collect();
     kernel.reads = vec![a, b];
-    kernel.wide = vec![wide; 2];
+    kernel.wide = vec![fours; 2];
     kernel.acc = carrier;
     Ok(kernel)
 }

@@ -1,5 +1,6 @@
 //! The kernels, by family: each a `.rs` that lowers nodes and, where it has a body, a `.wgsl` beside it.
 
+mod attention;
 pub(crate) mod conv;
 pub(crate) mod deconv;
 pub(crate) mod elementwise;
@@ -19,4 +20,7 @@ pub(crate) mod reduce;
 pub(crate) mod resize;
 mod rows;
 pub(crate) mod select;
+mod shared;
 mod sliding;
+mod wide;
+mod winograd;

@@ -5,7 +5,7 @@
 
 use crate::gpu::builder::{Cx, In, Lowered, because};
 use crate::gpu::chain::Chain;
-use crate::gpu::value::{Carrier, View};
+use crate::gpu::value::Carrier;
 use crate::model::ops::ToNarrow;
 use crate::model::{Form, Powers, Top};
 
@@ -54,7 +54,7 @@ pub(crate) fn round(cx: &mut Cx, op: &ToNarrow) -> Lowered<()> {
             )
         }
     };
-    let view = View { carrier: Carrier::U32, ..cx.input(0)? };
+    let view = cx.bits(0)?;
     let output = cx.output(0)?;
     let mut chain = Chain::copy(view);
     let bits = chain.result;

@@ -8,6 +8,7 @@ use tract_onnx::prelude::*;
 use super::flat::elements;
 use super::gather::checked;
 use super::pad::padded;
+use super::shared::Lanes;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{MAX_GROUPS, Param};
 use crate::gpu::value::View;
@@ -80,9 +81,12 @@ pub(crate) fn product(cx: &mut Cx, op: &MatMulNBits) -> Lowered<()> {
     if groups.iter().any(|g| *g > MAX_GROUPS as usize) {
         return because("a product beyond the grid");
     }
+    let lanes = Lanes::new(cx, slices, slices * columns, true);
     let head = format!(
-        "const BITS = {}u;\nconst ROWS = {rows}u;\nconst COLUMNS = {columns}u;\nconst SLICES = {slices}u;\n",
-        op.bits
+        "const BITS = {}u;\nconst ROWS = {rows}u;\nconst COLUMNS = {columns}u;\nconst SLICES = {slices}u;\n{}{}",
+        op.bits,
+        lanes.parts("vec4<f32>"),
+        lanes.join("shared_sum", "vec4<f32>", "a + b")
     );
     let mut kernel = cx.kernel(head + &text + PRODUCT, groups.map(|g| g as u32), output);
     let each = 32 / op.bits;

@@ -1,11 +1,9 @@
 // A x B, where B's columns are codes of BITS bits in blocks along k, a scale and maybe a zero point each. A workgroup
 // makes COLUMNS columns of ROWS rows; SLICES invocations share the sum of each, neighbours reading neighbouring words.
 // in0: A, four at a time; in1: codes; in2: scales; in3: zero points, if any.
-// Host constants: BITS, ROWS (1 or 4), COLUMNS, SLICES, `zero(column, block)`.
+// Host text: BITS, ROWS (1 or 4), COLUMNS, SLICES, `zero(column, block)`, `shared_sum(flat, slice, x)` of all slices.
 const CODES = 32u / BITS;
 const MASK = (1u << BITS) - 1u;
-
-var<workgroup> sums: array<vec4<f32>, COLUMNS * SLICES>;
 
 fn codes(word: u32, at: u32) -> vec4<f32> {
   let shifted = vec4<u32>(word, word >> BITS, word >> (2u * BITS), word >> (3u * BITS)) >> vec4<u32>(at * BITS);
@@ -46,11 +44,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       sum += part * scale;
     }
   }
-  let own = local.y * SLICES + local.x;
-  sums[own] = sum;
-  workgroupBarrier();
+  sum = shared_sum(local.y * SLICES + local.x, local.x, sum);
   if (local.x == 0u && column < p.n) {
-    for (var s = 1u; s < SLICES; s++) { sum += sums[own + s]; }
     put(row, column, sum.x);
     if (ROWS > 1u) {
       put(row + 1u, column, sum.y);

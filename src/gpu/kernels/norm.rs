@@ -6,6 +6,7 @@ use nearside_kernels::norm::Norm;
 use tract_onnx::prelude::*;
 
 use super::reduce::{lanes, spread};
+use super::shared::Lanes;
 use crate::cpu::norm::Normalisation;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::Param;
@@ -18,14 +19,17 @@ pub(crate) fn lower(cx: &mut Cx, op: &Normalisation) -> Lowered<()> {
         return because("a norm of another type than float32");
     };
     let rows = view.len() / width;
-    let lanes = lanes(width);
-    let (groups, across) = spread(rows.div_ceil(64 / lanes));
+    let lanes = Lanes::new(cx, lanes(width), 64, true);
+    let (groups, across) = spread(rows.div_ceil(64 / lanes.count));
     let output = cx.output(0)?;
     let head = format!(
-        "const LANES = {lanes}u;\nconst CENTRED = {};\nconst SCALED = {};\nconst SHIFTED = {};\n",
+        "const LANES = {}u;\nconst CENTRED = {};\nconst SCALED = {};\nconst SHIFTED = {};\n{}{}",
+        lanes.count,
         op.norm == Norm::Deviation,
         op.scale.is_some(),
-        op.shift.is_some()
+        op.shift.is_some(),
+        lanes.parts("f32"),
+        lanes.join("shared_sum", "f32", "a + b")
     );
     let mut reads = vec![view.clone()];
     for column in [&op.scale, &op.shift] {

@@ -1,19 +1,6 @@
 // Rows normalised, scaled and shifted: a workgroup's LANES invocations share a row.
 // in0: rows, dense; in1: a scale a column; in2: a shift a column.
-// Host constants: LANES, CENTRED (whether the mean is taken off), SCALED, SHIFTED.
-var<workgroup> parts: array<f32, 64>;
-
-fn shared_sum(flat: u32, lane: u32, value: f32) -> f32 {
-  if (LANES == 1u) { return value; }
-  workgroupBarrier();
-  parts[flat] = value;
-  workgroupBarrier();
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    if (lane < half) { parts[flat] += parts[flat + half]; }
-    workgroupBarrier();
-  }
-  return parts[flat - lane];
-}
+// Host text: LANES, CENTRED (whether the mean is taken off), SCALED, SHIFTED, `shared_sum(flat, lane, x)` of all lanes.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) flat: u32) {

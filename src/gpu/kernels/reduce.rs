@@ -7,9 +7,10 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, SoftmaxKind};
 
 use super::rows::{ADDRESS, Rows};
+use super::shared::Lanes;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::chain::Chain;
-use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
+use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param, Pattern};
 use crate::gpu::value::{Carrier, View};
 
 const REDUCE: &str = include_str!("reduce.wgsl");
@@ -54,9 +55,9 @@ pub(super) fn spread(count: usize) -> ([u32; 3], u32) {
 }
 
 /// A kernel whose rows are each shared by `lanes` invocations.
-fn rows_kernel(cx: &Cx, rows: &Rows, lanes: usize, head: String, body: &str, out: View) -> Kernel {
-    let (groups, across) = spread(rows.count.div_ceil(64 / lanes));
-    let text = format!("const LANES = {lanes}u;\n{head}{ADDRESS}{body}");
+fn rows_kernel(cx: &Cx, rows: &Rows, lanes: Lanes, head: String, body: &str, out: View) -> Kernel {
+    let (groups, across) = spread(rows.count.div_ceil(64 / lanes.count));
+    let text = format!("const LANES = {}u;\n{head}{ADDRESS}{body}", lanes.count);
     let mut kernel = cx.kernel(text, groups, out);
     kernel.params = rows.params();
     kernel.params.push(("across".to_owned(), Param::U(across)));
@@ -102,14 +103,15 @@ fn reduction(
     let Some([start, take, join, finish]) = steps(reducer, carrier) else {
         return because(format!("no kernel for a reduction {reducer:?} of {:?}", rows.view.datum));
     };
+    let lanes = Lanes::new(cx, lanes(rows.length), 64, true);
     let head = format!(
         "alias T = {element};\nalias R = {element};\n\
          fn start() -> R {{ return {start}; }}\n\
          fn take(a: R, b: T) -> R {{ return {take}; }}\n\
-         fn join(a: R, b: R) -> R {{ return {join}; }}\n\
-         fn finish(a: R) -> R {{ return {finish}; }}\n"
+         fn finish(a: R) -> R {{ return {finish}; }}\n{}{}",
+        lanes.parts("R"),
+        lanes.join("shared_by", "R", join)
     );
-    let lanes = lanes(rows.length);
     let mut kernel = rows_kernel(cx, &rows, lanes, head, REDUCE, output);
     kernel.acc = carrier;
     Ok(kernel)
@@ -121,11 +123,21 @@ pub(crate) fn softmax(cx: &mut Cx, op: &Softmax) -> Lowered<()> {
         return because("a softmax of another type than float32");
     }
     let output = cx.output(0)?;
+    let last = op.axes[..] == [view.shape.len() - 1];
+    let seen = (view.clone(), cx.alone(0));
     let rows = Rows::of(cx, view, &op.axes)?;
     let log = matches!(op.kind, SoftmaxKind::LogSoftmax);
-    let head = format!("const LOG = {log};\n");
-    let lanes = lanes(rows.length);
-    let kernel = rows_kernel(cx, &rows, lanes, head, SOFTMAX, output);
+    let lanes = Lanes::new(cx, lanes(rows.length), 64, true);
+    let head = format!(
+        "const LOG = {log};\n{}{}{}",
+        lanes.parts("f32"),
+        lanes.join("shared_max", "f32", "max(a, b)"),
+        lanes.join("shared_sum", "f32", "a + b")
+    );
+    let mut kernel = rows_kernel(cx, &rows, lanes, head, SOFTMAX, output);
+    if last && !log {
+        kernel.pattern = Pattern::Softmax(seen.0, seen.1);
+    }
     cx.run(kernel);
     Ok(())
 }

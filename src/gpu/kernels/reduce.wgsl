@@ -1,6 +1,5 @@
 // Rows to one element each. Host constants: T (element), R (what is carried), LANES (invocations a row),
-// `start()`, `take(sum, element)`, `join(a, b)`, `finish(sum)`, ADDRESS.
-var<workgroup> parts: array<R, 64>;
+// `start()`, `take(sum, element)`, `shared_by(flat, lane, sum)`, of all lanes, `finish(sum)`, ADDRESS.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) flat: u32) {
@@ -11,14 +10,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let base = row_in(row);
     for (var k = lane; k < p.length; k += LANES) { sum = take(sum, in0[base + along_in(k)]); }
   }
-  if (LANES > 1u) {
-    parts[flat] = sum;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-      if (lane < half) { parts[flat] = join(parts[flat], parts[flat + half]); }
-      workgroupBarrier();
-    }
-    sum = parts[flat];
-  }
+  sum = shared_by(flat, lane, sum);
   if (row < p.rows && lane == 0u) { store(row, finish(sum)); }
 }

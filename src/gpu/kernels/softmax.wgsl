@@ -1,29 +1,5 @@
-// Softmax of each row: a workgroup's LANES invocations share a row. Host constants: LANES, LOG, ADDRESS.
-var<workgroup> parts: array<f32, 64>;
-
-fn shared_max(flat: u32, lane: u32, value: f32) -> f32 {
-  if (LANES == 1u) { return value; }
-  workgroupBarrier();
-  parts[flat] = value;
-  workgroupBarrier();
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    if (lane < half) { parts[flat] = max(parts[flat], parts[flat + half]); }
-    workgroupBarrier();
-  }
-  return parts[flat - lane];
-}
-
-fn shared_sum(flat: u32, lane: u32, value: f32) -> f32 {
-  if (LANES == 1u) { return value; }
-  workgroupBarrier();
-  parts[flat] = value;
-  workgroupBarrier();
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    if (lane < half) { parts[flat] += parts[flat + half]; }
-    workgroupBarrier();
-  }
-  return parts[flat - lane];
-}
+// Softmax of each row: a workgroup's LANES invocations share a row. Host text: LANES, LOG, ADDRESS, and of all lanes
+// `shared_max(flat, lane, x)` and `shared_sum(flat, lane, x)`.
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) flat: u32) {

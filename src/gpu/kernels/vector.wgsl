@@ -1,10 +1,8 @@
 // One row times a matrix. A workgroup makes LANES elements, SLICES invocations sharing the sum of each.
 // The axis of B whose neighbours lie side by side in memory runs over neighbouring invocations.
-// Host constants: T, B_BY_K.
+// Host text: T, B_BY_K, `shared_sum(flat, slice, x)` of all slices.
 const LANES = 16u;
 const SLICES = 16u;
-
-var<workgroup> sums: array<T, LANES * SLICES>;
 
 @compute @workgroup_size(16, 16, 1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
@@ -23,11 +21,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       b += SLICES * p.b_k;
     }
   }
-  sums[lane * SLICES + slice] = sum;
-  workgroupBarrier();
-  for (var half = SLICES / 2u; half > 0u; half /= 2u) {
-    if (slice < half) { sums[lane * SLICES + slice] += sums[lane * SLICES + slice + half]; }
-    workgroupBarrier();
-  }
-  if (slice == 0u && n < p.n) { store(group.z * p.n + n, sums[lane * SLICES]); }
+  sum = shared_sum(lane * SLICES + slice, slice, sum);
+  if (slice == 0u && n < p.n) { store(group.z * p.n + n, sum); }
 }

@@ -1,0 +1,93 @@
+// softmax(score(Q x K)) x V, the scores never in memory: a workgroup of 8 x 8 invocations makes 32 rows and meets the
+// keys 32 at a time. Each invocation has 4 x 4 scores of a tile, and 4 rows by COLUMNS vectors of the result in named
+// accumulators, which are scaled down whenever a row's highest score rises (Milakov and Gimelshein; Dao et al.).
+// Host text: `q_at(b)`, `k_at(b)`, `v_at(b)`, where matrix b starts; `q4`, `k4`, `v4`, four neighbours of a row;
+// `score(b, row, key, x)`; `shared_max` and `shared_sum` of the 8 invocations of a row; X, which is 8; COLUMNS; `Sums`,
+// `scale(sums, by)`, `add(sums, …)` and `together(sums)`, all of them.
+const LOWEST = -3.4028234663852886e38f;
+
+var<workgroup> shares: array<vec4<f32>, 256>;
+
+fn most(v: vec4<f32>) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+fn total(v: vec4<f32>) -> f32 { return v.x + v.y + v.z + v.w; }
+
+@compute @workgroup_size(8, 8, 1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+  let b = group.z;
+  let q = q_at(b);
+  let k = k_at(b);
+  let v = v_at(b);
+  let row = group.x * 32u + local.y * 4u;
+  let column = group.y * (COLUMNS * 8u) + local.x;
+  let own = local.y * 8u;
+  var sums = Sums();
+  var top = vec4<f32>(LOWEST);
+  var sum = vec4<f32>();
+  for (var k0 = 0u; k0 < p.keys; k0 += 32u) {
+    let key = k0 + local.x * 4u;
+    var s0 = vec4<f32>();
+    var s1 = vec4<f32>();
+    var s2 = vec4<f32>();
+    var s3 = vec4<f32>();
+    for (var d = 0u; d < p.size4; d++) {
+      let w0 = k4(k, key, d);
+      let w1 = k4(k, key + 1u, d);
+      let w2 = k4(k, key + 2u, d);
+      let w3 = k4(k, key + 3u, d);
+      var x = q4(q, row, d);
+      s0 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+      x = q4(q, row + 1u, d);
+      s1 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+      x = q4(q, row + 2u, d);
+      s2 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+      x = q4(q, row + 3u, d);
+      s3 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+    }
+    // What is done to a score is a text of its own length: it is here four times, not for each score.
+    let last = p.keys - 1u;
+    let there = vec4<u32>(key, key + 1u, key + 2u, key + 3u) <= vec4<u32>(last);
+    var rows = array<vec4<f32>, 4>(s0, s1, s2, s3);
+    for (var r = 0u; r < 4u; r++) {
+      let at = min(row + r, p.rows - 1u);
+      let s = rows[r];
+      let done = vec4<f32>(score(b, at, min(key, last), s.x), score(b, at, min(key + 1u, last), s.y),
+                           score(b, at, min(key + 2u, last), s.z), score(b, at, min(key + 3u, last), s.w));
+      rows[r] = select(vec4<f32>(LOWEST), done, there);
+    }
+    let tops = vec4<f32>(most(rows[0]), most(rows[1]), most(rows[2]), most(rows[3]));
+    let now = max(top, shared_max(own + local.x, local.x, tops));
+    // Nobody reads the last tile's shares any more.
+    workgroupBarrier();
+    let none = vec4<f32>();
+    let p0 = select(none, exp(rows[0] - now.x), there);
+    let p1 = select(none, exp(rows[1] - now.y), there);
+    let p2 = select(none, exp(rows[2] - now.z), there);
+    let p3 = select(none, exp(rows[3] - now.w), there);
+    let at = own * 4u + local.x;
+    shares[at] = p0;
+    shares[at + 8u] = p1;
+    shares[at + 16u] = p2;
+    shares[at + 24u] = p3;
+    let by = exp(top - now);
+    sum = sum * by + vec4<f32>(total(p0), total(p1), total(p2), total(p3));
+    scale(&sums, by);
+    top = now;
+    workgroupBarrier();
+    let fours = min(8u, (p.keys - k0 + 3u) / 4u);
+    for (var f = 0u; f < fours; f++) {
+      let first = own * 4u + f;
+      add(&sums, v, k0 + f * 4u, column, shares[first], shares[first + 8u], shares[first + 16u], shares[first + 24u]);
+    }
+  }
+  let all = shared_sum(own + local.x, local.x, sum);
+  let base = b * p.rows * p.width;
+  var made = together(&sums);
+  for (var c = 0u; c < COLUMNS; c++) {
+    let first = (column + c * 8u) * 4u;
+    for (var r = 0u; r < 4u && row + r < p.rows; r++) {
+      let value = made[c * 4u + r] / all[r];
+      let at = base + (row + r) * p.c_m + first * p.c_n;
+      for (var l = 0u; l < 4u && first + l < p.width; l++) { store(at + l * p.c_n, value[l]); }
+    }
+  }
+}
