@@ -49,6 +49,8 @@ export interface Placement {
   /** Adapter and driver. */
   readonly adapter: string;
   readonly dispatches: number;
+  /** Bytes of constants in the memory of the GPU; those of few bits stay so. */
+  readonly weights: number;
   readonly segments: readonly {
     readonly device: 'gpu' | 'cpu';
     /** `reason`: why the node is not on the GPU. */

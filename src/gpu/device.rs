@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::builder::Limits;
-use super::memory::Constants;
+use super::memory::{Budget, Constants};
 use super::pipelines::Pipelines;
 use super::verdicts::Verdicts;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +23,8 @@ struct Health {
 pub struct GpuOptions {
     /// Most bytes of one tensor in GPU memory; the adapter's own limit where that is less, or none is given.
     pub max_tensor_bytes: Option<u64>,
+    /// Most bytes of GPU memory in all; as much as the adapter gives, where none is given.
+    pub max_bytes: Option<u64>,
     /// The file that keeps what the first runs of models showed, between processes. None: nothing is kept.
     #[cfg(not(target_arch = "wasm32"))]
     pub verdicts: Option<std::path::PathBuf>,
@@ -43,6 +45,7 @@ pub(crate) struct Device {
     health: Arc<Mutex<Health>>,
     pub(super) pipelines: Pipelines,
     pub(super) constants: Constants,
+    pub(super) budget: Arc<Budget>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -106,6 +109,11 @@ impl Gpu {
     /// Adapter and driver.
     pub fn name(&self) -> String {
         lock(&self.current).name.clone()
+    }
+
+    /// Bytes of tensors and constants that are in its memory now.
+    pub fn used_bytes(&self) -> u64 {
+        lock(&self.current).budget.used()
     }
 
     /// Gives the device up, as a crashed driver does: what runs on it fails, what comes next opens another.
@@ -201,6 +209,7 @@ impl Device {
             health,
             pipelines: Pipelines::default(),
             constants: Constants::default(),
+            budget: Budget::new(options.max_bytes),
         })
     }
 

@@ -33,6 +33,13 @@ impl<P> PlanCache<P> {
         Some(plan)
     }
 
+    /// Shows all keys.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn each(&self, mut see: impl FnMut(&PlanKey)) {
+        let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.iter().for_each(|(key, _)| see(key));
+    }
+
     pub(crate) fn put(&self, key: PlanKey, plan: Arc<P>) {
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         plans.retain(|(k, _)| *k != key);
@@ -40,9 +47,10 @@ impl<P> PlanCache<P> {
         plans.truncate(CAPACITY);
     }
 
-    /// Lets go of all of them.
+    /// Lets go of all of them; whether there were any.
     #[cfg(feature = "gpu")]
-    pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    pub(crate) fn clear(&self) -> bool {
+        let plans = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        !plans.is_empty()
     }
 }

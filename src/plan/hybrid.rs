@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use futures_util::lock::Mutex;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::rewrite_einsum_to_prefix_matmul;
+use tract_onnx::tract_core::ops::nn::RmsNorm;
 
 use super::draft::{Stage, draft};
 use super::partition::{partition, work};
@@ -60,6 +62,23 @@ pub(crate) struct Asked<'a> {
     pub(crate) profile: bool,
 }
 
+/// Where nodes may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placing {
+    /// What the GPU cannot do is the CPU's.
+    Free,
+    /// A node on the CPU is an error.
+    Strict,
+    /// It is known that the GPU takes all of them; where it does not after all, there is no plan.
+    Whole,
+}
+
+impl Placing {
+    pub(crate) fn of(strict: bool) -> Self {
+        if strict { Self::Strict } else { Self::Free }
+    }
+}
+
 /// The values of one run, each where it is.
 #[derive(Default)]
 struct Frame {
@@ -83,26 +102,37 @@ impl Frame {
 
 /// The graph in the form that the table of kernels knows.
 pub(crate) fn prepare(mut model: TypedModel) -> TractResult<TypedModel> {
-    crate::optimize::norms(&mut model)?;
-    rewrite_einsum_to_prefix_matmul(&mut model, false)?;
+    let has = |model: &TypedModel, one: fn(&TypedNode) -> bool| model.nodes().iter().any(one);
+    if has(&model, |node| node.op_is::<RmsNorm>()) {
+        crate::optimize::norms(&mut model)?;
+    }
+    if has(&model, |node| node.op_is::<EinSum>()) {
+        rewrite_einsum_to_prefix_matmul(&mut model, false)?;
+    }
+    crate::optimize::release_broadcasts(&mut model)?;
     Ok(model)
 }
 
 impl Hybrid {
-    /// Plans `model`. With `strict`, a node on the CPU is an error.
+    /// Plans `model`.
     pub(crate) async fn build(
         model: &TypedModel,
         types: Vec<DType>,
         gpu: &Arc<Device>,
-        strict: bool,
+        placing: Placing,
     ) -> Result<Self> {
         let failed = |e: TractError| {
             Error::new(ErrorKind::CannotPlan, "the GPU engine cannot plan this model")
                 .with_source(e)
         };
         let limits = gpu.limits();
+        let strict = placing == Placing::Strict;
         let parts = guarded(ErrorKind::CannotPlan, "dividing the model", || {
-            partition(model, strict, |node| verdict(model, node, limits)).map_err(failed)
+            let taken = |node: &TypedNode| match placing {
+                Placing::Whole => Ok(()),
+                _ => verdict(model, node, limits),
+            };
+            partition(model, strict, taken).map_err(failed)
         })?;
         if strict {
             refuse_cpu(model, &parts)?;
@@ -112,7 +142,8 @@ impl Hybrid {
         })?;
         let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
         let program = Program::new(Arc::clone(gpu), &draft.builder, &kept).await?;
-        let placement = placement(model, &parts, gpu.name(), program.len());
+        let placement =
+            placement(model, &parts, gpu.name(), (program.len(), program.constant_bytes()));
         let outputs = model.output_outlets().map_err(failed)?;
         let want = |outlet: &OutletId| -> TractResult<Want> {
             Ok(match &model.outlet_fact(*outlet)?.konst {

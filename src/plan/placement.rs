@@ -19,6 +19,8 @@ pub struct Placement {
     pub adapter: String,
     /// Dispatches on the GPU.
     pub dispatches: usize,
+    /// Bytes of constants in the GPU's memory.
+    pub weights: u64,
     /// In the order in which they run.
     pub segments: Vec<PlacedSegment>,
 }
@@ -42,6 +44,11 @@ impl Placement {
     /// Whether any node is on the GPU.
     pub fn has_gpu(&self) -> bool {
         self.segments.iter().any(|s| s.device == "gpu")
+    }
+
+    /// Whether every node is.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.segments.is_empty() && self.segments.iter().all(|s| s.device == "gpu")
     }
 
     /// A dispatch as a step of a profile: with the operators of the nodes that it computes.
@@ -103,7 +110,7 @@ pub(super) fn placement(
     model: &TypedModel,
     parts: &Partition,
     adapter: &str,
-    dispatches: usize,
+    (dispatches, weights): (usize, u64),
 ) -> Placement {
     let node = |id: &usize| {
         let reason = match &parts.places[*id] {
@@ -117,5 +124,5 @@ pub(super) fn placement(
         device: if s.gpu { "gpu" } else { "cpu" },
         nodes: s.nodes.iter().map(node).collect(),
     });
-    Placement { adapter: adapter.to_owned(), dispatches, segments: segments.collect() }
+    Placement { adapter: adapter.to_owned(), dispatches, weights, segments: segments.collect() }
 }
