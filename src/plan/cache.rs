@@ -6,6 +6,9 @@ use super::{Plan, PlanKey};
 
 /// Each plan holds packed weights of its own; this many bounds what alternating shapes cost.
 const CAPACITY: usize = 4;
+/// Of plans that a template makes in no time: this one's, and that of the run before.
+#[cfg(feature = "gpu")]
+const PASSING: usize = 2;
 
 pub(crate) struct PlanCache<P = Plan>(Mutex<Vec<(PlanKey, Arc<P>)>>);
 
@@ -45,6 +48,17 @@ impl<P> PlanCache<P> {
         plans.retain(|(k, _)| *k != key);
         plans.insert(0, (key, plan));
         plans.truncate(CAPACITY);
+    }
+
+    /// Lets go of the oldest of those that are `passing`, but for a few: shapes that grow do not come again.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn pass(&self, passing: impl Fn(&P) -> bool) {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = 0;
+        plans.retain(|(_, plan)| {
+            kept += usize::from(passing(plan));
+            kept <= PASSING || !passing(plan)
+        });
     }
 
     /// Lets go of all of them; whether there were any.

@@ -44,7 +44,8 @@ impl Segment {
         key: &PlanKey,
     ) -> Option<Hybrid> {
         let Ready { template, whole } = self.templates().ready.clone()?;
-        self.made_from(&template, on, device, key, whole).await
+        let plan = self.made_from(&template, on, device, key, whole).await?;
+        Some(Hybrid { passing: true, ..plan })
     }
 
     async fn made_from(

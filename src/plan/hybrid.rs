@@ -43,6 +43,8 @@ pub(crate) struct Hybrid {
     work: u64,
     /// Whether no run is like another.
     by_chance: bool,
+    /// Whether another is made in no time.
+    pub(super) passing: bool,
     /// Runs share the program's buffers.
     turn: Mutex<()>,
 }
@@ -163,6 +165,7 @@ impl Hybrid {
             program,
             device: Arc::clone(gpu),
             placement: Arc::new(placement),
+            passing: false,
             turn: Mutex::new(()),
         })
     }

@@ -238,6 +238,7 @@ impl Segment {
                 times.planned = true;
                 let plan = plan.map(Arc::new)?;
                 self.gpu.cache.put(key.clone(), Arc::clone(&plan));
+                self.gpu.cache.pass(|plan| plan.passing);
                 plan
             }
         };
