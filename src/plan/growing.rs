@@ -44,8 +44,9 @@ impl Segment {
         key: &PlanKey,
     ) -> Option<Hybrid> {
         let Ready { template, whole } = self.templates().ready.clone()?;
-        let plan = self.made_from(&template, on, device, key, whole).await?;
-        Some(Hybrid { passing: true, ..plan })
+        let mut plan = self.made_from(&template, on, device, key, whole).await?;
+        plan.passing = true;
+        Some(plan)
     }
 
     async fn made_from(
