@@ -228,6 +228,17 @@ impl Device {
         lock(&self.health).lost.get_or_insert_with(|| why.to_owned());
     }
 
+    /// What `work` makes on the device, and, to be awaited later, whether its memory sufficed for that.
+    pub(crate) fn sufficing<T>(
+        &self,
+        work: impl FnOnce() -> T,
+    ) -> (T, impl Future<Output = Result<()>>) {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let made = work();
+        let short = scope.pop();
+        (made, async { short.await.map_or(Ok(()), |error| Err(self.refused(error))) })
+    }
+
     /// An error of the device: its loss, where it is lost, since what is asked of it then is refused for that.
     pub(super) fn refused(&self, error: wgpu::Error) -> Error {
         match self.check() {

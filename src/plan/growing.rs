@@ -1,16 +1,19 @@
-//! Runs whose shapes grow on a GPU: when a [`Template`] is made, and when it counts.
+//! Plans for the GPU: for shapes alone, and, where shapes grow from run to run, from a [`Template`]: when that is made,
+//! and when it counts.
 //!
-//! In: the shapes of a run that has no plan yet, and of those before. Out: a plan from the template, where there is one.
+//! In: the shapes of a run that has no plan yet, and of those before. Out: a plan.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::hybrid::{Asked, Hybrid, Placing};
+use super::hybrid::{Asked, Hybrid, prepare};
 use super::on_gpu::{OnGpu, on_host};
+use super::placement::Placing;
 use super::template::{Growth, Template};
-use super::{PlanKey, Segment, plan_error, trial};
-use crate::error::ErrorKind;
+use super::{PlanKey, Segment, check_size, plan_error, specialise, trial};
+use crate::error::{ErrorKind, Result};
 use crate::gpu::Device;
 use crate::guard::guarded;
+use crate::optimize::Target;
 use crate::value::Value;
 
 /// Ways of growth that are tried of one graph.
@@ -32,6 +35,39 @@ struct Ready {
 }
 
 impl Segment {
+    /// A plan for these shapes alone. Where memory does not suffice, the plans of other shapes go first.
+    pub(super) async fn plan_for_gpu(
+        &self,
+        on: OnGpu<'_>,
+        device: &Arc<Device>,
+        key: &PlanKey,
+    ) -> Result<Hybrid> {
+        let plan = self.plan_alone(on, device, key).await;
+        let short = plan.as_ref().is_err_and(|e| *e.kind() == ErrorKind::OutOfMemory);
+        if !short || !self.gpu.cache.clear() {
+            return plan;
+        }
+        self.plan_alone(on, device, key).await
+    }
+
+    async fn plan_alone(
+        &self,
+        on: OnGpu<'_>,
+        device: &Arc<Device>,
+        key: &PlanKey,
+    ) -> Result<Hybrid> {
+        let graph = self.source.graph()?;
+        let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
+            specialise(graph, key, on.max_bytes, Target::Gpu)
+                .and_then(|(typed, outputs)| {
+                    check_size(&typed, on.max_bytes)?;
+                    Ok((prepare(typed)?, outputs))
+                })
+                .map_err(|e| plan_error(key, e))
+        })?;
+        Hybrid::build(&typed, outputs, device, Placing::of(on.strict)).await
+    }
+
     fn templates(&self) -> MutexGuard<'_, Templates> {
         self.gpu.templates.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,12 +15,12 @@ use tract_onnx::tract_core::ops::nn::RmsNorm;
 
 use super::draft::{Stage, draft};
 use super::partition::{partition, work};
-use super::placement::{Placement, placement, refuse_cpu};
+use super::placement::{Placement, Placing, placement, refuse_cpu};
 use super::trial::{MOST_WEIGHTS, MOST_WORK};
 use super::{Step, profile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::lower::verdict;
-use crate::gpu::value::ValueId;
+use crate::gpu::value::{ValueId, View};
 use crate::gpu::{Device, Exchange, GpuTensor, Program, transfer};
 use crate::guard::guarded;
 use crate::tensor::DType;
@@ -62,23 +62,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) keep: &'a [bool],
     /// Whether each dispatch is timed.
     pub(crate) profile: bool,
-}
-
-/// Where nodes may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Placing {
-    /// What the GPU cannot do is the CPU's.
-    Free,
-    /// A node on the CPU is an error.
-    Strict,
-    /// It is known that the GPU takes all of them; where it does not after all, there is no plan.
-    Whole,
-}
-
-impl Placing {
-    pub(crate) fn of(strict: bool) -> Self {
-        if strict { Self::Strict } else { Self::Free }
-    }
 }
 
 /// The values of one run, each where it is.
@@ -219,18 +202,20 @@ impl Hybrid {
                         }
                     }
                     exchange.reads.extend(checks.iter().map(|(view, _)| view.clone()));
-                    let mut fetched = vec![];
-                    for (outlet, view) in gives {
-                        if kept(outlet) {
-                            let tensor = GpuTensor::room(&self.device, view)?;
-                            exchange.keeps.push((view.value, tensor.clone()));
-                            frame.resident.insert(*outlet, tensor);
-                        } else {
-                            exchange.reads.push(view.clone());
-                            fetched.push((outlet, view));
-                        }
+                    let (stays, fetched): (Vec<_>, Vec<_>) =
+                        gives.iter().partition(|(outlet, _)| kept(outlet));
+                    exchange.reads.extend(fetched.iter().map(|(_, view)| view.clone()));
+                    let room = |(outlet, view): &(OutletId, View)| {
+                        Ok((*outlet, view.value, GpuTensor::room(&self.device, view)?))
+                    };
+                    let rooms = || stays.into_iter().map(room).collect::<Result<Vec<_>>>();
+                    let (rooms, suffices) = self.device.sufficing(rooms);
+                    for (outlet, value, tensor) in rooms? {
+                        exchange.keeps.push((value, tensor.clone()));
+                        frame.resident.insert(outlet, tensor);
                     }
                     let (mut words, timed) = self.program.run(range.clone(), &exchange).await?;
+                    suffices.await?;
                     steps.extend(timed.into_iter().map(|t| self.placement.timed(t)));
                     for ((_, user), count) in checks.iter().zip(words.drain(..checks.len())) {
                         if count.iter().any(|b| *b != 0) {

@@ -9,14 +9,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tract_onnx::tract_hir::internal::InferenceModel;
 
 use super::growing::Templates;
-use super::hybrid::{Asked, Hybrid, Placing};
+use super::hybrid::{Asked, Hybrid};
 use super::segment::is_final;
-use super::{Binding, PlanCache, PlanKey, Segment, Times, plan_error, specialise, trial};
+use super::{Binding, PlanCache, PlanKey, Segment, Times, trial};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Device, Gpu, Verdict};
-use crate::guard::guarded;
-use crate::optimize::Target;
 use crate::tensor::Tensor;
 use crate::value::Value;
 
@@ -231,7 +229,7 @@ impl Segment {
                     Some(plan) => Ok(plan),
                     None => {
                         grows = self.growth(&key);
-                        self.plan_with_room(on, &device, &key).await
+                        self.plan_for_gpu(on, &device, &key).await
                     }
                 };
                 times.plan_ms += clock.elapsed_ms();
@@ -242,6 +240,7 @@ impl Segment {
                 plan
             }
         };
+        let grows = grows.filter(|_| plan.placement.has_gpu());
         let again = grows.as_ref().map(|_| inputs.clone());
         let clock = Clock::start();
         let made = plan.run(inputs, asked).await;
@@ -262,39 +261,6 @@ impl Segment {
             profile.extend(steps);
         }
         Ok((outputs, plan))
-    }
-
-    /// Where memory does not suffice, the plans of other shapes go first.
-    async fn plan_with_room(
-        &self,
-        on: OnGpu<'_>,
-        device: &Arc<Device>,
-        key: &PlanKey,
-    ) -> Result<Hybrid> {
-        let plan = self.plan_for_gpu(on, device, key).await;
-        let short = plan.as_ref().is_err_and(|e| *e.kind() == ErrorKind::OutOfMemory);
-        if !short || !self.gpu.cache.clear() {
-            return plan;
-        }
-        self.plan_for_gpu(on, device, key).await
-    }
-
-    async fn plan_for_gpu(
-        &self,
-        on: OnGpu<'_>,
-        device: &Arc<Device>,
-        key: &PlanKey,
-    ) -> Result<Hybrid> {
-        let graph = self.source.graph()?;
-        let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
-            specialise(graph, key, on.max_bytes, Target::Gpu)
-                .and_then(|(typed, outputs)| {
-                    super::check_size(&typed, on.max_bytes)?;
-                    Ok((super::hybrid::prepare(typed)?, outputs))
-                })
-                .map_err(|e| plan_error(key, e))
-        })?;
-        Hybrid::build(&typed, outputs, device, Placing::of(on.strict)).await
     }
 }
 

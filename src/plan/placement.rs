@@ -12,6 +12,23 @@ use super::partition::{Partition, Place};
 use crate::error::{Error, Problem, ProblemKind, Result};
 use crate::gpu::{Timed, Verdict};
 
+/// Where nodes may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placing {
+    /// What the GPU cannot do is the CPU's.
+    Free,
+    /// A node on the CPU is an error.
+    Strict,
+    /// It is known that the GPU takes all of them; where it does not after all, there is no plan.
+    Whole,
+}
+
+impl Placing {
+    pub(crate) fn of(strict: bool) -> Self {
+        if strict { Self::Strict } else { Self::Free }
+    }
+}
+
 /// Where the nodes of a plan run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Placement {

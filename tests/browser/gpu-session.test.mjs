@@ -1,6 +1,5 @@
-// What a session owes its page whatever the GPU does, in Chromium on a software adapter: a device that the page shares,
-// one that is lost in the middle of a run, a page that is hidden, what first runs showed, and a page that is never
-// blocked. In: shared models. Out: one test each.
+// What a session owes its page, in Chromium on a software adapter: a device that the page shares, a page that is hidden,
+// what first runs showed, images, and a page that is never blocked. In: shared models. Out: one test each.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -120,45 +119,6 @@ test('chromium webgpu: what cannot cross to the worker is said, and what can be 
   assert.match(said[2], /^INVALID_INPUT: .*download/);
   assert.equal(said[3], 'nothing');
   assert.equal(length, wanted);
-});
-
-/** Runs in the page: the device goes in the middle of a run, each time a little later. */
-async function lose({ model, feeds, turns }) {
-  const { InferenceSession, Tensor, env } = await import('/pkg/index.browser.js');
-  const { fromWire: read } = await import('/tests/lib/wire.mjs');
-  env.wasm.proxy = false;
-  const session = await InferenceSession.create(model, { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', gpu: { choose: 'always', check: false } } });
-  const tensors = Object.fromEntries(Object.entries(read(feeds)).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]));
-  const run = async () => {
-    const results = await session.run(tensors);
-    return { data: Object.values(results)[0].data, report: results.report };
-  };
-  const wanted = (await run()).data;
-  const since = performance.now();
-  await run();
-  const whole = performance.now() - since;
-  const ended = [];
-  for (let turn = 0; turn < turns; turn += 1) {
-    const device = await env.webgpu.device;
-    const running = run();
-    await new Promise((resolve) => setTimeout(resolve, (whole * turn) / turns));
-    device.destroy();
-    const { data, report } = await running;
-    const farthest = data.reduce((most, value, at) => Math.max(most, Math.abs(value - wanted[at])), 0);
-    ended.push({ farthest, backend: report.backend, again: report.times.plan > 0 || report.gpuError !== undefined });
-  }
-  await session.release();
-  return ended;
-}
-
-test('chromium webgpu: a device that is destroyed in the middle of a run, 20 times', withModel('mnist-8'), async (t) => {
-  const model = 'mnist-8';
-  const ended = await inPage((page) => page.evaluate(lose, { model: address(model), feeds: toWire(npz(model, 'inputs')), turns: 20 }));
-  assert.equal(ended.length, 20);
-  for (const { farthest } of ended) assert.ok(farthest < 1e-3, `an answer is ${farthest} away`);
-  const lost = ended.filter(({ again }) => again).length;
-  t.diagnostic(`${lost} of 20 runs lost their device; ${ended.filter(({ backend }) => backend === 'webgpu').length} were answered by a GPU`);
-  assert.ok(lost >= 10, `only ${lost} of 20 runs lost their device`);
 });
 
 /** Runs in the page. */
