@@ -14,7 +14,7 @@ use super::segment::is_final;
 use super::{Binding, PlanCache, PlanKey, Segment, Times, trial};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Device, Gpu, Verdict};
+use crate::gpu::{Gpu, Verdict};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
