@@ -51,6 +51,8 @@ export interface Placement {
   /** What optional features of the adapter the kernels use. */
   readonly features: readonly ('f16' | 'subgroups')[];
   readonly dispatches: number;
+  /** Bytes of constants in the memory of the GPU; those of few bits stay so. */
+  readonly weights: number;
   readonly segments: readonly {
     readonly device: 'gpu' | 'cpu';
     /** `reason`: why the node is not on the GPU. */

@@ -34,7 +34,7 @@ pub(crate) fn assign(values: &[Value], shaders: &[Option<Shader>], kept: &[Value
     }
     let mut order: Vec<(usize, usize, usize)> = vec![];
     for (id, (value, span)) in values.iter().zip(&spans).enumerate() {
-        if let (Some((first, last)), false) = (span, matches!(value.origin, Origin::Constant(_))) {
+        if let (Some((first, last)), false) = (span, value.origin.is_constant()) {
             // What the host writes is there before the first dispatch.
             let first = if matches!(value.origin, Origin::Upload) { 0 } else { *first };
             order.push((first, *last, id));

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasm_bindgen::JsCast;
 
 use super::builder::Limits;
-use super::memory::Constants;
+use super::memory::{Budget, Constants};
 use super::pipelines::Pipelines;
 use super::verdicts::Verdicts;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,6 +32,8 @@ pub struct GpuOptions {
     pub max_tensor_bytes: Option<u64>,
     /// None of the adapter's optional features, as on an adapter that has none.
     pub plain: bool,
+    /// Most bytes of GPU memory in all; as much as the adapter gives, where none is given.
+    pub max_bytes: Option<u64>,
     /// The file that keeps what the first runs of models showed, between processes. None: nothing is kept.
     #[cfg(not(target_arch = "wasm32"))]
     pub verdicts: Option<std::path::PathBuf>,
@@ -56,6 +58,7 @@ pub(crate) struct Device {
     health: Arc<Mutex<Health>>,
     pub(super) pipelines: Pipelines,
     pub(super) constants: Constants,
+    pub(super) budget: Arc<Budget>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -119,6 +122,11 @@ impl Gpu {
     /// Adapter and driver.
     pub fn name(&self) -> String {
         lock(&self.current).name.clone()
+    }
+
+    /// Bytes of tensors and constants that are in its memory now.
+    pub fn used_bytes(&self) -> u64 {
+        lock(&self.current).budget.used()
     }
 
     /// Gives the device up, as a crashed driver does: what runs on it fails, what comes next opens another.
@@ -261,6 +269,7 @@ impl Device {
             health,
             pipelines: Pipelines::default(),
             constants: Constants::default(),
+            budget: Budget::new(options.max_bytes),
         })
     }
 
@@ -284,6 +293,17 @@ impl Device {
     /// From now on it counts as gone: what is told of a loss may come before the loss itself is.
     pub(crate) fn give_up(&self, why: &str) {
         lock(&self.health).lost.get_or_insert_with(|| why.to_owned());
+    }
+
+    /// What `work` makes on the device, and, to be awaited later, whether its memory sufficed for that.
+    pub(crate) fn sufficing<T>(
+        &self,
+        work: impl FnOnce() -> T,
+    ) -> (T, impl Future<Output = Result<()>>) {
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let made = work();
+        let short = scope.pop();
+        (made, async { short.await.map_or(Ok(()), |error| Err(self.refused(error))) })
     }
 
     /// An error of the device: its loss, where it is lost, since what is asked of it then is refused for that.

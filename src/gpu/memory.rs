@@ -1,14 +1,17 @@
-//! Buffers that go back once nobody holds them, and constants that the programs of one device share.
+//! Buffers that go back once nobody holds them, counted, and constants that the programs of one device share.
 //!
 //! In: sizes, or tensors of a graph. Out: [`Memory`]. A model is planned anew for each shape of its inputs; its weights
-//! are on the GPU once for all of these plans.
+//! are on the GPU once for all of these plans, also in a form that only kernels know.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use tract_onnx::prelude::Tensor;
 
+use super::builder::Derived;
 use super::device::{Device, lock};
 use super::transfer;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,13 +21,51 @@ const STORAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_DST)
     .union(wgpu::BufferUsages::COPY_SRC);
 
+/// Bytes of a device's memory that are in use, and how many may be.
+pub(super) struct Budget {
+    used: AtomicU64,
+    most: u64,
+}
+
+impl Budget {
+    /// No limit of ours where none is given.
+    pub(super) fn new(most: Option<u64>) -> Arc<Self> {
+        Arc::new(Self { used: AtomicU64::new(0), most: most.unwrap_or(u64::MAX) })
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> Result<()> {
+        let used = self.used.fetch_add(bytes, Ordering::Relaxed);
+        if used.saturating_add(bytes) <= self.most {
+            return Ok(());
+        }
+        self.give_back(bytes);
+        let text = format!(
+            "the GPU's memory does not suffice: {bytes} bytes beside {used}, over the limit of {}",
+            self.most
+        );
+        Err(Error::new(ErrorKind::OutOfMemory, text))
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// A buffer. In a browser one that is merely forgotten would wait for the garbage collector.
-pub(super) struct Memory(wgpu::Buffer);
+pub(super) struct Memory {
+    buffer: wgpu::Buffer,
+    budget: Arc<Budget>,
+}
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // Work that was submitted still ends.
-        self.0.destroy();
+        self.buffer.destroy();
+        self.budget.give_back(self.buffer.size());
     }
 }
 
@@ -32,32 +73,58 @@ impl Deref for Memory {
     type Target = wgpu::Buffer;
 
     fn deref(&self) -> &wgpu::Buffer {
-        &self.0
+        &self.buffer
     }
 }
 
-/// The constants of a device by the address of their tensor and whether they lie as f16, as long as tensor and buffer
-/// both live.
+/// The constants of a device by the address of their tensor and what was made of it, as long as tensor and buffer both
+/// live.
 #[derive(Default)]
-pub(super) struct Constants(Mutex<HashMap<(usize, bool), Constant>>);
+pub(super) struct Constants(Mutex<HashMap<(usize, &'static str), Constant>>);
 
 type Constant = (Weak<Tensor>, Weak<Memory>);
 
 impl Device {
     /// Memory of at least so many bytes.
-    pub(super) fn memory(&self, bytes: u64) -> Arc<Memory> {
-        Arc::new(Memory(self.device.create_buffer(&wgpu::BufferDescriptor {
+    ///
+    /// # Errors
+    /// `OutOfMemory` over the limit that the device was opened with.
+    pub(super) fn memory(&self, bytes: u64) -> Result<Arc<Memory>> {
+        // Whole vectors, for kernels that read four elements at a time.
+        let size = bytes.next_multiple_of(16).max(16);
+        self.budget.take(size)?;
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            // Whole vectors, for kernels that read four elements at a time.
-            size: bytes.next_multiple_of(16).max(16),
+            size,
             usage: STORAGE,
             mapped_at_creation: false,
-        })))
+        });
+        Ok(Arc::new(Memory { buffer, budget: Arc::clone(&self.budget) }))
     }
 
     /// The elements of a tensor that nobody changes.
     pub(super) fn constant(&self, tensor: &Arc<Tensor>, half: bool) -> Result<Arc<Memory>> {
-        let address = (Arc::as_ptr(tensor).addr(), half);
+        self.shared(tensor, if half { "f16" } else { "" }, || {
+            let words = if half { transfer::halves(tensor) } else { transfer::words(tensor) };
+            words.ok_or_else(|| {
+                Error::new(ErrorKind::Internal, "a constant that the GPU cannot carry")
+            })
+        })
+    }
+
+    /// What is made of such a tensor: only where it is not there yet.
+    pub(super) fn derived(&self, derived: &Derived) -> Result<Arc<Memory>> {
+        let make = || Ok(Cow::Owned((derived.make)(&derived.source)));
+        self.shared(&derived.source, derived.way, make)
+    }
+
+    fn shared<'t>(
+        &self,
+        tensor: &'t Arc<Tensor>,
+        way: &'static str,
+        make: impl FnOnce() -> Result<Cow<'t, [u8]>>,
+    ) -> Result<Arc<Memory>> {
+        let address = (Arc::as_ptr(tensor).addr(), way);
         let mut known = lock(&self.constants.0);
         let there = known.get(&address).and_then(|(own, memory)| {
             // Another tensor may have come to the same place.
@@ -67,11 +134,8 @@ impl Device {
         if let Some(memory) = there {
             return Ok(memory);
         }
-        let words = if half { transfer::halves(tensor) } else { transfer::words(tensor) };
-        let words = words.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "a constant that the GPU cannot carry")
-        })?;
-        let memory = self.memory(words.len() as u64);
+        let words = make()?;
+        let memory = self.memory(words.len() as u64)?;
         self.queue.write_buffer(&memory, 0, &words);
         known.retain(|_, (_, memory)| memory.strong_count() > 0);
         known.insert(address, (Arc::downgrade(tensor), Arc::downgrade(&memory)));

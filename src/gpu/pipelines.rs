@@ -80,6 +80,9 @@ impl Device {
                 .filter(|s| !ready.contains_key(&s.source) && seen.insert(s.source.as_str()))
                 .collect()
         };
+        if lacking.is_empty() {
+            return Ok(());
+        }
         let made = self.compile(&lacking).await?;
         let keyed = lacking.iter().map(|shader| shader.source.clone()).zip(made);
         lock(&self.pipelines.ready).extend(keyed);

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::arena::{Arena, assign};
-use super::builder::{Builder, Origin, Value};
+use super::builder::{Builder, Origin};
 use super::device::Device;
 use super::kernel::Shader;
 use super::memory::Memory;
@@ -74,8 +74,8 @@ impl Program {
         }
         let (dispatches, buffers) = dispatches?;
         gpu.check()?;
-        let constant = |v: &&Value| matches!(v.origin, Origin::Constant(_));
-        let constant_bytes = builder.values.iter().filter(constant).map(Value::bytes).sum();
+        let constant = |(id, _): &(&ValueId, _)| builder.values[id.0].origin.is_constant();
+        let constant_bytes = buffers.iter().filter(constant).map(|(_, m)| m.size()).sum();
         Ok(Self { gpu, dispatches, buffers, constant_bytes, staging: Staging::default() })
     }
 
@@ -189,18 +189,19 @@ fn split(bytes: &[u8], sizes: &[u64]) -> Vec<Vec<u8>> {
 }
 
 fn buffers(gpu: &Device, builder: &Builder<'_>, arena: &Arena) -> Result<Buffers> {
-    let shared: Vec<_> = arena.buffers.iter().map(|size| gpu.memory(*size)).collect();
+    let shared = arena.buffers.iter().map(|size| gpu.memory(*size)).collect::<Result<Vec<_>>>()?;
     let mut buffers = HashMap::new();
     for (at, value) in builder.values.iter().enumerate() {
         let id = ValueId(at);
         if !arena.used[at] {
             continue;
         }
-        if let Origin::Constant(tensor) = &value.origin {
-            buffers.insert(id, gpu.constant(tensor, value.half)?);
-        } else if let Some(place) = arena.places[at] {
-            buffers.insert(id, Arc::clone(&shared[place]));
-        }
+        let memory = match &value.origin {
+            Origin::Constant(tensor) => Some(gpu.constant(tensor, value.half)?),
+            Origin::Derived(derived) => Some(gpu.derived(derived)?),
+            _ => arena.places[at].map(|place| Arc::clone(&shared[place])),
+        };
+        buffers.extend(memory.map(|memory| (id, memory)));
     }
     Ok(buffers)
 }

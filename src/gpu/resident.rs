@@ -45,7 +45,7 @@ impl GpuTensor {
                 format!("a tensor of shape {shape:?}, over the adapter's limit of {most} bytes");
             return Err(Error::new(ErrorKind::OutOfMemory, text));
         }
-        let (device, memory) = (Arc::clone(device), device.memory(bytes));
+        let (device, memory) = (Arc::clone(device), device.memory(bytes)?);
         Ok(Self { device, memory, datum, dtype, shape: shape.to_vec() })
     }
 

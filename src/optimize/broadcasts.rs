@@ -61,6 +61,17 @@ fn is_needed(model: &TypedModel, outlet: OutletId, axes: &[usize]) -> bool {
     })
 }
 
+/// Gives the engine its own operator back, once no optimiser comes any more.
+#[cfg(feature = "gpu")]
+pub(crate) fn release_broadcasts(model: &mut TypedModel) -> TractResult<()> {
+    for node in &mut model.nodes {
+        if let Some(Repeat(op)) = node.op_as::<Repeat>().cloned() {
+            node.op = Box::new(op);
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn keep_broadcasts(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
         let node = model.node(id);

@@ -20,6 +20,12 @@ pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
     run(&Optimizer::declutter(), model, |_| true)
 }
 
+/// What is constant is computed; all else stays.
+#[cfg(feature = "gpu")]
+pub(crate) fn fold(model: &mut TypedModel) -> TractResult<()> {
+    run(&Optimizer::prop_consts(), model, |_| false)
+}
+
 /// A canonical graph in the form that runs: kernels chosen, weights packed.
 pub(super) fn lower(model: &mut TypedModel) -> TractResult<()> {
     // The only pass here that works on the graph itself merges the axes of these.

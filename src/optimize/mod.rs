@@ -39,7 +39,11 @@ mod windows;
 pub(crate) use binary::{Ordered, Power, Times};
 pub(crate) use bounds::{BadValue, CheckDivisors, CheckIndices};
 pub(crate) use branches::has_branches;
+#[cfg(feature = "gpu")]
+pub(crate) use broadcasts::release_broadcasts;
 pub(crate) use engine::declutter;
+#[cfg(feature = "gpu")]
+pub(crate) use engine::fold;
 #[cfg(feature = "gpu")]
 pub(crate) use norms::norms;
 pub(crate) use stride::Stride;

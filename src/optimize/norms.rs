@@ -31,17 +31,17 @@ pub(super) fn normalisation(
 ) -> TractResult<Option<TypedModelPatch>> {
     rule_if_some!(rms = node.op_as::<RmsNorm>());
     let fact = model.outlet_fact(node.id.into())?;
-    rule_if_some!(shape = fact.shape.as_concrete());
-    let Some((width, rows)) = shape.split_last() else { return Ok(None) };
-    rule_if!(fact.datum_type == DatumType::F32 && rms.axis == rows.len() && *width > 0);
-    let centred = without_mean(model, node.inputs[0], rms.axis, *width)?;
+    let Some((width, rows)) = fact.shape.split_last() else { return Ok(None) };
+    let Ok(width) = width.to_usize() else { return Ok(None) };
+    rule_if!(fact.datum_type == DatumType::F32 && rms.axis == rows.len() && width > 0);
+    let centred = without_mean(model, node.inputs[0], rms.axis, width)?;
     let (norm, input) = match centred {
         Some(input) => (Norm::Deviation, input),
         None => (Norm::MeanSquare, node.inputs[0]),
     };
-    let scale = column_after::<Mul>(model, node, *width)?;
+    let scale = column_after::<Mul>(model, node, width)?;
     let last = scale.as_ref().map_or(node, |(next, _)| next);
-    let shift = column_after::<Add>(model, last, *width)?;
+    let shift = column_after::<Add>(model, last, width)?;
     let last = shift.as_ref().map_or(last, |(next, _)| next);
     let op = Normalisation {
         norm,

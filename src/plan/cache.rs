@@ -6,6 +6,9 @@ use super::{Plan, PlanKey};
 
 /// Each plan holds packed weights of its own; this many bounds what alternating shapes cost.
 const CAPACITY: usize = 4;
+/// Of plans that a template makes in no time: this one's, and that of the run before.
+#[cfg(feature = "gpu")]
+const PASSING: usize = 2;
 
 pub(crate) struct PlanCache<P = Plan>(Mutex<Vec<(PlanKey, Arc<P>)>>);
 
@@ -33,6 +36,13 @@ impl<P> PlanCache<P> {
         Some(plan)
     }
 
+    /// Shows all keys.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn each(&self, mut see: impl FnMut(&PlanKey)) {
+        let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.iter().for_each(|(key, _)| see(key));
+    }
+
     pub(crate) fn put(&self, key: PlanKey, plan: Arc<P>) {
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         plans.retain(|(k, _)| *k != key);
@@ -40,9 +50,21 @@ impl<P> PlanCache<P> {
         plans.truncate(CAPACITY);
     }
 
-    /// Lets go of all of them.
+    /// Lets go of the oldest of those that are `passing`, but for a few: shapes that grow do not come again.
     #[cfg(feature = "gpu")]
-    pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    pub(crate) fn pass(&self, passing: impl Fn(&P) -> bool) {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = 0;
+        plans.retain(|(_, plan)| {
+            kept += usize::from(passing(plan));
+            kept <= PASSING || !passing(plan)
+        });
+    }
+
+    /// Lets go of all of them; whether there were any.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn clear(&self) -> bool {
+        let plans = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        !plans.is_empty()
     }
 }

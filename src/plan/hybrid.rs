@@ -9,16 +9,18 @@ use std::sync::Arc;
 
 use futures_util::lock::Mutex;
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::rewrite_einsum_to_prefix_matmul;
+use tract_onnx::tract_core::ops::nn::RmsNorm;
 
 use super::draft::{Stage, draft};
 use super::partition::{partition, work};
-use super::placement::{Placement, placement, refuse_cpu};
+use super::placement::{Placement, Placing, placement, refuse_cpu};
 use super::trial::{MOST_WEIGHTS, MOST_WORK};
 use super::{Step, profile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::lower::verdict;
-use crate::gpu::value::ValueId;
+use crate::gpu::value::{ValueId, View};
 use crate::gpu::{Device, Exchange, GpuTensor, Program, transfer};
 use crate::guard::guarded;
 use crate::tensor::DType;
@@ -41,6 +43,8 @@ pub(crate) struct Hybrid {
     work: u64,
     /// Whether no run is like another.
     by_chance: bool,
+    /// Whether another is made in no time.
+    pub(super) passing: bool,
     /// Runs share the program's buffers.
     turn: Mutex<()>,
 }
@@ -83,26 +87,37 @@ impl Frame {
 
 /// The graph in the form that the table of kernels knows.
 pub(crate) fn prepare(mut model: TypedModel) -> TractResult<TypedModel> {
-    crate::optimize::norms(&mut model)?;
-    rewrite_einsum_to_prefix_matmul(&mut model, false)?;
+    let has = |model: &TypedModel, one: fn(&TypedNode) -> bool| model.nodes().iter().any(one);
+    if has(&model, |node| node.op_is::<RmsNorm>()) {
+        crate::optimize::norms(&mut model)?;
+    }
+    if has(&model, |node| node.op_is::<EinSum>()) {
+        rewrite_einsum_to_prefix_matmul(&mut model, false)?;
+    }
+    crate::optimize::release_broadcasts(&mut model)?;
     Ok(model)
 }
 
 impl Hybrid {
-    /// Plans `model`. With `strict`, a node on the CPU is an error.
+    /// Plans `model`.
     pub(crate) async fn build(
         model: &TypedModel,
         types: Vec<DType>,
         gpu: &Arc<Device>,
-        strict: bool,
+        placing: Placing,
     ) -> Result<Self> {
         let failed = |e: TractError| {
             Error::new(ErrorKind::CannotPlan, "the GPU engine cannot plan this model")
                 .with_source(e)
         };
         let limits = gpu.limits();
+        let strict = placing == Placing::Strict;
         let parts = guarded(ErrorKind::CannotPlan, "dividing the model", || {
-            partition(model, strict, |node| verdict(model, node, limits)).map_err(failed)
+            let taken = |node: &TypedNode| match placing {
+                Placing::Whole => Ok(()),
+                _ => verdict(model, node, limits),
+            };
+            partition(model, strict, taken).map_err(failed)
         })?;
         if strict {
             refuse_cpu(model, &parts)?;
@@ -113,7 +128,8 @@ impl Hybrid {
         let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
         draft.builder.prune(&kept);
         let program = Program::new(Arc::clone(gpu), &draft.builder, &kept).await?;
-        let placement = placement(model, &parts, gpu, program.len());
+        let placement =
+            placement(model, &parts, gpu, (program.len(), program.constant_bytes()));
         let outputs = model.output_outlets().map_err(failed)?;
         let want = |outlet: &OutletId| -> TractResult<Want> {
             Ok(match &model.outlet_fact(*outlet)?.konst {
@@ -133,6 +149,7 @@ impl Hybrid {
             program,
             device: Arc::clone(gpu),
             placement: Arc::new(placement),
+            passing: false,
             turn: Mutex::new(()),
         })
     }
@@ -186,18 +203,20 @@ impl Hybrid {
                         }
                     }
                     exchange.reads.extend(checks.iter().map(|(view, _)| view.clone()));
-                    let mut fetched = vec![];
-                    for (outlet, view) in gives {
-                        if kept(outlet) {
-                            let tensor = GpuTensor::room(&self.device, view)?;
-                            exchange.keeps.push((view.value, tensor.clone()));
-                            frame.resident.insert(*outlet, tensor);
-                        } else {
-                            exchange.reads.push(view.clone());
-                            fetched.push((outlet, view));
-                        }
+                    let (stays, fetched): (Vec<_>, Vec<_>) =
+                        gives.iter().partition(|(outlet, _)| kept(outlet));
+                    exchange.reads.extend(fetched.iter().map(|(_, view)| view.clone()));
+                    let room = |(outlet, view): &(OutletId, View)| {
+                        Ok((*outlet, view.value, GpuTensor::room(&self.device, view)?))
+                    };
+                    let rooms = || stays.into_iter().map(room).collect::<Result<Vec<_>>>();
+                    let (rooms, suffices) = self.device.sufficing(rooms);
+                    for (outlet, value, tensor) in rooms? {
+                        exchange.keeps.push((value, tensor.clone()));
+                        frame.resident.insert(outlet, tensor);
                     }
                     let (mut words, timed) = self.program.run(range.clone(), &exchange).await?;
+                    suffices.await?;
                     steps.extend(timed.into_iter().map(|t| self.placement.timed(t)));
                     for ((_, user), count) in checks.iter().zip(words.drain(..checks.len())) {
                         if count.iter().any(|b| *b != 0) {

@@ -30,6 +30,14 @@ impl BoundInput {
     }
 }
 
+#[cfg(feature = "gpu")]
+impl BoundInput {
+    /// Whether both hold for every value, or both for the same.
+    pub(super) fn binds_as(&self, other: &Self) -> bool {
+        self.value.as_ref().map(Tensor::bytes) == other.value.as_ref().map(Tensor::bytes)
+    }
+}
+
 /// The inputs of one run, in the signature's order.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanKey {

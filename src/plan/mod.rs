@@ -8,6 +8,8 @@ mod cache;
 #[cfg(feature = "gpu")]
 mod draft;
 #[cfg(feature = "gpu")]
+mod growing;
+#[cfg(feature = "gpu")]
 mod hybrid;
 mod key;
 #[cfg(feature = "gpu")]
@@ -20,6 +22,8 @@ mod profile;
 mod runner;
 mod segment;
 mod stored;
+#[cfg(feature = "gpu")]
+mod template;
 #[cfg(feature = "gpu")]
 mod trial;
 mod typed;
@@ -139,9 +143,24 @@ fn specialise(
     max_bytes: u64,
     target: optimize::Target,
 ) -> TractResult<(TypedModel, Vec<DType>)> {
+    let dims = |ix: usize| {
+        let extents = key.inputs.get(ix).into_iter().flat_map(|input| &input.shape);
+        extents.map(|n| n.to_dim()).collect()
+    };
+    specialise_as(model, key, dims, max_bytes, target)
+}
+
+/// The same with other shapes than the key's own.
+fn specialise_as(
+    model: Graph,
+    key: &PlanKey,
+    dims: impl Fn(usize) -> TVec<TDim>,
+    max_bytes: u64,
+    target: optimize::Target,
+) -> TractResult<(TypedModel, Vec<DType>)> {
     let Graph { mut graph, outputs: declared, .. } = model;
     for (ix, input) in key.inputs.iter().enumerate() {
-        let mut fact = InferenceFact::dt_shape(input.dtype.to_datum(), &input.shape);
+        let mut fact = InferenceFact::dt_shape(input.dtype.to_datum(), dims(ix));
         if let Some(value) = &input.value {
             fact.value = Arc::clone(value.as_tract()).into();
         }

@@ -4,27 +4,27 @@
 //! of the GPU is not the caller's: unless it must be strict, the CPU answers, and the times say why.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tract_onnx::tract_hir::internal::InferenceModel;
 
+use super::growing::Templates;
 use super::hybrid::{Asked, Hybrid};
 use super::segment::is_final;
-use super::{Binding, PlanCache, PlanKey, Segment, Times, plan_error, specialise, trial};
+use super::{Binding, PlanCache, PlanKey, Segment, Times, trial};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{Device, Gpu, Verdict};
-use crate::guard::guarded;
-use crate::optimize::Target;
+use crate::gpu::{Gpu, Verdict};
 use crate::tensor::Tensor;
 use crate::value::Value;
 
 /// The plans of a graph for the GPU.
 #[derive(Default)]
 pub(super) struct GpuPlans {
-    cache: PlanCache<Hybrid>,
+    pub(super) cache: PlanCache<Hybrid>,
     binding: AtomicU8,
     identity: OnceLock<u64>,
+    pub(super) templates: Mutex<Templates>,
 }
 
 impl GpuPlans {
@@ -220,18 +220,28 @@ impl Segment {
     ) -> Result<(Vec<Value>, Arc<Hybrid>)> {
         let key = PlanKey::of_values(&inputs, binding)?;
         let device = on.gpu.device().await?;
+        let mut grows = None;
         let plan = match self.gpu.cache.get(&key).filter(|p| Arc::ptr_eq(&p.device, &device)) {
             Some(plan) => plan,
             None => {
                 let clock = Clock::start();
-                let plan = self.plan_for_gpu(on, &device, &key).await.map(Arc::new);
+                let plan = match self.by_template(on, &device, &key).await {
+                    Some(plan) => Ok(plan),
+                    None => {
+                        grows = self.growth(&key);
+                        self.plan_for_gpu(on, &device, &key).await
+                    }
+                };
                 times.plan_ms += clock.elapsed_ms();
                 times.planned = true;
-                let plan = plan?;
-                self.gpu.cache.put(key, Arc::clone(&plan));
+                let plan = plan.map(Arc::new)?;
+                self.gpu.cache.put(key.clone(), Arc::clone(&plan));
+                self.gpu.cache.pass(|plan| plan.passing);
                 plan
             }
         };
+        let grows = grows.filter(|_| plan.placement.has_gpu());
+        let again = grows.as_ref().map(|_| inputs.clone());
         let clock = Clock::start();
         let made = plan.run(inputs, asked).await;
         times.run_ms += clock.elapsed_ms();
@@ -241,34 +251,21 @@ impl Segment {
             device.give_up(error.message());
         }
         let (outputs, steps) = made?;
+        if let (Some(growth), Some(inputs)) = (grows, again) {
+            let clock = Clock::start();
+            self.learn(on, &device, (&key, growth), inputs, &outputs).await;
+            times.plan_ms += clock.elapsed_ms();
+        }
         times.gpu.placements.push(Arc::clone(&plan.placement));
         if let Some(profile) = &mut times.profile {
             profile.extend(steps);
         }
         Ok((outputs, plan))
     }
-
-    async fn plan_for_gpu(
-        &self,
-        on: OnGpu<'_>,
-        device: &Arc<Device>,
-        key: &PlanKey,
-    ) -> Result<Hybrid> {
-        let graph = self.source.graph()?;
-        let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
-            specialise(graph, key, on.max_bytes, Target::Gpu)
-                .and_then(|(typed, outputs)| {
-                    super::check_size(&typed, on.max_bytes)?;
-                    Ok((super::hybrid::prepare(typed)?, outputs))
-                })
-                .map_err(|e| plan_error(key, e))
-        })?;
-        Hybrid::build(&typed, outputs, device, on.strict).await
-    }
 }
 
 /// All of them on the host.
-async fn on_host(values: Vec<Value>) -> Result<Vec<Tensor>> {
+pub(super) async fn on_host(values: Vec<Value>) -> Result<Vec<Tensor>> {
     let mut tensors = Vec::with_capacity(values.len());
     for value in values {
         tensors.push(value.into_tensor().await?);

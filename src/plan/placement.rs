@@ -12,6 +12,23 @@ use super::partition::{Partition, Place};
 use crate::error::{Error, Problem, ProblemKind, Result};
 use crate::gpu::{Device, Timed, Verdict};
 
+/// Where nodes may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placing {
+    /// What the GPU cannot do is the CPU's.
+    Free,
+    /// A node on the CPU is an error.
+    Strict,
+    /// It is known that the GPU takes all of them; where it does not after all, there is no plan.
+    Whole,
+}
+
+impl Placing {
+    pub(crate) fn of(strict: bool) -> Self {
+        if strict { Self::Strict } else { Self::Free }
+    }
+}
+
 /// Where the nodes of a plan run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Placement {
@@ -21,6 +38,8 @@ pub struct Placement {
     pub features: Vec<&'static str>,
     /// Dispatches on the GPU.
     pub dispatches: usize,
+    /// Bytes of constants in the GPU's memory.
+    pub weights: u64,
     /// In the order in which they run.
     pub segments: Vec<PlacedSegment>,
 }
@@ -44,6 +63,11 @@ impl Placement {
     /// Whether any node is on the GPU.
     pub fn has_gpu(&self) -> bool {
         self.segments.iter().any(|s| s.device == "gpu")
+    }
+
+    /// Whether every node is.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.segments.is_empty() && self.segments.iter().all(|s| s.device == "gpu")
     }
 
     /// A dispatch as a step of a profile: with the operators of the nodes that it computes.
@@ -105,7 +129,7 @@ pub(super) fn placement(
     model: &TypedModel,
     parts: &Partition,
     device: &Device,
-    dispatches: usize,
+    (dispatches, weights): (usize, u64),
 ) -> Placement {
     let node = |id: &usize| {
         let reason = match &parts.places[*id] {
@@ -120,5 +144,5 @@ pub(super) fn placement(
         nodes: s.nodes.iter().map(node).collect(),
     });
     let adapter = device.name().to_owned();
-    Placement { adapter, features: device.features(), dispatches, segments: segments.collect() }
+    Placement { adapter, features: device.features(), dispatches, weights, segments: segments.collect() }
 }

@@ -123,6 +123,11 @@ impl Segment {
     }
 }
 
+/// Whether two runs gave the same.
+pub(super) fn agree(some: &[Tensor], others: &[Tensor]) -> bool {
+    some.len() == others.len() && some.iter().zip(others).all(|(a, b)| apart(a, b) <= TOLERANCE)
+}
+
 /// The verdict after another run of the GPU, that took so long; nothing once enough were measured.
 pub(super) fn measured(verdict: &Verdict, ms: f64) -> Option<Verdict> {
     (verdict.agrees && verdict.gpu_runs < RUNS).then(|| Verdict {

@@ -30,15 +30,28 @@ pub(super) fn typed(graph: InferenceModel) -> TractResult<TypedModel> {
             target.take(&source, source.node(input.node))?;
         }
     }
-    let Target { mut model, mapping, .. } = target;
-    let mapped = |outlets: &[OutletId]| {
-        let found = outlets.iter().map(|o| mapping.get(o).copied().context("a wire of no node"));
-        found.collect::<TractResult<Vec<_>>>()
-    };
-    model.inputs = mapped(source.input_outlets()?)?;
-    model.outputs = mapped(source.output_outlets()?)?;
+    let mut model = target.finished(source.input_outlets()?, source.output_outlets()?)?;
     model.properties.clone_from(&source.properties);
     Ok(model)
+}
+
+/// `source` with numbers for its symbols.
+#[cfg(feature = "gpu")]
+pub(super) fn concrete(
+    source: &TypedModel,
+    numbers: &HashMap<Symbol, TDim>,
+) -> TractResult<TypedModel> {
+    let model = TypedModel { symbols: source.symbols.clone(), ..TypedModel::default() };
+    let mut target = Target { model, ..Target::default() };
+    for id in source.eval_order()? {
+        let node = source.node(id);
+        let outlets = target.substituted(source, node, numbers).with_context(|| {
+            format!("Numbers for the symbols of {} ({})", node.name, node.op.name())
+        })?;
+        let slots = outlets.into_iter().enumerate();
+        target.mapping.extend(slots.map(|(slot, outlet)| (OutletId::new(id, slot), outlet)));
+    }
+    target.finished(source.input_outlets()?, source.output_outlets()?)
 }
 
 /// What is translated so far.
@@ -85,17 +98,56 @@ impl Target {
             let named = values.into_iter().enumerate();
             return named.map(|(ix, v)| self.constant(format!("{}.{ix}", node.name), v)).collect();
         }
+        let (mut patch, taps) = self.around(&node.inputs)?;
+        let outlets = node.op.to_typed(source, node, &mut patch.model, &taps)?;
+        self.moved(patch, &outlets)
+    }
+
+    #[cfg(feature = "gpu")]
+    fn substituted(
+        &mut self,
+        source: &TypedModel,
+        node: &TypedNode,
+        numbers: &HashMap<Symbol, TDim>,
+    ) -> TractResult<TVec<OutletId>> {
+        if let Some(konst) = node.op_as::<Const>()
+            && konst.exotic_fact().is_none()
+            && konst.val().datum_type() != TDim::datum_type()
+        {
+            return Ok(tvec!(self.constant(node.name.clone(), Arc::clone(konst.val()))?));
+        }
+        let (mut patch, taps) = self.around(&node.inputs)?;
+        let outlets = node.op.set_symbols(source, node, &mut patch.model, &taps, numbers)?;
+        self.moved(patch, &outlets)
+    }
+
+    /// A graph that has nothing but what a node reads, and where that is.
+    fn around(
+        &self,
+        inputs: &[OutletId],
+    ) -> TractResult<(TypedModelPatch, HashMap<OutletId, OutletId>)> {
         let mut patch = TypedModelPatch::default();
         patch.model.symbols = self.model.symbols.clone();
         let mut taps = HashMap::new();
-        for input in &node.inputs {
+        for input in inputs {
             if !taps.contains_key(input) {
                 let outlet = self.mapping.get(input).context("an input of no node")?;
                 taps.insert(*input, patch.tap_model(&self.model, *outlet)?);
             }
         }
-        let outlets = node.op.to_typed(source, node, &mut patch.model, &taps)?;
-        self.moved(patch, &outlets)
+        Ok((patch, taps))
+    }
+
+    /// The graph between these wires of the source.
+    fn finished(self, inputs: &[OutletId], outputs: &[OutletId]) -> TractResult<TypedModel> {
+        let Self { mut model, mapping, .. } = self;
+        let mapped = |outlets: &[OutletId]| {
+            let wire = |o| mapping.get(o).copied().context("a wire of no node");
+            outlets.iter().map(wire).collect::<TractResult<Vec<_>>>()
+        };
+        model.inputs = mapped(inputs)?;
+        model.outputs = mapped(outputs)?;
+        Ok(model)
     }
 
     /// The nodes of a patch become the model's; where `outlets` of it are afterwards.

@@ -9,6 +9,7 @@ import { launch } from '../lib/chromium.mjs';
 import { cold, create, firstLine, form, memory, run, warm, webgpu } from './parts.mjs';
 import { profile } from './profile.mjs';
 import { facts, save } from './record.mjs';
+import { roofline } from './roofline.mjs';
 import { serveBench } from './site.mjs';
 import { withForms } from './forms.mjs';
 import { subjects } from './subjects.mjs';
@@ -24,11 +25,12 @@ const USAGE = `npm run bench -- [options] [FILE.onnx …]
   --only run,fixed,create,form,cold,memory,webgpu,warm   fixed: runs in one thread on the reference engine, without relaxed SIMD
   --threads 1,2        threads of the runs [default: 1,2]
   --profile MODEL      instead: where nearside's time goes in one model, or FILE.onnx, node by node
-  --no-build           measure the package as it is built`;
+  --roofline           instead: the GPU's kernels, natively, beside what its memory and its arithmetic give
+  --no-build           measure the package, or the binary, as it is built`;
 
 const OPTIONS = {
   quick: { type: 'boolean' }, models: { type: 'string' }, only: { type: 'string' }, threads: { type: 'string' },
-  profile: { type: 'string' }, dim: { type: 'string', multiple: true }, tolerance: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
+  profile: { type: 'string' }, roofline: { type: 'boolean' }, dim: { type: 'string', multiple: true }, tolerance: { type: 'string' }, 'no-build': { type: 'boolean' }, help: { type: 'boolean' },
 };
 const PARTS = ['run', 'fixed', 'create', 'form', 'cold', 'memory', 'webgpu', 'warm'];
 /** Chromium's software adapter, which every machine has; NEARSIDE_GPU=real takes the machine's own. */
@@ -76,6 +78,13 @@ await main(async () => {
   const since = performance.now();
   const { values: args, positionals: files } = parseArgs({ options: OPTIONS, allowPositionals: true });
   if (args.help) return void say(USAGE);
+  if (args.roofline) {
+    if (!args['no-build']) {
+      await setup();
+      await build({ only: ['native'] });
+    }
+    return roofline(args.quick);
+  }
   const parts = listed(args.only, PARTS);
   const threads = listed(args.threads, ['1', '2']).map(Number);
   if (!args['no-build']) {

@@ -31,6 +31,7 @@ const MEASURED = [
   ['form', 'Create from the published form (ms)', (row) => row.form?.create],
   ['formBoth', 'Create from the published form and first run (ms)', (row) => row.form?.both],
   ['webgpu', 'WebGPU: run (ms)', (row) => row.webgpu],
+  ['chosen', 'WebGPU by default: run of the faster of GPU and CPU (ms)', (row) => row.webgpu?.chosen],
   ['warm', 'WebGPU: warm-up, create and first run (ms)', (row) => row.warm],
   ['block', 'WebGPU: longest task of the page during warm-up (ms)', (row) => row.warm?.block],
   ['cold', 'Cold start to the first result at 10 Mbit/s (ms)', (row) => row.cold],

@@ -17,6 +17,7 @@ export const FIGURES = [
   { key: 'formBoth', label: 'the same and first run', ratio: (row) => row.form?.both?.ratio },
   { key: 'cold', label: 'cold start to first result, 10 Mbit/s', ratio: (row) => row.cold?.ratio },
   { key: 'webgpu', label: 'WebGPU: run', ratio: (row) => row.webgpu?.ratio },
+  { key: 'chosen', label: 'WebGPU by default: faster of GPU and CPU', ratio: (row) => row.webgpu?.chosen?.ratio },
   { key: 'warm', label: 'WebGPU: warm-up, create and first run', ratio: (row) => row.warm?.ratio },
   { key: 'block', label: 'WebGPU: longest task of the page meanwhile', ratio: (row) => row.warm?.block?.ratio },
   { key: 'memoryLoad', label: 'wasm memory after load', ratio: (row) => one(row.memory?.ratio?.load) },

@@ -35,7 +35,7 @@ async function prepared({ chromium, url }, subject, settings, work) {
     const outputs = judge(subject, answers);
     const backends = Object.fromEntries(Object.entries(answers).map(([name, { backend }]) => [name, backend]));
     const facts = { outputs, backends };
-    if (outputs.nearside !== 'right') return { ...facts, wrong: true };
+    if (outputs.nearside !== 'right' || (outputs.chosen ?? 'right') !== 'right') return { ...facts, wrong: true };
     return { ...facts, ...await work(ask) };
   });
 }
@@ -61,9 +61,12 @@ export const create = creating(() => ({}));
 /** nearside from the published form, onnxruntime-web from the model itself. */
 export const form = creating((subject) => ({ form: formPath(subject) }));
 
-/** Runs on the same adapter. */
-export const webgpu = (bench, subject) => prepared({ ...bench, chromium: bench.withGpu }, subject, { threads: 1, gpu: true }, async (ask) =>
-  compare(await ask('run', bench.settings.webgpu)));
+/** Runs on the same adapter: all on the GPU, and as they come (`chosen`: after the first ones the faster of GPU and CPU). */
+export const webgpu = (bench, subject) => prepared({ ...bench, chromium: bench.withGpu }, subject, { engines: [...ENGINES, 'chosen'], threads: 1, gpu: true }, async (ask) => {
+  const { nearside, ort, chosen } = await ask('run', bench.settings.webgpu);
+  const { chosen: backend } = await ask('backends');
+  return { ...compare({ nearside, ort }), ...(chosen ? { chosen: { ...compare({ nearside: chosen, ort }), backend } } : {}) };
+});
 
 /** Fresh pages in turns: to the first result, and the longest task of the page on the way. */
 export async function warm({ withGpu, url, settings }, subject) {

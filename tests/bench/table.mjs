@@ -9,10 +9,10 @@ const times = (value) => (value === undefined ? '-' : value.toFixed(2));
 export function line(model, part, result) {
   const head = `${model.padEnd(24)} ${part.padEnd(7)}`;
   if (result.error ?? result.skipped) return `${head} ${result.error ?? result.skipped}`;
-  if (result.wrong && result.outputs) return `${head} wrong: ${result.outputs.nearside}`;
+  if (result.wrong && result.outputs) return `${head} wrong: ${[result.outputs.nearside, result.outputs.chosen].find((said) => said && said !== 'right') ?? 'right'}`;
   const told = Object.entries(result).filter(([key, value]) => key === 'ratio' || value?.ratio).map(([key, value]) => {
-    const { nearside, ort, ratio } = key === 'ratio' ? result : value;
-    const label = key === 'ratio' ? '' : `${key} `;
+    const { nearside, ort, ratio, backend } = key === 'ratio' ? { ...result, backend: undefined } : value;
+    const label = key === 'ratio' ? '' : `${key}${backend ? ` (${backend})` : ''} `;
     if (nearside.run) return `${mib(nearside.load)} / ${mib(ort.load)} MiB, then ${mib(nearside.run)} / ${mib(ort.run)}`;
     return `${label}${ms(nearside.min)} / ${ms(ort.min)} ms = ${times(ratio.min)} (medians ${times(ratio.median)}, rounds ${times(ratio.rounds)})`;
   });

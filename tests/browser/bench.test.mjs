@@ -27,8 +27,9 @@ test('bench: both engines on one adapter, with warm-up and the page\'s longest t
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
   assert.match(stdout, /WebGPU: run +\d+\.\d\d/);
   const { models: [row] } = JSON.parse(await readFile(new URL('../out/bench.json', import.meta.url), 'utf8'));
-  assert.deepEqual(row.webgpu.outputs, { nearside: 'right', ort: 'right' });
-  assert.deepEqual(row.webgpu.backends, { nearside: 'webgpu', ort: 'webgpu' });
+  assert.deepEqual(row.webgpu.outputs, { nearside: 'right', ort: 'right', chosen: 'right' });
+  assert.deepEqual([row.webgpu.backends.nearside, row.webgpu.backends.ort], ['webgpu', 'webgpu']);
+  assert.ok(row.webgpu.chosen.nearside.min > 0 && /^(webgpu|wasm)/.test(row.webgpu.chosen.backend), JSON.stringify(row.webgpu.chosen));
   assert.deepEqual(row.warm.outputs, { nearside: 'right', ort: 'right' });
   assert.ok(row.warm.nearside.min > 0 && row.warm.ort.min > 0 && row.warm.block.nearside.min >= 0);
 });

@@ -1,6 +1,5 @@
-// What a session owes its page whatever the GPU does, in Chromium on a software adapter: tensors that stay on the GPU,
-// a device that the page shares, one that is lost in the middle of a run, a page that is hidden, what first runs showed,
-// and a page that is never blocked. In: shared models. Out: one test each.
+// What a session owes its page, in Chromium on a software adapter: a device that the page shares, a page that is hidden,
+// what first runs showed, images, and a page that is never blocked. In: shared models. Out: one test each.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,69 +27,6 @@ async function inPage(work) {
     await page.close();
   }
 }
-
-/** Runs in the page: a decoder's steps on the GPU, its caches staying there, beside the same on the CPU. */
-async function decode({ model, feeds, steps }) {
-  const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
-  const { fromWire: read } = await import('/tests/lib/wire.mjs');
-  const own = { mode: 'only_on_device' };
-  const cpu = await InferenceSession.create(model, { nearside: own });
-  const caches = cpu.outputNames.filter((name) => name.startsWith('present'));
-  const logits = cpu.outputNames.find((name) => !caches.includes(name));
-  const preferredOutputLocation = Object.fromEntries(caches.map((name) => [name, 'gpu-buffer']));
-  const gpu = await InferenceSession.create(model, {
-    executionProviders: ['webgpu'], preferredOutputLocation, nearside: { ...own, gpu: { check: false } },
-  });
-  let inputs = Object.fromEntries(Object.entries(read(feeds)).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]));
-  const state = { gpu: {}, cpu: {} };
-  const places = new Set();
-  let farthest = 0;
-  let islands = 0;
-  const times = [];
-  for (let step = 0; step <= steps; step += 1) {
-    const since = performance.now();
-    const there = await gpu.run({ ...inputs, ...state.gpu });
-    times.push(performance.now() - since);
-    const here = await cpu.run({ ...inputs, ...state.cpu });
-    if (there.report.gpuError) throw new Error(`step ${step}: the CPU ran it: ${there.report.gpuError}`);
-    const { segments } = there.report.plan[0];
-    const middle = segments.slice(segments.findIndex(({ device }) => device === 'gpu'), segments.findLastIndex(({ device }) => device === 'gpu'));
-    islands += middle.filter(({ device }) => device === 'cpu').length;
-    const [a, b] = [there[logits].data, here[logits].data];
-    for (let at = 0; at < b.length; at += 1) farthest = Math.max(farthest, Math.abs(a[at] - b[at]));
-    const row = b.subarray(b.length - here[logits].dims.at(-1));
-    const token = row.indexOf(Math.max(...row));
-    const total = here[caches[0]].dims[2];
-    for (const tensor of Object.values(state.gpu)) tensor.dispose();
-    for (const name of caches) {
-      places.add(there[name].location);
-      const past = name.replace('present', 'past_key_values');
-      state.gpu[past] = there[name];
-      state.cpu[past] = here[name];
-    }
-    inputs = {
-      input_ids: new Tensor('int64', [token], [1, 1]),
-      attention_mask: new Tensor('int64', Array(total + 1).fill(1), [1, total + 1]),
-      position_ids: new Tensor('int64', [total], [1, 1]),
-    };
-  }
-  const [past] = Object.keys(state.gpu);
-  const [a, b] = [await state.gpu[past].getData(true), state.cpu[past].data];
-  const cache = a.reduce((most, value, at) => Math.max(most, Math.abs(value - b[at])), 0);
-  await gpu.release();
-  await cpu.release();
-  return { places: [...places], farthest, cache, islands, size: [a.length, b.length], times };
-}
-
-test('chromium webgpu: a decoder whose caches stay on the GPU, prefill and 64 steps', withModel('tinyllama-260k-fp32'), async (t) => {
-  const model = 'tinyllama-260k-fp32';
-  const done = await inPage((page) => page.evaluate(decode, { model: address(model), feeds: toWire(npz(model, 'prefill_inputs')), steps: 64 }));
-  assert.deepEqual(done.places, ['gpu-buffer']);
-  assert.equal(done.size[0], done.size[1]);
-  assert.ok(done.farthest < 1e-2, `the logits are ${done.farthest} away`);
-  assert.ok(done.cache < 1e-3, `a cache is ${done.cache} away`);
-  t.diagnostic(`${done.islands} parts on the CPU between parts on the GPU, in ${done.times.length} runs; ${Math.min(...done.times).toFixed(1)} ms at best`);
-});
 
 /** Runs in the page: buffers of the page's own, on the engine's device. */
 async function share({ model, feeds }) {
@@ -183,45 +119,6 @@ test('chromium webgpu: what cannot cross to the worker is said, and what can be 
   assert.match(said[2], /^INVALID_INPUT: .*download/);
   assert.equal(said[3], 'nothing');
   assert.equal(length, wanted);
-});
-
-/** Runs in the page: the device goes in the middle of a run, each time a little later. */
-async function lose({ model, feeds, turns }) {
-  const { InferenceSession, Tensor, env } = await import('/pkg/dist/nearside.js');
-  const { fromWire: read } = await import('/tests/lib/wire.mjs');
-  env.wasm.proxy = false;
-  const session = await InferenceSession.create(model, { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', gpu: { choose: 'always', check: false } } });
-  const tensors = Object.fromEntries(Object.entries(read(feeds)).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]));
-  const run = async () => {
-    const results = await session.run(tensors);
-    return { data: Object.values(results)[0].data, report: results.report };
-  };
-  const wanted = (await run()).data;
-  const since = performance.now();
-  await run();
-  const whole = performance.now() - since;
-  const ended = [];
-  for (let turn = 0; turn < turns; turn += 1) {
-    const device = await env.webgpu.device;
-    const running = run();
-    await new Promise((resolve) => setTimeout(resolve, (whole * turn) / turns));
-    device.destroy();
-    const { data, report } = await running;
-    const farthest = data.reduce((most, value, at) => Math.max(most, Math.abs(value - wanted[at])), 0);
-    ended.push({ farthest, backend: report.backend, again: report.times.plan > 0 || report.gpuError !== undefined });
-  }
-  await session.release();
-  return ended;
-}
-
-test('chromium webgpu: a device that is destroyed in the middle of a run, 20 times', withModel('mnist-8'), async (t) => {
-  const model = 'mnist-8';
-  const ended = await inPage((page) => page.evaluate(lose, { model: address(model), feeds: toWire(npz(model, 'inputs')), turns: 20 }));
-  assert.equal(ended.length, 20);
-  for (const { farthest } of ended) assert.ok(farthest < 1e-3, `an answer is ${farthest} away`);
-  const lost = ended.filter(({ again }) => again).length;
-  t.diagnostic(`${lost} of 20 runs lost their device; ${ended.filter(({ backend }) => backend === 'webgpu').length} were answered by a GPU`);
-  assert.ok(lost >= 10, `only ${lost} of 20 runs lost their device`);
 });
 
 /** Runs in the page. */

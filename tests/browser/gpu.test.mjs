@@ -1,5 +1,6 @@
 // The WebGPU engine in a page of Chromium, on its software adapter: the shared models, the node tests of onnx 1.17 and
-// those that ONNX Runtime runs on its own engine, all of which the GPU must run without any operator on the CPU.
+// those that ONNX Runtime runs on its own engine, all of which the GPU must run without any operator on the CPU, but for the
+// models that gpu.json names.
 // In: tests/lib/conformance.mjs, tests/lib/listed.mjs, tests/lib/model-cases.mjs and tests/cases/gpu.json.
 // Out: one test a case of a model, one for each set of node tests.
 // The one decision: a case that the GPU refuses is no failure, a wrong answer is.
@@ -28,10 +29,10 @@ before(async () => {
 after(() => pages?.close());
 
 /** Runs in the page. */
-async function openInPage({ url, gpu }) {
+async function openInPage({ url, gpu, strict }) {
   const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   try {
-    const nearside = { mode: 'only_on_device', maxModelBytes: 1e9, gpu };
+    const nearside = { mode: 'only_on_device', maxModelBytes: 1e9, strict, gpu };
     window.session = await InferenceSession.create(url, { executionProviders: ['webgpu'], nearside });
     window.Tensor = Tensor;
     return { report: window.session.report };
@@ -51,7 +52,7 @@ async function runInPage(feeds) {
 }
 
 defineModelTests('chromium webgpu', async (row) => {
-  const opened = await page.evaluate(openInPage, { url: `/models/${row.model}/1/model.onnx`, gpu: GPU });
+  const opened = await page.evaluate(openInPage, { url: `/models/${row.model}/1/model.onnx`, gpu: GPU, strict: !Object.hasOwn(cases.cpu, row.model) });
   if (opened.code) throw Object.assign(new Error(opened.message), { code: opened.code });
   return {
     run: async (feeds) => fromWire(await page.evaluate(runInPage, toWire(feeds))),

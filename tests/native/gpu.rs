@@ -12,6 +12,7 @@
 
 mod case;
 mod compare;
+mod gpu_memory;
 mod gpu_session;
 mod listed;
 mod numbers;

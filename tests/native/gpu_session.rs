@@ -1,5 +1,5 @@
 //! What a session owes its caller whatever the GPU does: a lost device costs no answer, a wrong one is found out, the
-//! faster of two runs, tensors stay where they are asked to, and an adapter's limits hold.
+//! faster of two runs, and an adapter's limits hold.
 //!
 //! In: shared models, and devices of the tests' own. Out: one test each.
 
@@ -9,23 +9,20 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use nearside::npy::read_npz;
-use nearside::{
-    Golden, Gpu, GpuOptions, GpuRun, RunResult, Session, SessionOptions, Tensor, Value,
-};
+use nearside::{Golden, Gpu, GpuOptions, RunResult, Session, SessionOptions, Tensor};
 
 use crate::text;
 
-type Feeds = Vec<(String, Tensor)>;
-type Test = fn(&Path) -> Result<(), Failed>;
+pub(crate) type Feeds = Vec<(String, Tensor)>;
+pub(crate) type Test = fn(&Path) -> Result<(), Failed>;
 
 /// Each test with the model that it takes.
-const TESTS: [(&str, &str, Test); 8] = [
+const TESTS: [(&str, &str, Test); 7] = [
     ("lost_between_runs", "mnist-8", lost_between_runs),
     ("lost_within_runs", "resnet56-cifar10", lost_within_runs),
     ("golden", "mnist-8", golden),
     ("checked_once", "mnist-8", checked_once),
     ("fastest", "mnist-8", fastest),
-    ("resident", "tinyllama-260k-fp32", resident),
     ("limits", "superres-x3", limits),
     ("profile", "mnist-8", profile),
 ];
@@ -36,28 +33,28 @@ pub(crate) fn trials(models: &Path, absent: bool) -> Vec<Trial> {
         let absent = absent || !dir.exists();
         Trial::test(format!("session::{name}"), move || test(&dir)).with_ignored_flag(absent)
     };
-    TESTS.iter().map(trial).collect()
+    TESTS.iter().chain(&crate::gpu_memory::TESTS).map(trial).collect()
 }
 
-fn npz(dir: &Path, name: &str) -> Result<Feeds, Failed> {
+pub(crate) fn npz(dir: &Path, name: &str) -> Result<Feeds, Failed> {
     Ok(read_npz(&std::fs::read(dir.join(name)).map_err(text)?).map_err(text)?)
 }
 
-fn open(options: GpuOptions) -> Result<Arc<Gpu>, Failed> {
+pub(crate) fn open(options: GpuOptions) -> Result<Arc<Gpu>, Failed> {
     Ok(pollster::block_on(Gpu::open_with(options)).map_err(text)?)
 }
 
-fn load(dir: &Path, options: SessionOptions) -> Result<Session, Failed> {
+pub(crate) fn load(dir: &Path, options: SessionOptions) -> Result<Session, Failed> {
     let bytes = std::fs::read(dir.join("model.onnx")).map_err(text)?;
     Ok(Session::from_bytes(bytes, &options).map_err(text)?)
 }
 
-fn trusting(gpu: &Arc<Gpu>) -> SessionOptions {
+pub(crate) fn trusting(gpu: &Arc<Gpu>) -> SessionOptions {
     let gpu = Some(Arc::clone(gpu));
     SessionOptions { gpu, check_gpu: false, ..SessionOptions::default() }
 }
 
-fn must(held: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
+pub(crate) fn must(held: bool, otherwise: impl Into<String>) -> Result<(), Failed> {
     if held { Ok(()) } else { Err(otherwise.into().into()) }
 }
 
@@ -109,7 +106,7 @@ fn lost_within_runs(dir: &Path) -> Result<(), Failed> {
     must(lost >= 10, format!("only {lost} of 20 runs lost their device"))
 }
 
-fn farthest(a: &Tensor, b: &Tensor) -> f32 {
+pub(crate) fn farthest(a: &Tensor, b: &Tensor) -> f32 {
     let floats = |t: &Tensor| -> Vec<f32> {
         t.bytes().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
     };
@@ -194,64 +191,6 @@ fn fastest(dir: &Path) -> Result<(), Failed> {
     };
     must(last.on_gpu() == (gpu <= cpu * 1.25), format!("{gpu} ms, {cpu} ms on the CPU"))?;
     must(last.on_gpu() == last.gpu.cpu_chosen.is_none(), "the reason is missing")
-}
-
-/// A decoder's caches stay on the GPU over 16 steps, and give what those of the CPU give.
-fn resident(dir: &Path) -> Result<(), Failed> {
-    let gpu = open(GpuOptions::default())?;
-    let on_gpu = load(dir, trusting(&gpu))?;
-    let on_cpu = load(dir, SessionOptions::default())?;
-    let names: Vec<String> = on_gpu.signature().outputs.iter().map(|o| o.name.clone()).collect();
-    let caches: Vec<String> = names.iter().filter(|n| n.starts_with("present")).cloned().collect();
-    let past = |name: &str| name.replace("present", "past_key_values");
-    let start = npz(dir, "prefill_inputs.npz")?;
-    let mut there: Vec<(String, Value)> =
-        start.iter().map(|(n, t)| (n.clone(), Value::from(t.clone()))).collect();
-    let mut here = start;
-    for step in 0..16i64 {
-        let asked = GpuRun { keep: &caches, ..GpuRun::default() };
-        let got = pollster::block_on(on_gpu.run_async(there.clone(), &asked)).map_err(text)?;
-        let why = got.gpu.error.as_ref().map(ToString::to_string);
-        must(why.is_none() && got.on_gpu(), format!("step {step} on the CPU: {why:?}"))?;
-        let wanted = on_cpu.run(here.clone(), &[]).map_err(text)?;
-        let logits = |value: &Value| value.tensor().cloned().ok_or("logits are not on the host");
-        let (name, made) = &got.outputs[0];
-        let (made, wanted_logits) = (logits(made)?, &wanted.outputs[0].1);
-        let off = farthest(&made, wanted_logits);
-        must(off < 1e-2, format!("step {step}: `{name}` is {off} away"))?;
-        let total = wanted.outputs[1].1.shape()[2];
-        let next = best(wanted_logits);
-        let ids = |v: i64| Tensor::try_from((&[1usize, 1][..], &[v][..])).map_err(text);
-        let ones = vec![1i64; total + 1];
-        let mask = Tensor::try_from((&[1usize, total + 1][..], &ones[..])).map_err(text)?;
-        let shared = [
-            ("input_ids", ids(next)?),
-            ("attention_mask", mask),
-            ("position_ids", ids(total as i64)?),
-        ];
-        there.clear();
-        here.clear();
-        for (name, value) in got.outputs.into_iter().skip(1) {
-            must(matches!(value, Value::Gpu(_)), format!("`{name}` came to the host"))?;
-            there.push((past(&name), value));
-        }
-        here.extend(wanted.outputs.into_iter().skip(1).map(|(name, t)| (past(&name), t)));
-        for (name, tensor) in shared {
-            there.push((name.to_owned(), tensor.clone().into()));
-            here.push((name.to_owned(), tensor));
-        }
-    }
-    Ok(())
-}
-
-/// The most likely next token after the last position.
-fn best(logits: &Tensor) -> i64 {
-    let width = logits.shape().last().copied().unwrap_or(1);
-    let bytes = logits.bytes();
-    let last = &bytes[bytes.len() - width * 4..];
-    let floats = last.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-    let best = floats.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-    best.map_or(0, |(at, _)| at as i64)
 }
 
 /// What an adapter cannot bind stays on the CPU, with the reason, and is right.

@@ -1,10 +1,13 @@
 // The bench's arithmetic. In: samples and rows made here. Out: verdicts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { InferenceSession } from '../../pkg/index.node.js';
 import { chart } from '../bench/chart.mjs';
+import { COPY, kernels } from '../bench/kernels.mjs';
 import { means } from '../bench/means.mjs';
 import { interleave, timed } from '../bench/page/interleave.mjs';
 import { decode, encode } from '../bench/page/wire.mjs';
+import { judged } from '../bench/roofline.mjs';
 import { geometricMean, ratio, summary } from '../bench/stats.mjs';
 
 test('stats: median, minimum, ratio, geometric mean', () => {
@@ -52,4 +55,22 @@ test('chart: says its numbers and escapes names', () => {
   const svg = chart('id', 'A & B', [{ name: '<one>', ratio: 0.5 }, { name: 'two', ratio: 2 }]);
   assert.match(svg, /<title id="id-t">A &amp; B<\/title><desc id="id-d">&lt;one&gt; 0\.50, two 2\.00<\/desc>/);
   assert.match(svg, /class="faster"[\s\S]*class="slower"/);
+});
+
+test('roofline: a kernel is held against the nearer of memory and arithmetic', () => {
+  const row = (name, flops, bytes, ms) => ({ name, flops, bytes, ms, dispatches: 1 });
+  const { roof, kernels: [copy, fast, slow, failed] } = judged([row(COPY, 0, 4e9, 1000), row('fast', 8e9, 1e9, 1000), row('slow', 1e9, 2e9, 1000), { name: 'none', error: 'no kernel' }]);
+  assert.deepEqual(roof, { gflops: 8, gbytes: 4 });
+  assert.deepEqual([copy.ofRoof, fast.ofRoof, slow.ofRoof], [1, 1, 0.5]);
+  assert.deepEqual([copy.bound, fast.bound, slow.bound], ['memory', 'arithmetic', 'memory']);
+  assert.deepEqual(failed, { name: 'none', error: 'no kernel' });
+});
+
+test('roofline: the kernels are models that the engine takes', async () => {
+  const made = kernels();
+  assert.equal(new Set(made.map(({ name }) => name)).size, made.length);
+  for (const { name, model, bytes } of made) {
+    const { outputs } = await InferenceSession.inspect(model);
+    assert.ok(outputs.length === 1 && bytes > 0, name);
+  }
 });

@@ -40,8 +40,26 @@ pub(crate) enum Origin {
     Upload,
     /// Written once, when the program is made.
     Constant(Arc<Tensor>),
+    /// The same, in a form of a kernel's own.
+    Derived(Derived),
     /// A dispatch writes it.
     Made,
+}
+
+impl Origin {
+    /// Whether it is written once.
+    pub(crate) fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_) | Self::Derived(_))
+    }
+}
+
+/// What a kernel reads of a constant in a form of its own. It is made where it is not on the GPU yet: not for a plan
+/// that is only tried, and not again for the plans of other shapes.
+#[derive(Clone, Debug)]
+pub(crate) struct Derived {
+    pub(crate) source: Arc<Tensor>,
+    pub(crate) way: &'static str,
+    pub(crate) make: fn(&Tensor) -> Vec<u8>,
 }
 
 /// A dense value.
@@ -212,6 +230,17 @@ impl<'m> Builder<'m> {
         }
         let (datum, shape) = (tensor.datum_type(), tensor.shape().to_vec());
         self.value(datum, &shape, Origin::Constant(tensor))
+    }
+
+    /// What `make` gives of a constant, as elements of `shape`; `way` tells apart what is made of one.
+    pub(crate) fn derived(
+        &mut self,
+        source: Arc<Tensor>,
+        way: &'static str,
+        (datum, shape): (DatumType, &[usize]),
+        make: fn(&Tensor) -> Vec<u8>,
+    ) -> Lowered<View> {
+        self.value(datum, shape, Origin::Derived(Derived { source, way, make }))
     }
 
     fn push(&mut self, kernel: Kernel) {

@@ -35,12 +35,12 @@ fn words(cx: &mut Cx, ix: usize) -> Lowered<View> {
     if konst.datum_type() != DatumType::U8 || konst.len() == 0 {
         return because("codes that are no bytes");
     }
-    let words: Vec<u32> = konst
-        .as_bytes()
-        .chunks(4)
-        .map(|chunk| chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
-        .collect();
-    cx.builder.constant(Arc::new(tensor1(&words)))
+    let words = [konst.len().div_ceil(4)];
+    cx.builder.derived(konst, "words", (DatumType::U32, &words), |konst| {
+        let mut bytes = konst.as_bytes().to_vec();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    })
 }
 
 /// `zero(column, block)` of zero points that lie in `in3`, if anywhere.
