@@ -58,6 +58,15 @@ async function request() {
   return chosen;
 }
 
+/** An adapter whose devices have subgroups, for which the engine's library cannot ask. @param {any} adapter */
+function withSubgroups(adapter) {
+  if (!adapter?.features.has('subgroups')) return adapter;
+  const request = adapter.requestDevice.bind(adapter);
+  adapter.requestDevice = (/** @type {any} */ wanted) =>
+    request({ ...wanted, requiredFeatures: [...(wanted?.requiredFeatures ?? []), 'subgroups'] });
+  return adapter;
+}
+
 /**
  * Has `open`, which asks for an adapter and a device, get the application's. The engine's library offers no other way
  * in: for as long as the call lasts, `navigator.gpu` has a `requestAdapter` of its own.
@@ -68,8 +77,17 @@ async function request() {
 export async function withChosen(open) {
   if (current) await current;
   const device = chosen;
-  if (!device) return open();
-  const gpu = /** @type {any} */ (globalThis.navigator.gpu);
+  const gpu = /** @type {any} */ (globalThis.navigator?.gpu);
+  if (!gpu) return open();
+  if (!device) {
+    const request = gpu.requestAdapter.bind(gpu);
+    gpu.requestAdapter = async (/** @type {any[]} */ ...wanted) => withSubgroups(await request(...wanted));
+    try {
+      return await open();
+    } finally {
+      delete gpu.requestAdapter;
+    }
+  }
   const { features, limits, adapterInfo } = device;
   const adapter = { features, limits, info: { description: adapterInfo?.description ?? '', isFallbackAdapter: false, subgroupMinSize: 0, subgroupMaxSize: 0 }, requestDevice: async () => device };
   gpu.requestAdapter = async () => adapter;

@@ -24,9 +24,11 @@
 //! 4. One row in `lower.rs`, and the node tests of the operator:
 //!    `nearside check --conformance DIR --device gpu`.
 //!
-//! A kernel may be made of several dispatches (`cx.temporary` for what lies between them). Elements
-//! take 32 bits each; 64-bit integers are computed in 32 bits, and inputs beyond that range make the
-//! run go to the CPU.
+//! A kernel may be made of several dispatches (`cx.temporary` for what lies between them), and may take the
+//! place of dispatches before it ([`kernel::Pattern`]; attention does). Elements take 32 bits each, constants
+//! of float16 16 where the adapter has that: a body reads them as f32 all the same. 64-bit integers are
+//! computed in 32 bits, and inputs beyond that range make the run go to the CPU. What invocations share goes
+//! through `kernels/shared.rs`, which has subgroups where the adapter has them.
 
 mod arena;
 #[cfg(target_arch = "wasm32")]
