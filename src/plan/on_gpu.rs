@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Device, Gpu, Verdict};
 use crate::guard::guarded;
+use crate::limit;
 use crate::optimize::Target;
 use crate::tensor::Tensor;
 use crate::value::Value;
@@ -258,8 +259,10 @@ impl Segment {
         let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
             specialise(graph, key, on.max_bytes, Target::Gpu)
                 .and_then(|(typed, outputs)| {
-                    super::check_size(&typed, on.max_bytes)?;
-                    Ok((super::hybrid::prepare(typed)?, outputs))
+                    limit::within(on.max_bytes, || {
+                        super::check_size(&typed)?;
+                        Ok((super::hybrid::prepare(typed)?, outputs))
+                    })
                 })
                 .map_err(|e| plan_error(key, e))
         })?;

@@ -17,6 +17,22 @@ use super::rules::{self, Rule};
 /// Largest result in bytes that is computed before the plan is made.
 const MOST_AHEAD: usize = 64 << 20;
 
+/// Operators that the engine multiplies for.
+const PRODUCTS: &[&str] = &["Einsum", "FusedMatMul", "Gemm", "MatMul"];
+/// What steers no shape, and is made of operators that a plan has checks for.
+const LATE: &[&str] = &[
+    "Attention",
+    "EmbedLayerNormalization",
+    "GroupQueryAttention",
+    "MultiHeadAttention",
+    "RotaryEmbedding",
+];
+
+fn has_kernels(datum_type: DatumType) -> bool {
+    use DatumType::{F16, F32, F64, I8, I32, U8};
+    matches!(datum_type, F16 | F32 | F64 | I8 | I32 | U8)
+}
+
 /// What a rule sees of a node.
 #[derive(Debug)]
 pub(super) struct Site {
@@ -25,6 +41,8 @@ pub(super) struct Site {
     attributes: Map<String, Vec<i64>>,
     /// Of a sum over products.
     pub(super) equation: Option<String>,
+    /// Of a pad.
+    pub(super) mode: Option<String>,
     pub(super) outputs: usize,
     pub(super) opset: i64,
     /// For each ONNX input position, the engine's (which leaves absent ones out).
@@ -61,9 +79,13 @@ pub(super) fn checked(node: &NodeProto, opset: i64, built: Built) -> Built {
     };
     // Ours of other domains are registered as `domain.Type`.
     let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
-    let equation = node.attribute.iter().find(|a| a.name == "equation");
+    let text = |name: &str| {
+        let attribute = node.attribute.iter().find(|a| a.name == name);
+        attribute.and_then(|a| String::from_utf8(a.s.clone()).ok())
+    };
     let site = Site {
-        equation: equation.and_then(|a| String::from_utf8(a.s.clone()).ok()),
+        equation: text("equation"),
+        mode: text("mode"),
         op_type: op_type.to_owned(),
         attributes: node.attribute.iter().filter_map(ints).collect(),
         outputs: node.output.len(),
@@ -200,7 +222,11 @@ impl EvalOp for Checked {
         if let Some(nothing) = &self.nothing {
             return Ok(Some(nothing.iter().map(|t| Arc::clone(t).into_tvalue()).collect()));
         }
-        if self.large { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
+        // There it would be computed as the engine does, which has no kernels for some integers.
+        let is_of = |list: &[&str]| list.contains(&self.site.op_type.as_str());
+        let odd = || inputs.iter().any(|i| !has_kernels(i.datum_type()));
+        let late = self.large || is_of(LATE) || is_of(PRODUCTS) && odd();
+        if late { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
     }
 
     fn state(&self, ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {

@@ -154,6 +154,14 @@ impl Wires<'_> {
         let inputs = [a, b, bias, a_zero, one, b_zero, one, zero, one];
         let ranks: Vec<usize> = inputs.iter().map(|i| self.rank(*i)).collect::<TractResult<_>>()?;
         ensure!(ranks[3] <= 1 && ranks[5] <= 1, "a zero point a batch is not supported");
+        let sides = [
+            (a_zero, self.shape(a)?[rank - 2].clone()),
+            (b_zero, self.shape(b)?[rank - 1].clone()),
+        ];
+        for (zero, length) in sides {
+            let zero = self.shape(zero)?;
+            ensure!(zero.iter().all(|d| *d == length), "zero points {zero:?} for {length}");
+        }
         let mut axes = AxesMapping::disconnected_for_ranks(&ranks, &ranks[0..1])?
             .renaming((InOut::In(0), rank - 2), 'm')?
             .linking('m', (InOut::Out(0), rank - 2))?

@@ -15,6 +15,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::integer_product::IntegerProduct;
 use super::lower::Part;
 use super::quotient::Quotient;
+use crate::limit;
 
 /// A graph under construction, below one node's name.
 pub(super) struct Wires<'a> {
@@ -68,8 +69,22 @@ impl<'a> Wires<'a> {
         op: impl Into<Box<dyn TypedOp>>,
         inputs: &[OutletId],
     ) -> TractResult<OutletId> {
+        let op = op.into();
+        self.check(op.as_ref(), inputs)?;
         let name = self.name();
         Ok(self.model.wire_node(name, op, inputs)?[0])
+    }
+
+    /// What is made of constants is computed as soon as it is wired.
+    fn check(&self, op: &dyn TypedOp, inputs: &[OutletId]) -> TractResult<()> {
+        let facts = inputs.iter().map(|i| self.model.outlet_fact(*i));
+        let facts = facts.collect::<TractResult<TVec<_>>>()?;
+        if facts.iter().all(|fact| fact.konst.is_some()) {
+            for fact in op.output_facts(&facts)? {
+                limit::check_fact(|| format!("`{}` ({})", self.prefix, op.name()), &fact)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn part(&mut self, part: &Part, inputs: &[OutletId]) -> TractResult<OutletId> {

@@ -92,3 +92,15 @@ pub(in crate::model::ops) fn embed(known: &Known) -> TractResult<()> {
     }
     Ok(())
 }
+
+/// A table of angles has a row for each position; without positions, it has one for each step.
+pub(in crate::model::ops) fn positions(known: &Known) -> TractResult<()> {
+    let (Some(positions), Some(rows)) = (known.ints(3), known.dim(1, 0)) else { return Ok(()) };
+    in_range(&positions, rows)
+}
+
+/// The same, of com.microsoft's: one position is where the first step stands.
+pub(in crate::model::ops) fn ms_positions(known: &Known) -> TractResult<()> {
+    let (Some(positions), Some(rows)) = (known.ints(1), known.dim(2, 0)) else { return Ok(()) };
+    in_range(&positions, rows)
+}

@@ -12,12 +12,15 @@ mod signals;
 mod windows;
 
 use super::checked::Known;
-pub(super) use indices::{along, embed, nd, scatter, scatter_nd, top_k, within};
+pub(super) use indices::{
+    along, embed, ms_positions, nd, positions, scatter, scatter_nd, top_k, within,
+};
 pub(super) use products::{
-    attention, by_column, channels, divisor, einsum, fused_matmul, gemm, groups, matmul, quantized,
+    attention, by_column, channels, divisor, einsum, floats, fused_matmul, gemm, groups, matmul,
+    numbers, quantized,
 };
 pub(super) use shapes::{
-    blocks, concat, expanded, extents, pad, reshape, split, tile, transpose, unsqueeze,
+    blocks, broadcast, concat, expanded, extents, pad, reshape, split, tile, transpose, unsqueeze,
 };
 pub(super) use signals::{dft, length, mel, stft};
 pub(super) use windows::{conv, conv_transpose, resize, window};

@@ -17,6 +17,29 @@ pub(in crate::model::ops) fn matmul(known: &Known) -> TractResult<()> {
     Ok(())
 }
 
+/// What can be multiplied and summed up.
+pub(in crate::model::ops) fn numbers(known: &Known) -> TractResult<()> {
+    let mut at = 0;
+    while known.is_given(at) {
+        if let Some(dt) = known.dtype(at) {
+            let fits = dt.is_number() || dt == TDim::datum_type();
+            ensure!(fits, "a product with an input {at} of {dt:?}");
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The same of what only floats can be.
+pub(in crate::model::ops) fn floats(known: &Known) -> TractResult<()> {
+    for at in 0..2 {
+        if let Some(dt) = known.dtype(at) {
+            ensure!(dt.is_float(), "an input {at} of {dt:?}, where a float is needed");
+        }
+    }
+    Ok(())
+}
+
 /// Scale, zero point and bias of a product are one for all columns of the second side, or one for each.
 pub(in crate::model::ops) fn by_column(known: &Known) -> TractResult<()> {
     let Some(columns) = known.rank(1).and_then(|rank| known.dim(1, rank.checked_sub(1)?)) else {
@@ -105,7 +128,8 @@ pub(in crate::model::ops) fn attention(known: &Known) -> TractResult<()> {
 /// Scales of a tensor, of an axis, or of blocks along one.
 pub(in crate::model::ops) fn quantized(known: &Known) -> TractResult<()> {
     let (Some(dims), Some(scales)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
-    if scales.is_empty() || scales == [1] {
+    let blocked = known.int("block_size").is_some_and(|size| size != 0);
+    if !blocked && (scales.is_empty() || scales == [1]) {
         return Ok(());
     }
     let axis = axis_of(known, known.int("axis").unwrap_or(1), dims.len())?;
