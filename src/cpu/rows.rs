@@ -2,16 +2,18 @@
 //!
 //! In: float32. Out: the same shape; of the quantisation also the scale and the zero point.
 
-use nearside_kernels::norm::softmax;
+use nearside_kernels::norm::{log_softmax, softmax};
 use nearside_kernels::quantize::over_range;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::floats;
 
-/// Softmax along the last axis.
+/// Softmax along the last axis, or its logarithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SoftmaxRows;
+pub(crate) struct SoftmaxRows {
+    pub(crate) log: bool,
+}
 
 impl Op for SoftmaxRows {
     fn name(&self) -> StaticName {
@@ -29,7 +31,8 @@ impl EvalOp for SoftmaxRows {
         let mut rows = input.into_tensor();
         let width = rows.shape().last().copied().unwrap_or(1);
         if rows.len() > 0 {
-            softmax(width, rows.try_as_plain_ram_mut()?.as_slice_mut()?)?;
+            let kernel = if self.log { log_softmax } else { softmax };
+            kernel(width, rows.try_as_plain_ram_mut()?.as_slice_mut()?)?;
         }
         Ok(tvec!(rows.into_tvalue()))
     }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType, type_proto::Value};
 
 use super::ops::at_opset;
-use super::{expand, maps, ops};
+use super::{expand, maps, ops, scope};
 
 /// (operator, first and last operator set, rewrite)
 type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
@@ -53,6 +53,7 @@ fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
         for attribute in &mut node.attribute {
             for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
                 open_inputs(graph);
+                own_outputs(graph);
                 rewrite_graph(graph, opset);
             }
         }
@@ -74,6 +75,24 @@ fn open_inputs(graph: &mut pb::GraphProto) {
                 dim.value = None;
             }
         }
+    }
+}
+
+/// What a nested graph gives it also makes, which the importer takes for granted.
+fn own_outputs(graph: &mut pb::GraphProto) {
+    let own: HashSet<String> = scope::own_names(graph).map(str::to_owned).collect();
+    for (at, output) in graph.output.iter_mut().enumerate() {
+        if own.contains(&output.name) {
+            continue;
+        }
+        let name = format!("nearside.outer.{at}.{}", output.name);
+        graph.node.push(pb::NodeProto {
+            op_type: "Identity".to_owned(),
+            name: name.clone(),
+            input: vec![std::mem::replace(&mut output.name, name.clone())],
+            output: vec![name],
+            ..pb::NodeProto::default()
+        });
     }
 }
 

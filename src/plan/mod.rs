@@ -72,6 +72,8 @@ pub(crate) struct Plan {
     runner: Runner,
     /// Element types of the outputs as the file means them; a plan may compute in others.
     outputs: Vec<DType>,
+    /// Bytes that one tensor of a run may take.
+    most: u64,
 }
 
 impl Plan {
@@ -101,7 +103,7 @@ impl Plan {
         limit::within(max_bytes, || {
             check_size(&typed)?;
             optimize::lower(&mut typed)?;
-            Ok(Self { runner: Runner::new(typed)?, outputs })
+            Ok(Self { runner: Runner::new(typed)?, outputs, most: max_bytes })
         })
     }
 
@@ -112,26 +114,31 @@ impl Plan {
         inputs: Vec<Tensor>,
         profile: bool,
     ) -> Result<(Vec<Tensor>, Vec<Step>)> {
-        guarded(ErrorKind::Internal, "running the model", || {
-            let failed = |e: TractError| {
-                Error::new(ErrorKind::InvalidInput, "the model fails on these inputs")
-                    .with_source(e)
-            };
-            let plan = self.runner.runnable().model();
-            let mut feeds: TVec<TValue> = tvec!();
-            for (ix, input) in inputs.into_iter().enumerate() {
-                let wanted = plan.input_fact(ix).map_err(failed)?.datum_type;
-                feeds.push(input.cast_for_engine(wanted)?);
+        let run = || limit::within(self.most, || self.made(inputs, profile));
+        guarded(ErrorKind::Internal, "running the model", run)
+    }
+
+    fn made(&self, inputs: Vec<Tensor>, profile: bool) -> Result<(Vec<Tensor>, Vec<Step>)> {
+        let failed = |e: TractError| {
+            if let Some(too_much) = too_much(&e) {
+                return too_much;
             }
-            let (outputs, steps) = if profile {
-                profile::run(self.runner.runnable(), feeds).map_err(failed)?
-            } else {
-                (self.runner.run(feeds).map_err(failed)?, vec![])
-            };
-            let typed = outputs.into_iter().zip(&self.outputs);
-            let outputs = typed.map(|(o, t)| Tensor::from_tract(o, *t)).collect::<Result<_>>()?;
-            Ok((outputs, steps))
-        })
+            Error::new(ErrorKind::InvalidInput, "the model fails on these inputs").with_source(e)
+        };
+        let plan = self.runner.runnable().model();
+        let mut feeds: TVec<TValue> = tvec!();
+        for (ix, input) in inputs.into_iter().enumerate() {
+            let wanted = plan.input_fact(ix).map_err(failed)?.datum_type;
+            feeds.push(input.cast_for_engine(wanted)?);
+        }
+        let (outputs, steps) = if profile {
+            profile::run(self.runner.runnable(), feeds).map_err(failed)?
+        } else {
+            (self.runner.run(feeds).map_err(failed)?, vec![])
+        };
+        let typed = outputs.into_iter().zip(&self.outputs);
+        let outputs = typed.map(|(o, t)| Tensor::from_tract(o, *t)).collect::<Result<_>>()?;
+        Ok((outputs, steps))
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) struct Limits {
     pub(crate) iterations: u64,
 }
 
+/// Elements of a sequence that are copied in the time of an iteration.
+const COPIED: u64 = 1024;
+
 /// One run.
 pub(crate) struct Run<'a> {
     segments: &'a [Segment],
@@ -93,7 +96,12 @@ impl<'a> Run<'a> {
                 image::decode(file, *pixels, self.limits.tensor_bytes).map(|t| vec![t.into()])
             }
             Operator::Values(op) => {
-                sequence::run(*op, &inputs, self.limits.tensor_bytes).map(|value| vec![value])
+                let made = sequence::run(*op, &inputs, self.limits.tensor_bytes)?;
+                if let Value::Sequence(list) = &made {
+                    // It is made anew each time, so that one that a loop lengthens costs its square.
+                    self.spend(list.len() as u64 / COPIED)?;
+                }
+                Ok(vec![made])
             }
         }
     }
@@ -109,9 +117,9 @@ impl<'a> Run<'a> {
         self.program(&body.program, inputs, captured)
     }
 
-    /// Counts one iteration.
-    fn spend(&mut self) -> Result<()> {
-        self.limits.iterations = self.limits.iterations.checked_sub(1).ok_or_else(|| {
+    /// Counts iterations.
+    fn spend(&mut self, count: u64) -> Result<()> {
+        self.limits.iterations = self.limits.iterations.checked_sub(count).ok_or_else(|| {
             Error::new(
                 ErrorKind::Timeout,
                 "the loops of this run have used up the iterations that a run may take",

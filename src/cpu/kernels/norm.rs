@@ -80,19 +80,43 @@ pub fn rows(
     Ok(())
 }
 
+/// The largest value of a row.
+#[inline(always)]
+fn largest(row: &[f32]) -> f32 {
+    let (fours, rest) = row.as_chunks::<4>();
+    let least = F4::splat(f32::NEG_INFINITY);
+    // SAFETY: each has four floats.
+    let most = fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
+    most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b))
+}
+
+/// The logarithm of [`softmax`], in place: of what is small, too.
+pub fn log_softmax(width: usize, rows: &mut [f32]) -> Result<()> {
+    fits(width > 0 && rows.len().is_multiple_of(width))?;
+    let zero = F4::splat(0.);
+    parallel::pieces(rows, width, 2 * COST, |_, rows| {
+        for row in rows.chunks_exact_mut(width) {
+            let most = largest(row);
+            let far = F4::splat(most);
+            // Further down nothing is left of an exponential.
+            let raised = |x: F4| {
+                let x = x.sub(far);
+                x.add(F4::splat(87.)).if_negative(zero, x.exp())
+            };
+            let sum = sum(row, raised).ln();
+            row.iter_mut().for_each(|x| *x = *x - most - sum);
+        }
+    });
+    Ok(())
+}
+
 /// Each row of `width` as parts of its sum of exponentials, in place.
 pub fn softmax(width: usize, rows: &mut [f32]) -> Result<()> {
     fits(width > 0 && rows.len().is_multiple_of(width))?;
     let zero = F4::splat(0.);
     parallel::pieces(rows, width, 2 * COST, |_, rows| {
         for row in rows.chunks_exact_mut(width) {
-            let (fours, rest) = row.as_chunks::<4>();
-            let least = F4::splat(f32::NEG_INFINITY);
-            // SAFETY: each has four floats.
-            let most =
-                fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
-            let most = most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
-            let most = F4::splat(most);
+            let most = F4::splat(largest(row));
             let mut sum = 0.;
             let mut sums = zero;
             for four in row.chunks_mut(4) {

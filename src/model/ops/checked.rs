@@ -8,6 +8,7 @@
 use std::collections::HashMap as Map;
 
 use tract_onnx::pb::{NodeProto, attribute_proto::AttributeType};
+use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::i64s;
@@ -173,6 +174,15 @@ impl Checked {
     }
 }
 
+impl Checked {
+    /// Whether an index counts from the end, which the engine's `ScatterND` knows in a plan only.
+    fn from_end(&self, inputs: &[TValue]) -> bool {
+        let scatter = self.site.op_type == "ScatterND";
+        let indices = inputs.get(1).filter(|_| scatter).map(|i| i64s(i));
+        indices.is_some_and(|i| i.is_ok_and(|i| i.iter().any(|i| *i < 0)))
+    }
+}
+
 fn seen(fact: &InferenceFact) -> Seen {
     let rank = fact.shape.rank().concretize().and_then(|r| usize::try_from(r).ok());
     let dim = |axis: usize| fact.shape.dim(axis)?.concretize()?.to_i64().ok();
@@ -192,6 +202,34 @@ fn made_of_nothing(fact: &InferenceFact, value: Option<f32>) -> Option<Arc<Tenso
     }
     let one = tensor0(value?).cast_to_dt(dt).ok()?.into_owned();
     Some(one.broadcast_to_shape(&shape).ok()?.into_arc_tensor())
+}
+
+/// Whether a tensor has no elements and is no list of extents or axes: the engine's kernels take it for one that has.
+pub(super) fn is_void(tensor: &Tensor) -> bool {
+    use DatumType::{I32, I64, TDim};
+    tensor.len() == 0 && !matches!(tensor.datum_type(), I32 | I64 | TDim)
+}
+
+/// Takes the values of inputs from the wiring, where it cannot compute with them at once: what has no kernels in a
+/// `product`, and what has no elements.
+fn forget_values(
+    target: &mut TypedModel,
+    inputs: &[OutletId],
+    mapping: &HashMap<OutletId, OutletId>,
+    product: bool,
+) -> TractResult<()> {
+    let outlets = inputs.iter().filter_map(|i| mapping.get(i).copied()).collect::<TVec<_>>();
+    for outlet in outlets {
+        let fact = target.outlet_fact(outlet)?;
+        let void = fact.konst.as_ref().is_some_and(|k| is_void(k));
+        let late = product && !has_kernels(fact.datum_type) || void;
+        // In a patch an input is a source, whatever it is outside.
+        if late && target.node(outlet.node).op_is::<TypedSource>() {
+            let fact = fact.without_value();
+            target.set_outlet_fact(outlet, fact)?;
+        }
+    }
+    Ok(())
 }
 
 impl PartialEq for Checked {
@@ -222,10 +260,15 @@ impl EvalOp for Checked {
         if let Some(nothing) = &self.nothing {
             return Ok(Some(nothing.iter().map(|t| Arc::clone(t).into_tvalue()).collect()));
         }
-        // There it would be computed as the engine does, which has no kernels for some integers.
+        // There it would be computed as the engine does, which has no kernels for some integers, and divides by how many
+        // there are where there are none.
         let is_of = |list: &[&str]| list.contains(&self.site.op_type.as_str());
         let odd = || inputs.iter().any(|i| !has_kernels(i.datum_type()));
-        let late = self.large || is_of(LATE) || is_of(PRODUCTS) && odd();
+        let late = self.large
+            || is_of(LATE)
+            || is_of(PRODUCTS) && odd()
+            || inputs.iter().any(|i| is_void(i))
+            || self.from_end(&inputs);
         if late { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
     }
 
@@ -300,6 +343,8 @@ impl InferenceOp for Checked {
                 })
                 .collect();
         }
+        let product = PRODUCTS.contains(&self.site.op_type.as_str());
+        forget_values(target, &node.inputs, mapping, product)?;
         self.inner.to_typed(source, node, target, mapping)
     }
 

@@ -39,6 +39,7 @@ mod group_query;
 mod host;
 mod integer_product;
 mod linear_attention;
+mod logs;
 mod loss;
 mod lower;
 mod lp_pool;
@@ -141,6 +142,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "LSTM", recurrent::build),
     (DEFAULT_DOMAIN, "LinearAttention", linear_attention::attention),
     (DEFAULT_DOMAIN, "LRN", lrn::build),
+    (DEFAULT_DOMAIN, "LogSoftmax", logs::log_softmax),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MatMul", matmul::build),
     (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),
@@ -157,6 +159,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "RandomNormalLike", random::like),
     (DEFAULT_DOMAIN, "RandomUniformLike", random::like),
     (DEFAULT_DOMAIN, "Range", range::build),
+    (DEFAULT_DOMAIN, "ReduceLogSumExp", logs::log_sum_exp),
     (DEFAULT_DOMAIN, "ReduceMax", reduce_extreme::build),
     (DEFAULT_DOMAIN, "ReduceMin", reduce_extreme::build),
     (DEFAULT_DOMAIN, "RegexFullMatch", regex::full_match),
@@ -169,6 +172,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Shrink", small::shrink),
     (DEFAULT_DOMAIN, "Slice", slice::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
+    (DEFAULT_DOMAIN, "Softplus", logs::softplus),
     (DEFAULT_DOMAIN, "SpaceToDepth", space_to_depth::build),
     (DEFAULT_DOMAIN, "Squeeze", small::squeeze),
     (DEFAULT_DOMAIN, "StringConcat", text::concat),

@@ -14,6 +14,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::integer_product::IntegerProduct;
 use super::lower::Part;
+use super::quantize::fits;
 use super::quotient::Quotient;
 use crate::limit;
 
@@ -98,7 +99,7 @@ impl<'a> Wires<'a> {
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
         let name = self.name();
-        part.expansion()?.wire(&name, self.model, inputs)
+        part.wire(&name, self.model, inputs)
     }
 
     pub(super) fn constant(&mut self, value: impl IntoArcTensor) -> TractResult<OutletId> {
@@ -207,6 +208,25 @@ impl<'a> Wires<'a> {
         reducer: Reducer,
         axes: &[usize],
     ) -> TractResult<OutletId> {
+        let fact = self.fact(x)?;
+        let (dtype, mut shape) = (fact.datum_type, fact.shape.to_tvec());
+        if shape.iter().any(|d| *d == 0.to_dim()) {
+            // The engine divides by how many there are.
+            for axis in axes {
+                *shape.get_mut(*axis).context("no such axis")? = 1.to_dim();
+            }
+            let shape = shape.iter().map(TDim::to_usize).collect::<Result<TVec<_>, _>>()?;
+            let value = match reducer {
+                Reducer::Sum => 0.,
+                Reducer::Prod => 1.,
+                Reducer::Max => f32::NEG_INFINITY,
+                Reducer::Min => f32::INFINITY,
+                Reducer::MeanOfSquares => f32::NAN,
+                other => bail!("{other:?} of nothing"),
+            };
+            let value = tensor0(value).cast_to_dt(dtype)?.into_owned();
+            return self.constant(value.broadcast_to_shape(&shape)?);
+        }
         self.op(Reduce::new(axes.into(), reducer), &[x])
     }
 
@@ -280,6 +300,13 @@ impl<'a> Wires<'a> {
                 *side = self.add_axis(*side, 0)?;
             }
         }
+        let (mut of_a, mut of_b) = (self.shape(a)?, self.shape(b)?);
+        for (shape, turned) in [(&mut of_a, transpose_a), (&mut of_b, transpose_b)] {
+            if turned {
+                shape.swap(rank - 2, rank - 1);
+            }
+        }
+        fits(&of_a, &of_b)?;
         let axes = AxesMapping::for_numpy_matmul(rank, transpose_a, transpose_b, false)?;
         let dtype = self.dtype(a)?;
         ensure!(dtype == self.dtype(b)?, "a product of {dtype:?} and {:?}", self.dtype(b)?);

@@ -17,13 +17,13 @@ pub(super) use indices::{
 };
 pub(super) use products::{
     attention, by_column, channels, divisor, einsum, floats, fused_matmul, gemm, groups, matmul,
-    numbers, quantized,
+    mean_of_some, numbers, quantized,
 };
 pub(super) use shapes::{
     blocks, broadcast, concat, expanded, extents, pad, reshape, split, tile, transpose, unsqueeze,
 };
 pub(super) use signals::{dft, length, mel, stft};
-pub(super) use windows::{conv, conv_transpose, resize, window};
+pub(super) use windows::{conv, conv_transpose, grid, resize, window};
 
 /// An axis as ONNX gives it, negative from the end.
 pub(super) fn axis_of(known: &Known, axis: i64, rank: usize) -> TractResult<usize> {

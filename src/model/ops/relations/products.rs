@@ -92,11 +92,20 @@ pub(in crate::model::ops) fn fused_matmul(known: &Known) -> TractResult<()> {
 pub(in crate::model::ops) fn einsum(known: &Known) -> TractResult<()> {
     let Some(equation) = &known.site.equation else { return Ok(()) };
     let terms = equation.split_once("->").map_or(equation.as_str(), |(terms, _)| terms);
+    let mut lengths = std::collections::HashMap::new();
     for (at, term) in terms.split(',').enumerate() {
         let letters = term.chars().filter(|c| c.is_ascii_alphabetic()).count();
         let Some(rank) = known.rank(at) else { continue };
         let fits = if term.contains("...") { letters <= rank } else { letters == rank };
         ensure!(fits, "the term `{term}` for an input {at} of rank {rank}");
+        if term.contains("...") {
+            continue;
+        }
+        for (axis, letter) in term.chars().filter(|c| c.is_ascii_alphabetic()).enumerate() {
+            let Some(length) = known.dim(at, axis).filter(|length| *length != 1) else { continue };
+            let other = *lengths.entry(letter).or_insert(length);
+            ensure!(other == length, "lengths of {length} and {other} along `{letter}`");
+        }
     }
     Ok(())
 }
@@ -177,5 +186,13 @@ pub(in crate::model::ops) fn divisor(known: &Known) -> TractResult<()> {
     let zero = known.ints(1).is_some_and(|v| v.contains(&0));
     let whole = known.dtype(0).is_some_and(|t| t.is_integer());
     ensure!(!(zero && whole), "an integer is divided by zero");
+    Ok(())
+}
+
+/// Of no elements there is neither mean nor deviation to give.
+pub(in crate::model::ops) fn mean_of_some(known: &Known) -> TractResult<()> {
+    let asked = known.site.outputs > 1;
+    let empty = known.dims(0).is_some_and(|dims| dims.contains(&0));
+    ensure!(!(asked && empty), "the mean of nothing is asked for");
     Ok(())
 }
