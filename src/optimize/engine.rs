@@ -18,7 +18,7 @@ use tract_onnx::tract_core::optim::Optimizer;
 use crate::limit;
 
 /// A graph in its canonical form, as the rewrites want it.
-pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
+pub(super) fn declutter(model: &mut TypedModel) -> TractResult<()> {
     run(&Optimizer::declutter(), model, |_| true)
 }
 

@@ -38,7 +38,6 @@ mod windows;
 pub(crate) use binary::{Ordered, Power, Times};
 pub(crate) use bounds::{BadValue, CheckDivisors, CheckIndices};
 pub(crate) use branches::has_branches;
-pub(crate) use engine::declutter;
 #[cfg(feature = "gpu")]
 pub(crate) use norms::norms;
 pub(crate) use stride::Stride;
@@ -128,6 +127,12 @@ fn constant(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tens
     rule_if_some!(input = constant(model, node.inputs[0])?);
     rule_if_some!(outputs = node.op.eval_out_of_plan(tvec!(input.into_tvalue()))?);
     Ok(outputs.into_iter().next().map(TValue::into_arc_tensor))
+}
+
+/// A graph in its canonical form.
+pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
+    engine::declutter(model)?;
+    broadcasts::restore(model)
 }
 
 /// A canonical graph in the form that runs on the CPU.

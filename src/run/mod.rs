@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) iterations: u64,
 }
 
+/// Iterations that a plan stands for.
+const PLANNED: u64 = 10;
 /// Elements of a sequence that are copied in the time of an iteration.
 const COPIED: u64 = 1024;
 
@@ -61,7 +63,12 @@ impl<'a> Run<'a> {
                     let given = inputs.iter().map(|slot| plain(value(&frame, *slot)?));
                     let given = given.collect::<Result<Vec<_>>>()?;
                     let segment = self.segments.get(*segment).ok_or_else(|| lost("a segment"))?;
+                    let before = self.times.plan_ms;
                     let made = segment.run(given, self.limits.tensor_bytes, &mut self.times)?;
+                    // What a loop makes longer is planned anew in each turn.
+                    if self.times.plan_ms > before {
+                        self.spend(PLANNED)?;
+                    }
                     for (slot, tensor) in outputs.iter().zip(made) {
                         frame[*slot] = Some(tensor.into());
                     }

@@ -249,7 +249,8 @@ fn worker(
             PANICKED.set(None);
             let since = Instant::now();
             let (code, text) = run(bytes, &subject);
-            if let Some(path) = kept.filter(|_| code != "ok") {
+            let panicked = PANICKED.take();
+            if let Some(path) = kept.filter(|_| code != "ok" || panicked.is_some()) {
                 let feeds =
                     pb::GraphProto { initializer: subject.feeds.clone(), ..Default::default() };
                 std::fs::write(path.with_extension("onnx"), subject.bytes())
@@ -264,7 +265,6 @@ fn worker(
                     })
                     .expect("written");
             }
-            let panicked = PANICKED.take();
             if let Some(place) = panicked.as_ref().filter(|_| saying()) {
                 eprintln!("{at} panics at {place} | {said}");
             }

@@ -98,7 +98,13 @@ impl Op for HostOp {
 }
 
 impl EvalOp for HostOp {
-    op_out_of_plan!();
+    fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
+        // No graph has been typed, which would have asked for these.
+        let facts = inputs.iter().map(|i| TypedFact::try_from(i.clone().into_arc_tensor()));
+        let facts = facts.collect::<TractResult<Vec<_>>>()?;
+        TypedOp::output_facts(self, &facts.iter().collect::<Vec<_>>())?;
+        self.eval(&EvalContext::out_of_plan(), inputs).map(Some)
+    }
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         // Shapes travel as symbolic dimensions inside the engine; here they are integers.

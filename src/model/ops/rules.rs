@@ -107,6 +107,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("MatMulInteger", PRODUCT),
     ("Max", EACH),
     ("MaxPool", WINDOW),
+    ("MaxRoiPool", &[Rank(0, 4, 4), Rank(1, 2, 2)]),
     ("MaxUnpool", &[Rank(0, 3, ANY), SameRank(0, 1)]),
     ("Mean", EACH),
     ("MeanVarianceNormalization", &[Axes("axes")]),
@@ -140,6 +141,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("ReduceSumSquare", REDUCE),
     ("Reshape", &[Rank(1, 1, 1), Holds(reshape)]),
     ("Resize", &[Holds(resize)]),
+    ("RoiAlign", &[Rank(0, 4, 4), Rank(1, 2, 2), Rank(2, 1, 1)]),
     (
         "RotaryEmbedding",
         &[Rank(0, 3, 4), Rank(1, 2, 3), Rank(2, 2, 3), Rank(3, 2, 2), Holds(positions)],

@@ -72,6 +72,26 @@ def points():
     one("Resize_point_scales", "Resize", {"x": x}, {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel"}, order=["x", "", "s"], constants={"s": np.array([1, 1, 0.2, 1.7], np.float32)}, **NEAR)
 
 
+def broadcasts():
+    """What is made longer, along an axis that a product then sums up."""
+    a, b, c = f32(4, 1), f32(6, 8), f32(1, 2, 4, 1)
+    near = dict(rtol=1e-5, atol=1e-5)
+    to = {"e": np.array([4, 6], I)}
+    for name, op, extra in (("MatMul", "MatMul", {}), ("Gemm", "Gemm", {}), ("Einsum", "Einsum", {"equation": "ab,bc->ac"})):
+        several(f"Expand_{name}", [("Expand", ["a", "e"], ["x"], {}), (op, ["x", "b"], ["y"], extra)], {"a": a, "b": b}, to, **near)
+    several("Expand_MatMul_second", [("Expand", ["a", "e"], ["x"], {}), ("MatMul", ["b", "x"], ["y"], {})], {"a": f32(1, 4), "b": f32(3, 6)}, {"e": np.array([6, 4], I)}, **near)
+    several("Expand_MatMul_batches", [("Expand", ["c", "e"], ["x"], {}), ("MatMul", ["x", "b"], ["y"], {})], {"c": c, "b": f32(1, 2, 6, 8)}, {"e": np.array([1, 2, 4, 6], I)}, **near)
+    several("Tile_MatMul", [("Tile", ["a", "e"], ["x"], {}), ("MatMul", ["x", "b"], ["y"], {})], {"a": a, "b": b}, {"e": np.array([1, 6], I)}, **near)
+    several("Where_MatMul", [("Where", ["t", "a", "z"], ["x"], {}), ("MatMul", ["x", "b"], ["y"], {})], {"a": a, "b": b}, {"t": np.ones((1, 6), bool), "z": np.zeros(1, np.float32)}, **near)
+    whole = lambda *s: np.arange(np.prod(s)).reshape(s).astype(np.int32)
+    several("Expand_MatMul_int32", [("Expand", ["a", "e"], ["x"], {}), ("MatMul", ["x", "b"], ["y"], {})], {"a": whole(4, 1), "b": whole(6, 8)}, to)
+
+
+def several(name, nodes, feeds, constants, **more):
+    nodes = [helper.make_node(op, i, o, **attributes) for op, i, o, attributes in nodes]
+    CASES.append(case(name, model(nodes, feeds, constants, ["y"]), feeds, **more))
+
+
 def beyond():
     """What ONNX Runtime refuses, and once ended a run, or the process."""
     x = f32(3, 3)
@@ -87,5 +107,6 @@ if __name__ == "__main__":
     nested()
     gates()
     points()
+    broadcasts()
     beyond()
     write("optimised", CASES)

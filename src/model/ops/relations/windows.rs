@@ -32,8 +32,11 @@ pub(in crate::model::ops) fn window(known: &Known) -> TractResult<()> {
     let (Some(kernels), Some(dims)) = (known.list("kernel_shape"), known.dims(0)) else {
         return Ok(());
     };
-    let indices = known.site.op_type == "MaxPool" && known.site.outputs > 1;
-    ensure!(!indices || dims.iter().all(|d| *d > 0), "places in an input of shape {dims:?}");
+    let pool = known.site.op_type.ends_with("Pool");
+    // With places of the greatest the engine counts in whole planes.
+    let some = if known.site.outputs > 1 { 0 } else { 2 };
+    let empty = dims.iter().skip(some).any(|d| *d == 0);
+    ensure!(!(pool && empty), "a pool over an input of shape {dims:?}");
     for (axis, (kernel, dim)) in kernels.iter().zip(dims.iter().skip(2)).enumerate() {
         let pad = |at: usize| known.list("pads").and_then(|l| l.get(at)).copied().unwrap_or(0);
         // The engine goes through what lies outside of the input too.
