@@ -14,6 +14,7 @@ use tract_onnx::tract_hir::internal::*;
 use super::host::i64s;
 use super::lower::Built;
 use super::rules::{self, Rule};
+use crate::limit;
 
 /// Largest result in bytes that is computed before the plan is made.
 const MOST_AHEAD: usize = 64 << 20;
@@ -200,6 +201,7 @@ fn made_of_nothing(fact: &InferenceFact, value: Option<f32>) -> Option<Arc<Tenso
     if shape.contains(&0) {
         return Some(Tensor::zero_dt(dt, &shape).ok()?.into_arc_tensor());
     }
+    limit::check(|| "a reduction of nothing".to_owned(), dt, &shape).ok()?;
     let one = tensor0(value?).cast_to_dt(dt).ok()?.into_owned();
     Some(one.broadcast_to_shape(&shape).ok()?.into_arc_tensor())
 }

@@ -175,7 +175,15 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(grid)]),
     (
         "com.microsoft.GroupQueryAttention",
-        &[Rank(0, 3, 3), Rank(1, 3, 3), Rank(2, 3, 3), Rank(3, 4, 4), Rank(4, 4, 4)],
+        &[
+            Rank(0, 3, 3),
+            Rank(1, 3, 3),
+            Rank(2, 3, 3),
+            Rank(3, 4, 4),
+            Rank(4, 4, 4),
+            Rank(7, 2, 2),
+            Rank(8, 2, 2),
+        ],
     ),
     ("com.microsoft.MatMulIntegerToFloat", PRODUCT),
     ("com.microsoft.NhwcMaxPool", WINDOW),

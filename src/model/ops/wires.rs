@@ -224,6 +224,7 @@ impl<'a> Wires<'a> {
                 Reducer::MeanOfSquares => f32::NAN,
                 other => bail!("{other:?} of nothing"),
             };
+            limit::check(|| format!("`{}`", self.prefix), dtype, &shape)?;
             let value = tensor0(value).cast_to_dt(dtype)?.into_owned();
             return self.constant(value.broadcast_to_shape(&shape)?);
         }
