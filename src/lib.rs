@@ -17,6 +17,7 @@ pub mod error;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod guard;
+mod limit;
 mod model;
 #[cfg(feature = "native")]
 pub mod npy;

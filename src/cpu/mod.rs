@@ -29,6 +29,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::nn::{GeluExact, HardSwish, LeakyRelu, Sigmoid, Silu};
 
 use crate::codec::{choices, fields};
+use crate::limit::TooMuchMemory;
 
 choices! {
     Activation {
@@ -43,18 +44,6 @@ fields! {
 fn pairs_of(g: &Geometry, i: usize) -> [u64; 6] {
     [g.output, g.stride, g.kernel, g.dilation, g.input, g.pad].map(|pair| pair[i] as u64)
 }
-
-/// A limit that the graph itself exceeds, as opposed to a defect.
-#[derive(Debug)]
-pub(crate) struct TooMuchMemory(pub(crate) String);
-
-impl std::fmt::Display for TooMuchMemory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for TooMuchMemory {}
 
 /// Whether a window of this geometry goes over the first of the inputs and gives `shape`: kernels hold slices against
 /// the geometry, and it is held against the graph here.

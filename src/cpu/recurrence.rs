@@ -111,6 +111,11 @@ struct Group {
 }
 
 impl Recurrence {
+    /// Whether it names none but the inputs and outputs that there are.
+    pub(crate) fn names(&self, inputs: usize) -> bool {
+        self.slots.iter().flatten().all(|slot| *slot < inputs) && self.kept.iter().all(|at| *at < 3)
+    }
+
     /// `slots` and `kept` as the host operator has them.
     pub(crate) fn new(
         cell: Cell,

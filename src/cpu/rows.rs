@@ -10,7 +10,7 @@ use tract_onnx::tract_core::internal::*;
 
 use super::floats;
 
-/// Softmax along the last axis.
+/// Softmax along the last axis, or its logarithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SoftmaxRows {
     /// Its logarithm.

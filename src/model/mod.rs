@@ -12,6 +12,7 @@ mod check;
 mod expand;
 mod external;
 mod file;
+mod flow;
 #[cfg(feature = "native")]
 mod folder;
 mod functions;

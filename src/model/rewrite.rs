@@ -1,12 +1,15 @@
 //! Rewrites of the decoded file before import: where the importer reads an operator set's defaults
-//! wrongly, counts inputs that are left out at the end, and the names of our operators of other domains.
+//! wrongly, counts inputs that are left out at the end, takes names for unique, and the names of our operators of
+//! other domains.
 //!
 //! In: a checked file. Out: the same model, with the defaults written out. Each rewrite is one row.
 
-use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType};
+use std::collections::HashSet;
+
+use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType, type_proto::Value};
 
 use super::ops::at_opset;
-use super::{expand, maps, ops};
+use super::{expand, maps, ops, scope};
 
 /// (operator, first and last operator set, rewrite)
 type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
@@ -49,9 +52,68 @@ fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
         at_opset::rename(node);
         for attribute in &mut node.attribute {
             for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
+                open_inputs(graph);
+                own_outputs(graph);
                 rewrite_graph(graph, opset);
             }
         }
+    }
+    name_apart(graph);
+}
+
+/// A name for an extent of a nested graph's input is nobody's outside of it, and the importer would take it for an
+/// extent of its own that nothing else can be.
+fn open_inputs(graph: &mut pb::GraphProto) {
+    use pb::tensor_shape_proto::dimension::Value::DimParam;
+    for input in &mut graph.input {
+        let Some(Value::TensorType(tensor)) = input.r#type.as_mut().and_then(|t| t.value.as_mut())
+        else {
+            continue;
+        };
+        for dim in tensor.shape.iter_mut().flat_map(|shape| &mut shape.dim) {
+            if matches!(dim.value, Some(DimParam(_))) {
+                dim.value = None;
+            }
+        }
+    }
+}
+
+/// What a nested graph gives it also makes, which the importer takes for granted.
+fn own_outputs(graph: &mut pb::GraphProto) {
+    let own: HashSet<String> = scope::own_names(graph).map(str::to_owned).collect();
+    for (at, output) in graph.output.iter_mut().enumerate() {
+        if own.contains(&output.name) {
+            continue;
+        }
+        let name = format!("nearside.outer.{at}.{}", output.name);
+        graph.node.push(pb::NodeProto {
+            op_type: "Identity".to_owned(),
+            name: name.clone(),
+            input: vec![std::mem::replace(&mut output.name, name.clone())],
+            output: vec![name],
+            ..pb::NodeProto::default()
+        });
+    }
+}
+
+/// No two nodes of a graph have one name, nor has one that of a constant or an input: ONNX allows for that, and
+/// the engine finds nodes by name.
+fn name_apart(graph: &mut pb::GraphProto) {
+    let pb::GraphProto { node, initializer, input, .. } = graph;
+    let held = initializer.iter().map(|t| t.name.as_str());
+    let mut names: HashSet<String> =
+        held.chain(input.iter().map(|i| i.name.as_str())).map(str::to_owned).collect();
+    for node in node {
+        // As the importer names it.
+        let known = [Some(&node.name), node.output.first()].into_iter().flatten();
+        let Some(name) = known.into_iter().find(|n| !n.is_empty()).cloned() else { continue };
+        if names.insert(name.clone()) {
+            continue;
+        }
+        let mut numbered = (1..).map(|n: usize| format!("{name}.{n}"));
+        let free = numbered.find(|name| !names.contains(name)).unwrap_or(name);
+        names.insert(free.clone());
+        node.name = free;
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use tract_onnx::pb;
 
 use super::signature::{dtype_of, type_name};
-use super::{ops, weights, window};
+use super::{flow, ops, weights, window};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{DType, volume};
 
@@ -70,6 +70,7 @@ fn check_graph<'a>(
     }
     for node in &graph.node {
         window::check(node)?;
+        flow::check(node)?;
         let row = LEAST_INPUTS.iter().find(|(name, _)| *name == node.op_type);
         let least = row.map_or(usize::from(!SOURCES.contains(&&*node.op_type)), |(_, n)| *n);
         let known = || ops::unsupported_reason(&node.domain, &node.op_type).is_none();

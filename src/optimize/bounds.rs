@@ -193,7 +193,8 @@ fn divides(model: &TypedModel, node: &TypedNode) -> TractResult<bool> {
 pub(super) fn check_divisors(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
         let node = model.node(id);
-        if !divides(&model, node)? {
+        let before = || model.node(node.inputs[1].node).op_is::<CheckDivisors>();
+        if !divides(&model, node)? || before() {
             continue;
         }
         let check = CheckDivisors { user: node.name.clone() };
@@ -211,6 +212,10 @@ pub(super) fn check_indices(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
         let Some(lengths) = lengths(&model, model.node(id))? else { continue };
         let node = model.node(id);
+        let before = model.node(node.inputs[1].node).op_as::<CheckIndices>();
+        if before.is_some_and(|check| check.lengths == lengths) {
+            continue;
+        }
         let check = CheckIndices { user: node.name.clone(), lengths };
         let mut patch = TypedModelPatch::default();
         let mut inputs = patch.taps(&model, &node.inputs)?;

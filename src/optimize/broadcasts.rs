@@ -1,9 +1,10 @@
 //! A broadcast before a product, as an operator that stays where it is.
 //!
 //! In: a graph with the engine's `MultiBroadcastTo`. Out: the same with [`Repeat`] in the place of those that the
-//! engine's optimiser would take away though the product needs them: where the broadcast makes new axes, and where
-//! the product has an axis from it alone. It takes each broadcast before a product for one that the product does
-//! by itself, and then gives up with an error.
+//! engine's optimiser would take away though the product needs them: where the broadcast makes new axes, where
+//! the product has an axis from it alone, and where it sums up along one. It takes each broadcast before a product for one
+//! that the product does by itself, and then gives up with an error, or sums up too little. What else it finds to be a
+//! broadcast and takes away, as a `Tile` or a `Where`, is put back.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
@@ -37,6 +38,51 @@ impl TypedOp for Repeat {
     as_op!();
 }
 
+/// Whether a product sums up along an axis.
+fn is_summed(axis: &Axis) -> bool {
+    axis.outputs.iter().all(|places| places.is_empty())
+}
+
+/// Puts broadcasts back along axes that a product sums up.
+pub(super) fn restore(model: &mut TypedModel) -> TractResult<()> {
+    for id in model.eval_order()? {
+        let node = model.node(id);
+        let Some(op) = node.op_as::<EinSum>() else { continue };
+        let sides = node.inputs.len().min(2);
+        let mut shapes = (0..sides)
+            .map(|slot| Ok(model.outlet_fact(node.inputs[slot])?.shape.to_tvec()))
+            .collect::<TractResult<Vec<_>>>()?;
+        let mut longer = vec![false; sides];
+        for axis in op.axes.iter_all_axes().filter(|axis| is_summed(axis)) {
+            let places =
+                (0..sides).flat_map(|slot| axis.inputs[slot].iter().map(move |at| (slot, *at)));
+            let places: TVec<(usize, usize)> = places.collect();
+            let length = places.iter().map(|(slot, at)| shapes[*slot][*at].clone());
+            let Some(length) = length.into_iter().find(|length| !length.is_one()) else { continue };
+            for (slot, at) in places {
+                if shapes[slot][at].is_one() {
+                    shapes[slot][at] = length.clone();
+                    longer[slot] = true;
+                }
+            }
+        }
+        if !longer.contains(&true) {
+            continue;
+        }
+        let mut patch = TypedModelPatch::default();
+        let mut inputs = patch.taps(model, &node.inputs)?;
+        for (slot, shape) in shapes.into_iter().enumerate().filter(|(slot, _)| longer[*slot]) {
+            let repeat = Repeat(MultiBroadcastTo::new(ShapeFact::from_dims(shape)));
+            let name = format!("{}.repeated.{slot}", node.name);
+            inputs[slot] = patch.wire_node(name, repeat, &[inputs[slot]])?[0];
+        }
+        let outputs = patch.wire_node(&node.name, node.op.clone(), &inputs)?;
+        patch.shunt_outside(model, id.into(), outputs[0])?;
+        patch.apply(model)?;
+    }
+    Ok(())
+}
+
 /// Whether what is made at `outlet`, with `axes` that a broadcast made longer, reaches a product that has one of
 /// them from nowhere else. The optimiser moves a broadcast behind changes of axes that keep those apart.
 fn is_needed(model: &TypedModel, outlet: OutletId, axes: &[usize]) -> bool {
@@ -49,6 +95,9 @@ fn is_needed(model: &TypedModel, outlet: OutletId, axes: &[usize]) -> bool {
         let Some(op) = node.op_as::<EinSum>() else { return false };
         axes.iter().any(|at| {
             let Ok(axis) = op.axes.axis((InOut::In(reader.slot), *at)) else { return true };
+            if is_summed(axis) {
+                return true;
+            }
             let size = |slot: usize, at: usize| {
                 model.outlet_fact(node.inputs[slot]).ok().map(|fact| fact.shape[at].clone())
             };

@@ -15,8 +15,10 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_core::optim::Optimizer;
 
+use crate::limit;
+
 /// A graph in its canonical form, as the rewrites want it.
-pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
+pub(super) fn declutter(model: &mut TypedModel) -> TractResult<()> {
     run(&Optimizer::declutter(), model, |_| true)
 }
 
@@ -92,6 +94,13 @@ fn apply(
             continue;
         }
         let slots = node.outputs.len();
+        for output in &node.outputs {
+            // A later pass may compute it.
+            limit::check_fact(
+                || format!("node `{}` ({})", node.name, node.op.name()),
+                &output.fact,
+            )?;
+        }
         let facts = node.outputs.into_iter().map(|o| o.fact).collect();
         let id = model.add_node(node.name, node.op, facts)?;
         wires.extend((0..slots).map(|s| (OutletId::new(node.id, s), OutletId::new(id, s))));

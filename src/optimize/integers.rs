@@ -1,6 +1,6 @@
 //! Products of integers, for which the engine has no kernels.
 //!
-//! In: a graph with `EinSum` of int64, uint32 or uint64. Out: the same with [`IntegerProduct`] in its place.
+//! In: a graph with `EinSum` of int64, uint32, uint64 or 16-bit integers. Out: the same with [`IntegerProduct`] in its place.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::EinSum;

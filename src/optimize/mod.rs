@@ -41,7 +41,6 @@ pub(crate) use bounds::{BadValue, CheckDivisors, CheckIndices};
 pub(crate) use branches::has_branches;
 #[cfg(feature = "gpu")]
 pub(crate) use broadcasts::release_broadcasts;
-pub(crate) use engine::declutter;
 #[cfg(feature = "gpu")]
 pub(crate) use engine::fold;
 #[cfg(feature = "gpu")]
@@ -137,10 +136,23 @@ fn constant(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tens
     Ok(outputs.into_iter().next().map(TValue::into_arc_tensor))
 }
 
+/// A graph in its canonical form.
+pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
+    engine::declutter(model)?;
+    broadcasts::restore(model)
+}
+
 /// A canonical graph in the form that runs on the CPU.
 pub(crate) fn lower(model: &mut TypedModel) -> TractResult<()> {
     finish(model)?;
     engine::lower(model)
+}
+
+/// A graph that is run while another one is made: with what keeps it from reading what is not there.
+pub(crate) fn guarded(model: TypedModel) -> TractResult<TypedModel> {
+    let passes: [Pass; 4] =
+        [bounds::check_indices, bounds::check_divisors, empties::empties, sums::empty_sums];
+    passes.iter().try_fold(model, |model, pass| pass(model))
 }
 
 /// Runs all passes.

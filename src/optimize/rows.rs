@@ -26,10 +26,10 @@ pub(super) fn rows(model: &TypedModel, node: &TypedNode) -> TractResult<Option<T
             .map(Some);
     }
     rule_if_some!(op = softmax);
-    rule_if!(op.kind == SoftmaxKind::default() && op.quant_output_dt.is_none());
+    rule_if!(op.quant_output_dt.is_none());
     rule_if!(fact.rank() > 0 && op.axes[..] == [fact.rank() - 1]);
-    TypedModelPatch::replace_single_op(model, node, &node.inputs, SoftmaxRows { log: false })
-        .map(Some)
+    let op = SoftmaxRows { log: op.kind == SoftmaxKind::LogSoftmax };
+    TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some)
 }
 
 fn logarithm(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {

@@ -13,6 +13,7 @@ use super::{PlanKey, Segment, check_size, plan_error, specialise, trial};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Device;
 use crate::guard::guarded;
+use crate::limit;
 use crate::optimize::Target;
 use crate::value::Value;
 
@@ -60,8 +61,10 @@ impl Segment {
         let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
             specialise(graph, key, on.max_bytes, Target::Gpu)
                 .and_then(|(typed, outputs)| {
-                    check_size(&typed, on.max_bytes)?;
-                    Ok((prepare(typed)?, outputs))
+                    limit::within(on.max_bytes, || {
+                        check_size(&typed)?;
+                        Ok((prepare(typed)?, outputs))
+                    })
                 })
                 .map_err(|e| plan_error(key, e))
         })?;

@@ -128,8 +128,7 @@ impl Hybrid {
         let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
         draft.builder.prune(&kept);
         let program = Program::new(Arc::clone(gpu), &draft.builder, &kept).await?;
-        let placement =
-            placement(model, &parts, gpu, (program.len(), program.constant_bytes()));
+        let placement = placement(model, &parts, gpu, (program.len(), program.constant_bytes()));
         let outputs = model.output_outlets().map_err(failed)?;
         let want = |outlet: &OutletId| -> TractResult<Want> {
             Ok(match &model.outlet_fact(*outlet)?.konst {

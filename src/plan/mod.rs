@@ -34,9 +34,9 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cast::cast;
 use tract_onnx::tract_hir::infer::InferenceFact;
 
-use crate::cpu::TooMuchMemory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
+use crate::limit::{self, TooMuchMemory};
 use crate::model::Graph;
 use crate::optimize;
 use crate::tensor::{DType, Tensor};
@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     runner: Runner,
     /// Element types of the outputs as the file means them; a plan may compute in others.
     outputs: Vec<DType>,
+    /// Bytes that one tensor of a run may take.
+    most: u64,
 }
 
 impl Plan {
@@ -102,9 +104,11 @@ impl Plan {
 
     /// The plan of a decluttered graph.
     fn lowered(mut typed: TypedModel, outputs: Vec<DType>, max_bytes: u64) -> TractResult<Self> {
-        check_size(&typed, max_bytes)?;
-        optimize::lower(&mut typed)?;
-        Ok(Self { runner: Runner::new(typed)?, outputs })
+        limit::within(max_bytes, || {
+            check_size(&typed)?;
+            optimize::lower(&mut typed)?;
+            Ok(Self { runner: Runner::new(typed)?, outputs, most: max_bytes })
+        })
     }
 
     /// Runs with the inputs in the graph's order; gives all outputs in the graph's order, and how long each
@@ -114,26 +118,31 @@ impl Plan {
         inputs: Vec<Tensor>,
         profile: bool,
     ) -> Result<(Vec<Tensor>, Vec<Step>)> {
-        guarded(ErrorKind::Internal, "running the model", || {
-            let failed = |e: TractError| {
-                Error::new(ErrorKind::InvalidInput, "the model fails on these inputs")
-                    .with_source(e)
-            };
-            let plan = self.runner.runnable().model();
-            let mut feeds: TVec<TValue> = tvec!();
-            for (ix, input) in inputs.into_iter().enumerate() {
-                let wanted = plan.input_fact(ix).map_err(failed)?.datum_type;
-                feeds.push(input.cast_for_engine(wanted)?);
+        let run = || limit::within(self.most, || self.made(inputs, profile));
+        guarded(ErrorKind::Internal, "running the model", run)
+    }
+
+    fn made(&self, inputs: Vec<Tensor>, profile: bool) -> Result<(Vec<Tensor>, Vec<Step>)> {
+        let failed = |e: TractError| {
+            if let Some(too_much) = too_much(&e) {
+                return too_much;
             }
-            let (outputs, steps) = if profile {
-                profile::run(self.runner.runnable(), feeds).map_err(failed)?
-            } else {
-                (self.runner.run(feeds).map_err(failed)?, vec![])
-            };
-            let typed = outputs.into_iter().zip(&self.outputs);
-            let outputs = typed.map(|(o, t)| Tensor::from_tract(o, *t)).collect::<Result<_>>()?;
-            Ok((outputs, steps))
-        })
+            Error::new(ErrorKind::InvalidInput, "the model fails on these inputs").with_source(e)
+        };
+        let plan = self.runner.runnable().model();
+        let mut feeds: TVec<TValue> = tvec!();
+        for (ix, input) in inputs.into_iter().enumerate() {
+            let wanted = plan.input_fact(ix).map_err(failed)?.datum_type;
+            feeds.push(input.cast_for_engine(wanted)?);
+        }
+        let (outputs, steps) = if profile {
+            profile::run(self.runner.runnable(), feeds).map_err(failed)?
+        } else {
+            (self.runner.run(feeds).map_err(failed)?, vec![])
+        };
+        let typed = outputs.into_iter().zip(&self.outputs);
+        let outputs = typed.map(|(o, t)| Tensor::from_tract(o, *t)).collect::<Result<_>>()?;
+        Ok((outputs, steps))
     }
 }
 
@@ -158,6 +167,15 @@ fn specialise_as(
     max_bytes: u64,
     target: optimize::Target,
 ) -> TractResult<(TypedModel, Vec<DType>)> {
+    limit::within(max_bytes, || specialised(model, key, dims, target))
+}
+
+fn specialised(
+    model: Graph,
+    key: &PlanKey,
+    dims: impl Fn(usize) -> TVec<TDim>,
+    target: optimize::Target,
+) -> TractResult<(TypedModel, Vec<DType>)> {
     let Graph { mut graph, outputs: declared, .. } = model;
     for (ix, input) in key.inputs.iter().enumerate() {
         let mut fact = InferenceFact::dt_shape(input.dtype.to_datum(), dims(ix));
@@ -170,7 +188,7 @@ fn specialise_as(
     bind_values(&mut graph, key)?;
     let mut typed = typed(graph)?;
     // The optimiser computes what is constant.
-    check_size(&typed, max_bytes)?;
+    check_size(&typed)?;
     let outputs = element_types(&declared, &typed)?;
     resolve_outputs(&mut typed)?;
     let mut typed = optimize::rewrite(typed, target)?;
@@ -185,6 +203,11 @@ fn element_types(declared: &[Option<DType>], typed: &TypedModel) -> TractResult<
         let datum = typed.outlet_fact(*outlet)?.datum_type;
         let inferred = if datum == TDim::datum_type() { i64::datum_type() } else { datum };
         let declared = declared.get(ix).copied().flatten();
+        let strings = inferred == String::datum_type();
+        if let Some(declared) = declared.filter(|d| (*d == DType::String) != strings) {
+            let text = format!("an output is declared as {}, and is {inferred:?}", declared.name());
+            return Err(TractError::msg(text));
+        }
         declared
             .or_else(|| DType::from_datum(inferred.unquantized()))
             .ok_or_else(|| TractError::msg(format!("an output is of the type {datum:?}")))
@@ -230,21 +253,13 @@ fn bind_values(graph: &mut InferenceModel, key: &PlanKey) -> TractResult<()> {
 
 /// Refuses graphs whose largest tensor could not be held: an allocation that fails would take the
 /// whole process down.
-fn check_size(model: &TypedModel, max_bytes: u64) -> TractResult<()> {
+fn check_size(model: &TypedModel) -> TractResult<()> {
     for node in model.nodes() {
         for output in &node.outputs {
-            let Some(shape) = output.fact.shape.as_concrete() else { continue };
-            let bytes = shape
-                .iter()
-                .try_fold(output.fact.datum_type.size_of() as u64, |n, d| n.checked_mul(*d as u64));
-            if bytes.is_none_or(|b| b > max_bytes) {
-                return Err(TooMuchMemory(format!(
-                    "node `{}` ({}) makes a tensor of shape {shape:?}, over the limit of {max_bytes} bytes",
-                    node.name,
-                    node.op.name()
-                ))
-                .into());
-            }
+            limit::check_fact(
+                || format!("node `{}` ({})", node.name, node.op.name()),
+                &output.fact,
+            )?;
         }
     }
     Ok(())

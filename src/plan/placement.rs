@@ -144,5 +144,11 @@ pub(super) fn placement(
         nodes: s.nodes.iter().map(node).collect(),
     });
     let adapter = device.name().to_owned();
-    Placement { adapter, features: device.features(), dispatches, weights, segments: segments.collect() }
+    Placement {
+        adapter,
+        features: device.features(),
+        dispatches,
+        weights,
+        segments: segments.collect(),
+    }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::plan;
 
+use super::runner::checked;
 use crate::clock::Clock;
 
 /// One node of a plan, and how long it ran.
@@ -37,7 +37,7 @@ pub(super) fn run(
     let outputs = state.run_plan_with_eval(feeds, |context, op_state, node, inputs| {
         let shapes = inputs.iter().map(|i| shape(i)).collect();
         let clock = Clock::start();
-        let outputs = plan::eval(context, op_state, node, inputs)?;
+        let outputs = checked(context, op_state, node, inputs)?;
         let ms = clock.elapsed_ms();
         steps.push(Step {
             node: node.name.clone(),

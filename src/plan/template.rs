@@ -14,6 +14,7 @@ use tract_onnx::tract_core::internal::*;
 use super::hybrid::prepare;
 use super::typed::concrete;
 use super::{PlanKey, check_size, specialise_as};
+use crate::limit;
 use crate::model::Graph;
 use crate::optimize::{self, Target};
 use crate::tensor::DType;
@@ -118,13 +119,14 @@ impl Template {
         max_bytes: u64,
     ) -> Option<TractResult<(TypedModel, Vec<DType>)>> {
         let number = self.growth.number(&self.key, key).filter(|n| *n >= self.least)?;
-        Some(self.concrete(number, max_bytes).map(|model| (model, self.outputs.clone())))
+        let made = limit::within(max_bytes, || self.concrete(number));
+        Some(made.map(|model| (model, self.outputs.clone())))
     }
 
-    fn concrete(&self, number: usize, max_bytes: u64) -> TractResult<TypedModel> {
+    fn concrete(&self, number: usize) -> TractResult<TypedModel> {
         let numbers = HashMap::from([(self.symbol.clone(), number.to_dim())]);
         let mut model = concrete(&self.model, &numbers)?;
-        check_size(&model, max_bytes)?;
+        check_size(&model)?;
         optimize::fold(&mut model)?;
         let left = |fact: &TypedFact| fact.shape.iter().any(|d| d.symbols().contains(&self.symbol));
         let facts = model.nodes().iter().flat_map(|node| &node.outputs).map(|o| &o.fact);

@@ -13,6 +13,8 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::infer::InferenceNode;
 use tract_onnx::tract_hir::internal::Factoid;
 
+use crate::limit;
+
 /// Bytes of a constant up to which equal ones become one.
 const SHARED: usize = 64;
 
@@ -97,6 +99,15 @@ impl Target {
         {
             let named = values.into_iter().enumerate();
             return named.map(|(ix, v)| self.constant(format!("{}.{ix}", node.name), v)).collect();
+        }
+        // Operators make constants while they are translated.
+        for output in &node.outputs {
+            if let Some(datum_type) = output.fact.datum_type.concretize()
+                && let Ok(Some(shape)) = output.fact.shape.as_concrete_finite()
+            {
+                let maker = || format!("node `{}` ({})", node.name, node.op.name());
+                limit::check(maker, datum_type, &shape)?;
+            }
         }
         let (mut patch, taps) = self.around(&node.inputs)?;
         let outlets = node.op.to_typed(source, node, &mut patch.model, &taps)?;

@@ -25,7 +25,7 @@ impl Run<'_> {
         let mut scans = Stacks::new(op.declared.get(1 + count..).unwrap_or_default());
         let mut iteration = 0;
         while condition && iteration < trips {
-            self.spend()?;
+            self.spend(1)?;
             let mut given =
                 vec![from_integer(iteration, op.ranks[0])?, from_bool(true, op.ranks[1])?];
             given.append(&mut carried);
@@ -62,7 +62,7 @@ impl Run<'_> {
         };
         let mut outputs = vec![vec![]; body.program.outputs.len()];
         for at in 0..first.len() {
-            self.spend()?;
+            self.spend(1)?;
             let element = |value: &Option<Value>| match value {
                 Some(Value::Sequence(list)) => {
                     let element = list.get(at).cloned().map(Value::Tensor);

@@ -27,6 +27,11 @@ pub(crate) struct Limits {
     pub(crate) iterations: u64,
 }
 
+/// Iterations that a plan stands for.
+const PLANNED: u64 = 10;
+/// Elements of a sequence that are copied in the time of an iteration.
+const COPIED: u64 = 1024;
+
 /// One run.
 pub(crate) struct Run<'a> {
     segments: &'a [Segment],
@@ -58,7 +63,12 @@ impl<'a> Run<'a> {
                     let given = inputs.iter().map(|slot| plain(value(&frame, *slot)?));
                     let given = given.collect::<Result<Vec<_>>>()?;
                     let segment = self.segments.get(*segment).ok_or_else(|| lost("a segment"))?;
+                    let before = self.times.plan_ms;
                     let made = segment.run(given, self.limits.tensor_bytes, &mut self.times)?;
+                    // What a loop makes longer is planned anew in each turn.
+                    if self.times.plan_ms > before {
+                        self.spend(PLANNED)?;
+                    }
                     for (slot, tensor) in outputs.iter().zip(made) {
                         frame[*slot] = Some(tensor.into());
                     }
@@ -93,7 +103,12 @@ impl<'a> Run<'a> {
                 image::decode(file, *pixels, self.limits.tensor_bytes).map(|t| vec![t.into()])
             }
             Operator::Values(op) => {
-                sequence::run(*op, &inputs, self.limits.tensor_bytes).map(|value| vec![value])
+                let made = sequence::run(*op, &inputs, self.limits.tensor_bytes)?;
+                if let Value::Sequence(list) = &made {
+                    // It is made anew each time, so that one that a loop lengthens costs its square.
+                    self.spend(list.len() as u64 / COPIED)?;
+                }
+                Ok(vec![made])
             }
         }
     }
@@ -109,9 +124,9 @@ impl<'a> Run<'a> {
         self.program(&body.program, inputs, captured)
     }
 
-    /// Counts one iteration.
-    fn spend(&mut self) -> Result<()> {
-        self.limits.iterations = self.limits.iterations.checked_sub(1).ok_or_else(|| {
+    /// Counts iterations.
+    fn spend(&mut self, count: u64) -> Result<()> {
+        self.limits.iterations = self.limits.iterations.checked_sub(count).ok_or_else(|| {
             Error::new(
                 ErrorKind::Timeout,
                 "the loops of this run have used up the iterations that a run may take",

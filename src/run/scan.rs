@@ -68,7 +68,7 @@ impl Run<'_> {
         let mut state: Vec<Value> = given.iter().cloned().map(Value::Tensor).collect();
         let mut stacks = Stacks::new(op.declared.get(states..).unwrap_or_default());
         for step in 0..length {
-            self.spend()?;
+            self.spend(1)?;
             let mut given = std::mem::take(&mut state);
             for ((tensor, axis), reversed) in scanned.iter().zip(&axes).zip(&op.input_reversed) {
                 let at = if *reversed { length - 1 - step } else { step };

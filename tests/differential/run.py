@@ -1,20 +1,25 @@
-"""`python run.py --engine PATH [--seeds FROM TO] [--keep FOLDER]`: random graphs on nearside against ONNX Runtime.
+"""`python run.py --engine PATH [--seeds FROM TO] [--optimised] [--keep FOLDER]`: random graphs on nearside against ONNX Runtime.
 
 In: seeds. Out: a line of counts, and for each failure its smallest graph; the exit code is 1 if there is one. With
---keep, each failure is written as a case of tests/cases/operators."""
+--optimised each graph is taken as ONNX Runtime's optimiser writes it; with --keep, each failure is written as a case of
+tests/cases/operators."""
 import argparse
 import collections
 import json
 import os
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import onnx
+import onnxruntime
 import onnxruntime.capi.onnxruntime_pybind11_state as state
 
 import shrink
 from generate import generate
+from graph import quiet_options
 from judge import judge
 
 REFUSED = (state.Fail, state.InvalidArgument, state.InvalidGraph, state.NotImplemented, state.RuntimeException)
@@ -31,13 +36,30 @@ def keep(folder, seed, proto, feeds):
 
 def one(seed, args):
     made = generate(seed)
-    if made is None:
-        return seed, None, None
     try:
+        made = optimised(*made) if made and args.optimised else made
+        if made is None:
+            return seed, None, None
         return seed, made, judge(args.engine, *made)
     except REFUSED:
         # A branch that is not taken may be one that ONNX Runtime refuses as a whole.
         return seed, None, None
+
+
+def optimised(proto, feeds):
+    """What ONNX Runtime makes of a graph before it runs it, with its own fused operators; None where nothing is left, and
+    of halves, between which it puts casts that round where nearside computes on in float32."""
+    kinds = {v.type.tensor_type.elem_type for v in [*proto.graph.input, *proto.graph.output]} | {t.data_type for t in proto.graph.initializer}
+    if onnx.TensorProto.FLOAT16 in kinds:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        options = quiet_options()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = os.path.join(folder, "model.onnx")
+        onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        proto = onnx.load(options.optimized_model_filepath)
+    names = {i.name for i in proto.graph.input}
+    return (proto, {n: a for n, a in feeds.items() if n in names}) if proto.graph.node else None
 
 
 def report(seed, made, verdict, args):
@@ -54,6 +76,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--engine", required=True)
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 600))
+    parser.add_argument("--optimised", action="store_true")
     parser.add_argument("--keep")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()

@@ -74,6 +74,24 @@ def tile(g):
     g.emit("Tile", [x, g.ints([g.whole(1, 3) for _ in x.shape])])
 
 
+def spread(g):
+    """What is one element long is made longer, and a product sums up along it."""
+    x = g.pick(ranks=(2, 3))
+    length = g.whole(2, 6)
+    x = g.emit("Slice", [x, g.constant(np.array([0])), g.constant(np.array([1])), g.constant(np.array([x.rank - 1]))])[0]
+    shape = [*x.shape[:-1], length]
+    kind = g.choose(["Expand", "Tile", "Where", "Add"])
+    if kind == "Expand":
+        y = g.emit("Expand", [x, g.ints(shape, x)])[0]
+    elif kind == "Tile":
+        y = g.emit("Tile", [x, g.constant(np.array([1] * (x.rank - 1) + [length]))])[0]
+    elif kind == "Where":
+        y = g.emit("Where", [g.constant(np.ones((1, length), bool)), x, g.constant(np.zeros(1, g.float))])[0]
+    else:
+        y = g.emit("Add", [x, g.constant(np.zeros((1, length), g.float))])[0]
+    g.emit("MatMul", [y, g.fresh(g.float, (length, g.whole(1, 5)), 0.3)])
+
+
 def concat(g):
     x = anything(g, ranks=(1, 2, 3, 4))
     at = g.whole(0, x.rank - 1)
@@ -322,7 +340,7 @@ def reverse(g):
 
 TABLE = [
     ("Reshape", 7, 6, reshape), ("Flatten", 9, 2, flatten), ("Transpose", 7, 6, transpose), ("Squeeze", 7, 3, squeeze),
-    ("Unsqueeze", 7, 3, unsqueeze), ("Expand", 8, 3, expand), ("Tile", 7, 1, tile), ("Concat", 7, 5, concat),
+    ("Unsqueeze", 7, 3, unsqueeze), ("Expand", 8, 3, expand), ("Tile", 7, 1, tile), ("spread", 10, 1, spread), ("Concat", 7, 5, concat),
     ("Split", 7, 4, split), ("Slice", 7, 6, slice_), ("focus", 10, 1, focus), ("shuffle", 7, 2, shuffle),
     ("Gather", 7, 5, gather), ("GatherElements", 11, 2, gather_elements), ("GatherND", 12, 2, gather_nd),
     ("ScatterElements", 9, 2, scatter_elements), ("ScatterND", 11, 2, scatter_nd), ("Pad", 7, 4, pad),

@@ -5,6 +5,8 @@
 //! failure and an unexpected pass both fail it. `NEARSIDE_BLESS=1` rewrites the known failures instead;
 //! reasons that are there stay.
 
+mod panics;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +38,8 @@ fn main() {
             trials.extend(operators(set, &archive, &rows));
         }
     }
-    libtest_mimic::run(&arguments, trials).exit();
+    panics::watch();
+    panics::none(libtest_mimic::run(&arguments, trials));
 }
 
 fn expected(rows: &Path) -> Result<Expected, Failed> {

@@ -2,7 +2,9 @@
 //! end.
 //!
 //! In: the archives of node tests (`NEARSIDE_CONFORMANCE`, else `../shared/conformance`); with `NEARSIDE_MUTANTS` the cases of
-//! this repository too. `NEARSIDE_MUTANTS`: how many to make (`FROM..TO` for others), `NEARSIDE_MUTANT_OF`, a part of the names of those to take, and `NEARSIDE_MUTANT_KEEP`, a folder for those that are refused. Out: one test.
+//! this repository too, those of TensorFlow Lite and published forms of them byte by byte. `NEARSIDE_MUTANTS`: how many to make
+//! (`FROM..TO` for others), `NEARSIDE_MUTANT_SEED` for other mistakes, `NEARSIDE_MUTANT_OF`, a part of the names of those to
+//! take, and `NEARSIDE_MUTANT_KEEP`, a folder for those that are refused. Out: one test.
 //! A panic that becomes an error natively would end the instance in a page, so each counts.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -10,6 +12,7 @@
 #[path = "case.rs"]
 #[allow(dead_code)]
 mod case;
+mod misname;
 mod mutate;
 #[allow(dead_code)]
 mod numbers;
@@ -21,7 +24,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use mutate::{Numbers, Subject};
-use nearside::{DType, Session, SessionOptions, Tensor};
+use nearside::{DType, Format, ModelFile, Session, SessionOptions, Tensor};
 use prost::Message;
 use tract_onnx::pb::{self, tensor_proto::DataType};
 
@@ -88,6 +91,12 @@ fn subjects() -> Vec<(String, Subject)> {
     let cases = if std::env::var_os("NEARSIDE_MUTANTS").is_some() { case::read() } else { vec![] };
     for case in cases {
         let (Ok(model), Ok(feeds)) = (case::model(&case), case::feeds(&case)) else { continue };
+        if let Some((kind, bytes)) = other_format(&case.name, &model, &feeds) {
+            let named =
+                feeds.iter().map(|(n, t)| pb::TensorProto { name: n.clone(), ..proto_of(t) });
+            let name = format!("{kind}::{}", case.name);
+            found.push((name, Subject::of_file(bytes, named.collect())));
+        }
         let Ok(proto) = pb::ModelProto::decode(&model[..]) else { continue };
         let inputs = proto.graph.iter().flat_map(|g| &g.input);
         let feeds: Option<Vec<_>> = inputs
@@ -99,6 +108,24 @@ fn subjects() -> Vec<(String, Subject)> {
         found.extend(subject.map(|s| (case.name.clone(), s)));
     }
     found
+}
+
+/// The bytes of a case in another format: as it is, or published, of every tenth.
+fn other_format(
+    name: &str,
+    model: &[u8],
+    feeds: &[(String, Tensor)],
+) -> Option<(&'static str, Vec<u8>)> {
+    let file = ModelFile::decode(model.to_vec()).ok()?;
+    if nearside::inspect(&file).ok()?.format != Format::Onnx {
+        return Some(("file", model.to_vec()));
+    }
+    if name.len() % 10 > 0 {
+        return None;
+    }
+    let shapes = feeds.iter().map(|(n, t)| (n.clone(), t.shape().to_vec())).collect();
+    let publication = nearside::publish::publish(file, &[shapes], false).ok()?;
+    Some(("form", publication.bytes))
 }
 
 fn proto_of(tensor: &Tensor) -> pb::TensorProto {
@@ -183,7 +210,11 @@ fn run(bytes: Vec<u8>, subject: &Subject) -> (&'static str, String) {
         Err(error) => return (error.row().code, error.to_string()),
     };
     let names = session.signature().inputs.iter().map(|i| i.name.clone());
-    let feeds = names.zip(&subject.feeds).filter_map(|(n, t)| Some((n, tensor(t)?.into())));
+    let named = |name: &str| subject.feeds.iter().find(|f| !f.name.is_empty() && f.name == name);
+    let feeds = names.enumerate().filter_map(|(at, name)| {
+        let feed = named(&name).or_else(|| subject.feeds.get(at))?;
+        Some((name, tensor(feed)?.into()))
+    });
     match session.run_values(feeds.collect(), &[], false) {
         Ok(_) => ("ok", String::new()),
         Err(error) => (error.row().code, error.to_string()),
@@ -192,7 +223,8 @@ fn run(bytes: Vec<u8>, subject: &Subject) -> (&'static str, String) {
 
 /// Mutant `at`, and the mistakes in it.
 fn mutant(subjects: &[(String, Subject)], at: usize) -> (String, Subject) {
-    let mut numbers = Numbers::new(at as u64);
+    let seed = std::env::var("NEARSIDE_MUTANT_SEED").map_or(0, |s| s.parse().expect("a number"));
+    let mut numbers = Numbers::new(at as u64 ^ seed << 32);
     let (name, subject) = &subjects[(at * 7919) % subjects.len()];
     let mut subject = subject.clone();
     let count = 1 + numbers.below(6) / 4;
@@ -212,15 +244,16 @@ fn worker(
             if saying() {
                 eprintln!("{at} {said}");
             }
-            let bytes = subject.model.encode_to_vec();
+            let bytes = subject.bytes();
             let kept = keep.as_ref().map(|folder| Path::new(folder).join(at.to_string()));
             PANICKED.set(None);
             let since = Instant::now();
             let (code, text) = run(bytes, &subject);
-            if let Some(path) = kept.filter(|_| code != "ok") {
+            let panicked = PANICKED.take();
+            if let Some(path) = kept.filter(|_| code != "ok" || panicked.is_some()) {
                 let feeds =
                     pb::GraphProto { initializer: subject.feeds.clone(), ..Default::default() };
-                std::fs::write(path.with_extension("onnx"), subject.model.encode_to_vec())
+                std::fs::write(path.with_extension("onnx"), subject.bytes())
                     .and_then(|()| {
                         std::fs::write(path.with_extension("feeds"), feeds.encode_to_vec())
                     })
@@ -232,7 +265,6 @@ fn worker(
                     })
                     .expect("written");
             }
-            let panicked = PANICKED.take();
             if let Some(place) = panicked.as_ref().filter(|_| saying()) {
                 eprintln!("{at} panics at {place} | {said}");
             }

@@ -1,7 +1,7 @@
 //! A model and its inputs -> the same with one to three mistakes in it, as exporters and attackers make them.
 //!
-//! In: a decoded node test and a source of numbers. Out: the broken file and inputs that fit what it declares. Each kind of
-//! mistake is one row.
+//! In: a decoded node test and a source of numbers. Out: the broken file and inputs that fit what it declares, or do not. Each
+//! kind of mistake is one row; those of names, nested graphs and bytes are in `misname.rs`.
 
 use prost::Message;
 use tract_onnx::pb::{
@@ -11,6 +11,8 @@ use tract_onnx::pb::{
     tensor_shape_proto::{Dimension, dimension},
     type_proto::Value,
 };
+
+use super::misname;
 
 /// A linear congruential generator: the same mistakes in every run (Knuth's MMIX constants).
 pub(crate) struct Numbers(u64);
@@ -29,7 +31,7 @@ impl Numbers {
         (self.0 >> 33) as usize % below.max(1)
     }
 
-    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 }
@@ -39,6 +41,8 @@ impl Numbers {
 pub(crate) struct Subject {
     pub(crate) model: pb::ModelProto,
     pub(crate) feeds: Vec<TensorProto>,
+    /// The file itself, where it is not the model: another format, or damaged.
+    pub(crate) file: Option<Vec<u8>>,
 }
 
 impl Subject {
@@ -51,22 +55,36 @@ impl Subject {
         let plain = graph.input.iter().all(|i| {
             matches!(i.r#type.as_ref().and_then(|t| t.value.as_ref()), Some(Value::TensorType(_)))
         });
-        (plain && graph.input.len() == feeds.len() && !graph.node.is_empty())
-            .then_some(Self { model, feeds })
+        (plain && graph.input.len() == feeds.len() && !graph.node.is_empty()).then_some(Self {
+            model,
+            feeds,
+            file: None,
+        })
     }
 
-    fn graph(&mut self) -> &mut pb::GraphProto {
+    /// A file of another format, which is damaged byte by byte.
+    pub(crate) fn of_file(file: Vec<u8>, feeds: Vec<TensorProto>) -> Self {
+        Self { model: pb::ModelProto::default(), feeds, file: Some(file) }
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.file.clone().unwrap_or_else(|| self.model.encode_to_vec())
+    }
+
+    pub(crate) fn graph(&mut self) -> &mut pb::GraphProto {
         self.model.graph.get_or_insert_default()
     }
 
-    fn node(&mut self, numbers: &mut Numbers) -> &mut pb::NodeProto {
-        let count = self.graph().node.len();
-        let at = numbers.below(count);
-        &mut self.graph().node[at]
+    /// A node, now and then of a nested graph.
+    pub(crate) fn node(&mut self, numbers: &mut Numbers) -> &mut pb::NodeProto {
+        nested(self.graph(), numbers)
     }
 
     /// Makes `count` mistakes; says which.
     pub(crate) fn spoil(&mut self, count: usize, numbers: &mut Numbers) -> String {
+        if let Some(file) = &mut self.file {
+            return misname::damage(file, numbers);
+        }
         // What a file holds is planned with its values.
         while numbers.below(3) == 0 && !self.feeds.is_empty() {
             let at = numbers.below(self.feeds.len());
@@ -78,6 +96,11 @@ impl Subject {
             let what = spoil(self, numbers);
             said.push(format!("{name}: {what}"));
         }
+        if numbers.below(40) == 0 {
+            let mut file = self.bytes();
+            said.push(misname::damage(&mut file, numbers));
+            self.file = Some(file);
+        }
         said.join("; ")
     }
 
@@ -87,6 +110,20 @@ impl Subject {
         let graph = self.graph();
         tensor.name = graph.input.remove(at).name;
         graph.initializer.push(tensor);
+    }
+}
+
+fn nested<'a>(graph: &'a mut pb::GraphProto, numbers: &mut Numbers) -> &'a mut pb::NodeProto {
+    let at = numbers.below(graph.node.len());
+    let inner = |n: &pb::NodeProto| {
+        n.attribute.iter().position(|a| a.g.as_ref().is_some_and(|g| !g.node.is_empty()))
+    };
+    let node = &mut graph.node[at];
+    match inner(node) {
+        Some(which) if numbers.below(4) > 0 => {
+            nested(node.attribute[which].g.get_or_insert_default(), numbers)
+        }
+        _ => node,
     }
 }
 
@@ -112,6 +149,14 @@ const MISTAKES: &[(&str, Mistake)] = &[
     ("output", output),
     ("operator set", operator_set),
     ("operator", operator),
+    ("feed", feed),
+    ("feed", feed),
+    ("feed", feed),
+    ("name", misname::name),
+    ("name", misname::name),
+    ("constant", misname::constant),
+    ("nested", misname::of_nested),
+    ("output of the graph", misname::graph_output),
 ];
 
 const TYPES: &[DataType] = &[
@@ -131,7 +176,7 @@ const TYPES: &[DataType] = &[
 ];
 
 /// What indices, axes, lengths and counts should not be, and sometimes may.
-const ODD: &[i64] = &[
+pub(crate) const ODD: &[i64] = &[
     0,
     -1,
     1,
@@ -265,10 +310,53 @@ fn reshape(subject: &mut Subject, numbers: &mut Numbers) -> String {
     }
 }
 
+/// What a run gives is not what the file shows: extents that it leaves open, another rank, odd numbers.
+fn feed(subject: &mut Subject, numbers: &mut Numbers) -> String {
+    if subject.feeds.is_empty() {
+        return "none".into();
+    }
+    let at = numbers.below(subject.feeds.len());
+    let how = numbers.below(4);
+    let info = &mut subject.graph().input[at];
+    if let Some(Value::TensorType(tensor)) = info.r#type.as_mut().and_then(|t| t.value.as_mut()) {
+        let dims = tensor.shape.iter_mut().flat_map(|s| &mut s.dim).enumerate();
+        match how {
+            0 => tensor.shape = None,
+            1 => dims.for_each(|(_, dim)| dim.value = None),
+            _ => dims.for_each(|(axis, dim)| {
+                dim.value = Some(dimension::Value::DimParam(format!("d{}", axis % how)));
+            }),
+        }
+    }
+    let old = subject.feeds[at].clone();
+    let mut dims = old.dims.clone();
+    match numbers.below(6) {
+        0 => drop(dims.pop()),
+        1 => dims.push(1),
+        2 => {}
+        _ if !dims.is_empty() => {
+            let place = numbers.below(dims.len());
+            dims[place] = numbers.pick(&[0, 0, 1, 2, 3, 17]);
+        }
+        _ => {}
+    }
+    if dims == old.dims {
+        return format!("open {how}; {}", odd(&mut subject.feeds[at], numbers));
+    }
+    let made = DataType::try_from(old.data_type).ok().and_then(|t| fresh(t, &dims, numbers));
+    if let Some(tensor) = made {
+        subject.feeds[at] = tensor;
+    }
+    format!("open {how}; {dims:?}")
+}
+
 /// Puts odd numbers into a small tensor.
 fn revalue(subject: &mut Subject, numbers: &mut Numbers) -> String {
     let Some(at) = any(subject, numbers) else { return "none".into() };
-    let tensor = there(subject, &at);
+    odd(there(subject, &at), numbers)
+}
+
+fn odd(tensor: &mut TensorProto, numbers: &mut Numbers) -> String {
     let count = tensor.dims.iter().product::<i64>();
     if !(1..=64).contains(&count) {
         return "none".into();

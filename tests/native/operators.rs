@@ -5,12 +5,13 @@
 //! `{type, dims, values}` and a float that JSON cannot write is "nan", "inf" or "-inf".
 //! Out: one test a case. A case without `outputs` has `error` instead: a part of the message with
 //! which the model must be refused. `wasm` is for another runner: what the smaller engine refuses. Each case is run from
-//! its published form too, with the same bits.
+//! its published form too, with the same bits; none panics on the way.
 
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod case;
 mod numbers;
+mod panics;
 mod published;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -22,7 +23,8 @@ fn main() {
         let name = case.name.clone();
         Trial::test(name, move || beside(&case).map_err(Failed::from))
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    panics::watch();
+    panics::none(libtest_mimic::run(&arguments, trials.collect()));
 }
 
 /// Runs a case, and its published form beside it.

@@ -80,27 +80,31 @@ pub fn rows(
     Ok(())
 }
 
-/// The logarithm of what [`softmax`] makes of each row, in place.
+/// The largest value of a row.
+#[inline(always)]
+fn largest(row: &[f32]) -> f32 {
+    let (fours, rest) = row.as_chunks::<4>();
+    let least = F4::splat(f32::NEG_INFINITY);
+    // SAFETY: each has four floats.
+    let most = fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
+    most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b))
+}
+
+/// The logarithm of [`softmax`], in place: of what is small, too.
 pub fn log_softmax(width: usize, rows: &mut [f32]) -> Result<()> {
     fits(width > 0 && rows.len().is_multiple_of(width))?;
+    let zero = F4::splat(0.);
     parallel::pieces(rows, width, 2 * COST, |_, rows| {
         for row in rows.chunks_exact_mut(width) {
-            let least = F4::splat(f32::NEG_INFINITY);
-            let (fours, rest) = row.as_chunks::<4>();
-            // SAFETY: each has four floats.
-            let most =
-                fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
-            let most = most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
-            let middle = F4::splat(most);
-            let parts = sum(row, |x| x.sub(middle).exp());
-            let off = F4::splat(parts.ln());
-            for four in row.chunks_mut(4) {
-                // SAFETY: as many floats as it has.
-                unsafe {
-                    let y = F4::load_first(four.as_ptr(), four.len()).sub(middle).sub(off);
-                    y.store_first(four.as_mut_ptr(), four.len());
-                }
-            }
+            let most = largest(row);
+            let far = F4::splat(most);
+            // Further down nothing is left of an exponential.
+            let raised = |x: F4| {
+                let x = x.sub(far);
+                x.add(F4::splat(87.)).if_negative(zero, x.exp())
+            };
+            let sum = sum(row, raised).ln();
+            row.iter_mut().for_each(|x| *x = *x - most - sum);
         }
     });
     Ok(())
@@ -112,13 +116,7 @@ pub fn softmax(width: usize, rows: &mut [f32]) -> Result<()> {
     let zero = F4::splat(0.);
     parallel::pieces(rows, width, 2 * COST, |_, rows| {
         for row in rows.chunks_exact_mut(width) {
-            let (fours, rest) = row.as_chunks::<4>();
-            let least = F4::splat(f32::NEG_INFINITY);
-            // SAFETY: each has four floats.
-            let most =
-                fours.iter().fold(least, |most, x| most.max(unsafe { F4::load(x.as_ptr()) }));
-            let most = most.to_array().iter().chain(rest).fold(f32::NEG_INFINITY, |a, b| a.max(*b));
-            let most = F4::splat(most);
+            let most = F4::splat(largest(row));
             let mut sum = 0.;
             let mut sums = zero;
             for four in row.chunks_mut(4) {

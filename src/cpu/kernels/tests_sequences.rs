@@ -277,6 +277,8 @@ fn rows_of_all_widths() {
         parts[0] = f32::NEG_INFINITY;
         let raw = parts.clone();
         norm::softmax(width, &mut parts).unwrap();
+        let mut logs = raw.clone();
+        norm::log_softmax(width, &mut logs).unwrap();
         for norm in [norm::Norm::Deviation, norm::Norm::MeanSquare] {
             let mut out = vec![f32::NAN; x.len()];
             norm::rows(norm, width, 1e-3, &x, Some(&scale), Some(&shift), &mut out).unwrap();
@@ -295,7 +297,9 @@ fn rows_of_all_widths() {
                 }
             }
         }
-        for (row, parts) in raw.chunks(width).zip(parts.chunks(width)) {
+        for ((row, parts), logs) in
+            raw.chunks(width).zip(parts.chunks(width)).zip(logs.chunks(width))
+        {
             let most = row.iter().fold(f64::NEG_INFINITY, |a, b| a.max((*b).into()));
             if most == f64::NEG_INFINITY {
                 assert!(parts.iter().all(|p| p.is_nan()));
@@ -305,6 +309,11 @@ fn rows_of_all_widths() {
             let sum = row.iter().map(each).sum::<f64>();
             for (x, part) in row.iter().zip(parts) {
                 assert!((f64::from(*part) - each(x) / sum).abs() < 1e-6, "{part}");
+            }
+            for (x, log) in row.iter().zip(logs) {
+                let exact = f64::from(*x) - most - sum.ln();
+                let near = (f64::from(*log) - exact).abs() <= 1e-6 * exact.abs().max(1.);
+                assert!(near || exact == f64::NEG_INFINITY && *log == f32::NEG_INFINITY, "{log}");
             }
         }
     }

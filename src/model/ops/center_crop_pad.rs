@@ -8,6 +8,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::host::{from_strings, i64s, sizes, volume};
 use super::lower::{Built, lowered};
+use crate::limit;
 
 pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
     let axes: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
@@ -48,6 +49,7 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
 }
 
 fn nothing(shape: &[usize], dtype: DatumType) -> TractResult<Tensor> {
+    limit::check(|| "CenterCropPad".to_owned(), dtype, shape)?;
     if dtype == String::datum_type() {
         return from_strings(shape, vec![String::new(); volume(shape)?]);
     }

@@ -8,14 +8,32 @@
 use std::collections::HashMap as Map;
 
 use tract_onnx::pb::{NodeProto, attribute_proto::AttributeType};
+use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::i64s;
 use super::lower::Built;
 use super::rules::{self, Rule};
+use crate::limit;
 
 /// Largest result in bytes that is computed before the plan is made.
 const MOST_AHEAD: usize = 64 << 20;
+
+/// Operators that the engine multiplies for.
+const PRODUCTS: &[&str] = &["Einsum", "FusedMatMul", "Gemm", "MatMul"];
+/// What steers no shape, and is made of operators that a plan has checks for.
+const LATE: &[&str] = &[
+    "Attention",
+    "EmbedLayerNormalization",
+    "GroupQueryAttention",
+    "MultiHeadAttention",
+    "RotaryEmbedding",
+];
+
+fn has_kernels(datum_type: DatumType) -> bool {
+    use DatumType::{F16, F32, F64, I8, I32, U8};
+    matches!(datum_type, F16 | F32 | F64 | I8 | I32 | U8)
+}
 
 /// What a rule sees of a node.
 #[derive(Debug)]
@@ -25,6 +43,8 @@ pub(super) struct Site {
     attributes: Map<String, Vec<i64>>,
     /// Of a sum over products.
     pub(super) equation: Option<String>,
+    /// Of a pad.
+    pub(super) mode: Option<String>,
     pub(super) outputs: usize,
     pub(super) opset: i64,
     /// For each ONNX input position, the engine's (which leaves absent ones out).
@@ -61,9 +81,13 @@ pub(super) fn checked(node: &NodeProto, opset: i64, built: Built) -> Built {
     };
     // Ours of other domains are registered as `domain.Type`.
     let op_type = node.op_type.rsplit('.').next().unwrap_or_default();
-    let equation = node.attribute.iter().find(|a| a.name == "equation");
+    let text = |name: &str| {
+        let attribute = node.attribute.iter().find(|a| a.name == name);
+        attribute.and_then(|a| String::from_utf8(a.s.clone()).ok())
+    };
     let site = Site {
-        equation: equation.and_then(|a| String::from_utf8(a.s.clone()).ok()),
+        equation: text("equation"),
+        mode: text("mode"),
         op_type: op_type.to_owned(),
         attributes: node.attribute.iter().filter_map(ints).collect(),
         outputs: node.output.len(),
@@ -151,6 +175,15 @@ impl Checked {
     }
 }
 
+impl Checked {
+    /// Whether an index counts from the end, which the engine's `ScatterND` knows in a plan only.
+    fn counts_from_end(&self, inputs: &[TValue]) -> bool {
+        let scatter = self.site.op_type == "ScatterND";
+        let indices = inputs.get(1).filter(|_| scatter).map(|i| i64s(i));
+        indices.is_some_and(|i| i.is_ok_and(|i| i.iter().any(|i| *i < 0)))
+    }
+}
+
 fn seen(fact: &InferenceFact) -> Seen {
     let rank = fact.shape.rank().concretize().and_then(|r| usize::try_from(r).ok());
     let dim = |axis: usize| fact.shape.dim(axis)?.concretize()?.to_i64().ok();
@@ -168,8 +201,37 @@ fn made_of_nothing(fact: &InferenceFact, value: Option<f32>) -> Option<Arc<Tenso
     if shape.contains(&0) {
         return Some(Tensor::zero_dt(dt, &shape).ok()?.into_arc_tensor());
     }
+    limit::check(|| "a reduction of nothing".to_owned(), dt, &shape).ok()?;
     let one = tensor0(value?).cast_to_dt(dt).ok()?.into_owned();
     Some(one.broadcast_to_shape(&shape).ok()?.into_arc_tensor())
+}
+
+/// Whether a tensor has no elements and is no list of extents or axes: the engine's kernels take it for one that has.
+pub(super) fn is_void(tensor: &Tensor) -> bool {
+    use DatumType::{I32, I64, TDim};
+    tensor.len() == 0 && !matches!(tensor.datum_type(), I32 | I64 | TDim)
+}
+
+/// Takes the values of inputs from the wiring, where it cannot compute with them at once: what has no kernels in a
+/// `product`, and what has no elements.
+fn forget_values(
+    target: &mut TypedModel,
+    inputs: &[OutletId],
+    mapping: &HashMap<OutletId, OutletId>,
+    product: bool,
+) -> TractResult<()> {
+    let outlets = inputs.iter().filter_map(|i| mapping.get(i).copied()).collect::<TVec<_>>();
+    for outlet in outlets {
+        let fact = target.outlet_fact(outlet)?;
+        let void = fact.konst.as_ref().is_some_and(|k| is_void(k));
+        let late = product && !has_kernels(fact.datum_type) || void;
+        // In a patch an input is a source, whatever it is outside.
+        if late && target.node(outlet.node).op_is::<TypedSource>() {
+            let fact = fact.without_value();
+            target.set_outlet_fact(outlet, fact)?;
+        }
+    }
+    Ok(())
 }
 
 impl PartialEq for Checked {
@@ -200,7 +262,16 @@ impl EvalOp for Checked {
         if let Some(nothing) = &self.nothing {
             return Ok(Some(nothing.iter().map(|t| Arc::clone(t).into_tvalue()).collect()));
         }
-        if self.large { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
+        // There it would be computed as the engine does, which has no kernels for some integers, and divides by how many
+        // there are where there are none.
+        let is_of = |list: &[&str]| list.contains(&self.site.op_type.as_str());
+        let odd = || inputs.iter().any(|i| !has_kernels(i.datum_type()));
+        let late = self.large
+            || is_of(LATE)
+            || is_of(PRODUCTS) && odd()
+            || inputs.iter().any(|i| is_void(i))
+            || self.counts_from_end(&inputs);
+        if late { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
     }
 
     fn state(&self, ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
@@ -274,6 +345,8 @@ impl InferenceOp for Checked {
                 })
                 .collect();
         }
+        let product = PRODUCTS.contains(&self.site.op_type.as_str());
+        forget_values(target, &node.inputs, mapping, product)?;
         self.inner.to_typed(source, node, target, mapping)
     }
 

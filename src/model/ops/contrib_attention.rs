@@ -265,7 +265,7 @@ fn visible(g: &mut Wires<'_>, mask: OutletId, batch: usize, keys: usize) -> Trac
         }
         return Ok(keep);
     }
-    ensure!(shape.len() < 4, "a mask of 4 axes is not supported");
+    ensure!((2..4).contains(&shape.len()), "a mask of {} axes is not supported", shape.len());
     ensure!(shape[shape.len() - 1] == keys.to_dim(), "a mask of {shape:?} for {keys} keys");
     let mut mask = mask;
     while g.rank(mask)? < 4 {

@@ -4,7 +4,7 @@
 //! the addition and the activation, which the engine's optimiser fuses its own way.
 
 use tract_onnx::model::ParsingContext;
-use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::{AttributeProto, NodeProto};
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{leaky_relu, sigmoid};
 use tract_onnx::tract_hir::internal::*;
@@ -77,19 +77,28 @@ pub(super) fn conv(ctx: &ParsingContext, node: &NodeProto) -> Built {
     })
 }
 
-pub(super) fn gemm(_: &ParsingContext, node: &NodeProto) -> Built {
-    let mut parameters = vec![];
-    for name in ["activation_alpha", "activation_beta"] {
-        match node.get_attr_opt(name)? {
-            Some(value) => parameters.push(value),
-            None => break,
-        }
-    }
-    let activation = Activation::named(node.get_attr_opt("activation")?, &parameters)?;
+/// Its activation may be any function of ONNX's, whose attributes are its own behind `activation_`.
+pub(super) fn gemm(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let gemm = Gemm::of(node)?;
+    let after = match node.get_attr_opt("activation")?.unwrap_or("") {
+        "" => None,
+        name @ ("Elu" | "HardSigmoid" | "HardSwish" | "LeakyRelu" | "Relu" | "Selu" | "Sigmoid"
+        | "Softplus" | "Softsign" | "Tanh" | "ThresholdedRelu") => {
+            let its = |a: &AttributeProto| {
+                let name = a.name.strip_prefix("activation_")?.to_owned();
+                Some(AttributeProto { name, ..a.clone() })
+            };
+            let attribute = node.attribute.iter().filter_map(its).collect();
+            Some(part(ctx, &NodeProto { attribute, ..node.clone() }, name, 1)?)
+        }
+        other => bail!("the activation {other} is not supported"),
+    };
     lowered(node, move |g, inputs| {
         let y = gemm.wire(g, inputs)?;
-        Ok(tvec!(activation.apply(g, y)?))
+        Ok(tvec!(match &after {
+            Some(after) => g.part(after, &[y])?,
+            None => y,
+        }))
     })
 }
 

@@ -12,6 +12,8 @@ use std::fmt::Debug;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
+use crate::limit;
+
 /// The inputs in ONNX's positions; an omitted one is `None`.
 pub(super) type Facts<'a> = [Option<&'a TypedFact>];
 pub(super) type Values<'a> = [Option<&'a Tensor>];
@@ -98,7 +100,15 @@ impl Op for HostOp {
 }
 
 impl EvalOp for HostOp {
-    op_out_of_plan!();
+    fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
+        // No graph has been typed, which would have asked for these.
+        let facts = inputs.iter().map(|i| TypedFact::try_from(i.clone().into_arc_tensor()));
+        let facts = facts.collect::<TractResult<Vec<_>>>()?;
+        for fact in TypedOp::output_facts(self, &facts.iter().collect::<Vec<_>>())? {
+            limit::check_fact(|| self.code.name().to_owned(), &fact)?;
+        }
+        self.eval(&EvalContext::out_of_plan(), inputs).map(Some)
+    }
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         // Shapes travel as symbolic dimensions inside the engine; here they are integers.

@@ -1,4 +1,4 @@
-//! Products of int64, uint32 and uint64, for which the engine has no kernels.
+//! Products of int64, uint32, uint64 and 16-bit integers, for which the engine has no kernels.
 //!
 //! In: what an `EinSum` of these takes. Out: the same product, which goes through all elements one by one and wraps around, as
 //! ONNX Runtime's does.
@@ -12,8 +12,10 @@ pub(crate) struct IntegerProduct(EinSum);
 impl IntegerProduct {
     /// In the place of `product`, where its types are these and nothing else is.
     pub(crate) fn of(product: &EinSum, types: &[DatumType]) -> Option<Self> {
-        let whole =
-            [DatumType::I64, DatumType::U64, DatumType::U32].contains(&product.operating_dt);
+        let whole = matches!(
+            product.operating_dt,
+            DatumType::I64 | DatumType::U64 | DatumType::U32 | DatumType::I16 | DatumType::U16
+        );
         let same = types.iter().all(|t| *t == product.operating_dt);
         (whole && same && product.q_params.is_none()).then(|| Self(product.clone()))
     }
@@ -81,6 +83,10 @@ fn bits(tensor: &Tensor) -> TractResult<Vec<u64>> {
         DatumType::I64 => plain.as_slice::<i64>()?.iter().map(|v| v.cast_unsigned()).collect(),
         DatumType::U64 => plain.as_slice::<u64>()?.to_vec(),
         DatumType::U32 => plain.as_slice::<u32>()?.iter().map(|v| u64::from(*v)).collect(),
+        DatumType::U16 => plain.as_slice::<u16>()?.iter().map(|v| u64::from(*v)).collect(),
+        DatumType::I16 => {
+            plain.as_slice::<i16>()?.iter().map(|v| i64::from(*v).cast_unsigned()).collect()
+        }
         other => bail!("a product of {other:?}"),
     })
 }
@@ -109,6 +115,14 @@ impl EvalOp for IntegerProduct {
             }
             DatumType::U32 => {
                 let made: Vec<u32> = made.into_iter().map(|v| v as u32).collect();
+                Tensor::from_shape(&shape, &made)?
+            }
+            DatumType::U16 => {
+                let made: Vec<u16> = made.into_iter().map(|v| v as u16).collect();
+                Tensor::from_shape(&shape, &made)?
+            }
+            DatumType::I16 => {
+                let made: Vec<i16> = made.into_iter().map(|v| v as i16).collect();
                 Tensor::from_shape(&shape, &made)?
             }
             _ => Tensor::from_shape(&shape, &made)?,

@@ -11,8 +11,9 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::checked::unchecked;
+use super::checked::{is_void, unchecked};
 use super::wires::Wires;
+use crate::optimize;
 
 /// What a builder of the operator table gives.
 pub(super) type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
@@ -128,9 +129,9 @@ impl Lowered {
         let mut inputs: TVec<OutletId> = tvec!();
         for (at, fact) in facts.enumerate() {
             let fact = fact?;
-            inputs.push(match &fact.konst {
+            inputs.push(match fact.konst.as_ref().filter(|value| !is_void(value)) {
                 Some(value) => model.add_const(format!("input.{at}"), Arc::clone(value))?,
-                None => model.add_source(format!("input.{at}"), fact)?,
+                None => model.add_source(format!("input.{at}"), fact.without_value())?,
             });
         }
         let outputs = self.wire_into("scratch", &mut model, &inputs)?;
@@ -150,7 +151,7 @@ impl Op for Lowered {
 impl EvalOp for Lowered {
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let facts = inputs.iter().map(|i| TypedFact::try_from(i.clone().into_arc_tensor()));
-        self.scratch(facts)?.into_runnable()?.run(tvec!())
+        optimize::guarded(self.scratch(facts)?)?.into_runnable()?.run(tvec!())
     }
 
     fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
@@ -245,8 +246,18 @@ fn part_node(node: &NodeProto, op_type: &str, inputs: usize) -> NodeProto {
 }
 
 impl Part {
-    pub(super) fn expansion(&self) -> TractResult<&dyn Expansion> {
-        let expansion = unchecked(self.0.as_ref()).downcast_ref::<Box<dyn Expansion>>();
-        Ok(expansion.context("not an expansion")?.as_ref())
+    /// Wires it below `prefix`.
+    pub(super) fn wire(
+        &self,
+        prefix: &str,
+        model: &mut TypedModel,
+        inputs: &[OutletId],
+    ) -> TractResult<TVec<OutletId>> {
+        let op = unchecked(self.0.as_ref());
+        if let Some(ours) = op.downcast_ref::<Lowered>() {
+            return ours.wire_into(prefix, model, inputs);
+        }
+        let expansion = op.downcast_ref::<Box<dyn Expansion>>().context("not an expansion")?;
+        expansion.wire(prefix, model, inputs)
     }
 }

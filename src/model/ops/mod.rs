@@ -21,6 +21,7 @@ mod checked;
 mod col2im;
 mod compress;
 mod contrib_attention;
+mod contrib_gates;
 mod contrib_math;
 mod conv_transpose;
 mod cum_prod;
@@ -38,6 +39,7 @@ mod group_query;
 mod host;
 mod integer_product;
 mod linear_attention;
+mod logs;
 mod loss;
 mod lower;
 mod lp_pool;
@@ -63,7 +65,9 @@ mod recurrent;
 mod reduce_extreme;
 mod regex;
 mod relations;
+mod reshape;
 mod resize_10;
+mod resize_point;
 mod reverse_sequence;
 mod roi_align;
 mod rotary;
@@ -138,6 +142,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "LSTM", recurrent::build),
     (DEFAULT_DOMAIN, "LinearAttention", linear_attention::attention),
     (DEFAULT_DOMAIN, "LRN", lrn::build),
+    (DEFAULT_DOMAIN, "LogSoftmax", logs::log_softmax),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MatMul", matmul::build),
     (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),
@@ -154,9 +159,11 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "RandomNormalLike", random::like),
     (DEFAULT_DOMAIN, "RandomUniformLike", random::like),
     (DEFAULT_DOMAIN, "Range", range::build),
+    (DEFAULT_DOMAIN, "ReduceLogSumExp", logs::log_sum_exp),
     (DEFAULT_DOMAIN, "ReduceMax", reduce_extreme::build),
     (DEFAULT_DOMAIN, "ReduceMin", reduce_extreme::build),
     (DEFAULT_DOMAIN, "RegexFullMatch", regex::full_match),
+    (DEFAULT_DOMAIN, "Reshape", reshape::build),
     (DEFAULT_DOMAIN, "Resize", resize_10::build),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
@@ -165,6 +172,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Shrink", small::shrink),
     (DEFAULT_DOMAIN, "Slice", slice::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
+    (DEFAULT_DOMAIN, "Softplus", logs::softplus),
     (DEFAULT_DOMAIN, "SpaceToDepth", space_to_depth::build),
     (DEFAULT_DOMAIN, "Squeeze", small::squeeze),
     (DEFAULT_DOMAIN, "StringConcat", text::concat),
@@ -203,6 +211,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "Attention", contrib_attention::attention),
     (MICROSOFT, "BiasAdd", biased::add),
     (MICROSOFT, "BiasSplitGelu", biased::split_gelu),
+    (MICROSOFT, "BranchwiseRMSNorm", contrib_gates::branch_norm),
     (MICROSOFT, "CDist", contrib_math::cdist),
     (MICROSOFT, "CausalConvWithState", linear_attention::causal_conv),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
@@ -212,12 +221,18 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "FusedConv", fused::conv),
     (MICROSOFT, "FusedGemm", fused::gemm),
     (MICROSOFT, "FusedMatMul", fused::matmul),
+    (MICROSOFT, "GatedAdd", contrib_gates::add),
+    (MICROSOFT, "GatedRMSNorm", contrib_gates::gated_norm),
     (MICROSOFT, "GatherBlockQuantized", gather_blocks::build),
     (MICROSOFT, "GatherND", theirs),
     (MICROSOFT, "GridSample", grid_sample::build),
     (MICROSOFT, "GroupQueryAttention", group_query::build),
+    (MICROSOFT, "HyperConnectionPostMix", contrib_gates::post_mix),
+    (MICROSOFT, "HyperConnectionPreMix", contrib_gates::pre_mix),
     (MICROSOFT, "Inverse", contrib_math::inverse),
     (MICROSOFT, "LinearAttention", linear_attention::attention),
+    (MICROSOFT, "LinearAttentionGate", contrib_gates::recurrence),
+    (MICROSOFT, "MatMulInteger16", contrib_gates::integer_16),
     (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
     (MICROSOFT, "MatMulNBits", nbits::build),
     (MICROSOFT, "MultiHeadAttention", contrib_attention::multi_head),
@@ -238,6 +253,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "QuantizeLinear", quantize_linear::quantize),
     (MICROSOFT, "Range", range::build),
     (MICROSOFT, "RotaryEmbedding", rotary::build),
+    (MICROSOFT, "ScaledSiLU", contrib_gates::scaled_silu),
     (MICROSOFT, "SkipLayerNormalization", skip_norm::skip),
     (MICROSOFT, "SkipSimplifiedLayerNormalization", skip_norm::skip_simplified),
     (MICROSOFT, "TransposeMatMul", fused::matmul),

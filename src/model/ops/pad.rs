@@ -54,9 +54,20 @@ fn cut(node: &NodeProto, mode: &str, listed: Option<Vec<i64>>) -> Built {
         let mut added = vec![];
         for (axis, (before, behind)) in pads(rank, &given, axes)?.into_iter().enumerate() {
             let size = g.shape(x)?[axis].clone();
+            let start = before.min(0).checked_neg().context("no such size")?;
+            if let Ok(size) = size.to_i64() {
+                let left = size.saturating_sub(start).saturating_add(behind.min(0));
+                ensure!(left >= 0, "{before} and {behind} taken away of {size}");
+                let most = if mode == "reflect" { left - 1 } else { i64::MAX };
+                let grows = before.max(behind) > 0 && mode != "constant";
+                ensure!(
+                    !grows || left > 0 && before.max(behind) <= most,
+                    "{before} and {behind} elements of {left}"
+                );
+            }
             if before < 0 || behind < 0 {
                 let end = size + behind.min(0);
-                x = g.slice(x, axis, before.min(0).abs().to_dim(), end)?;
+                x = g.slice(x, axis, start.to_dim(), end)?;
             }
             added.push((usize::try_from(before.max(0))?, usize::try_from(behind.max(0))?));
         }

@@ -1,12 +1,14 @@
-//! `Cast` from strings to integers, which the importer takes for dimensions.
+//! `Cast` from strings to integers, which the importer takes for dimensions, and from floats to small ones.
 //!
-//! In: decimal numbers as text. Out: integers.
+//! In: decimal numbers as text, or floats. Out: integers; of a float the lowest bits of the whole number, as ONNX Runtime
+//! keeps them, where the engine's own stops at the ends of the type.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
+use super::lower::lowered;
 
 #[derive(Debug)]
 struct Parse(DatumType);
@@ -16,9 +18,20 @@ pub(super) fn cast(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if !to.is_integer() {
         return super::theirs(ctx, node);
     }
-    as_theirs(super::small::to_integer(ctx, node)?, host(node, Parse(to))?, |inputs| {
-        inputs[0].datum_type != String::datum_type()
-    })
+    let number =
+        as_theirs(super::small::to_integer(ctx, node)?, host(node, Parse(to))?, |inputs| {
+            inputs[0].datum_type != String::datum_type()
+        })?;
+    let wide = match to {
+        DatumType::I8 | DatumType::U8 | DatumType::I16 | DatumType::U16 => DatumType::I32,
+        DatumType::U32 => DatumType::I64,
+        _ => return Ok(number),
+    };
+    let from_float = lowered(node, move |g, inputs| {
+        let whole = g.cast(inputs.need(0)?, wide)?;
+        Ok(tvec!(g.cast(whole, to)?))
+    })?;
+    as_theirs(number, from_float, |inputs| !inputs[0].datum_type.is_float())
 }
 
 impl Host for Parse {

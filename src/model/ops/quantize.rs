@@ -47,6 +47,7 @@ impl Wires<'_> {
                 x = self.add_axis(x, 0)?;
             }
         }
+        ensure!(self.rank(x)? <= rank, "a parameter of more axes than there are");
         Ok(x)
     }
 
@@ -146,6 +147,7 @@ impl Wires<'_> {
         if transposed.1 {
             b = self.move_axis(b, rank - 2, rank - 1)?;
         }
+        fits(&self.shape(a)?, &self.shape(b)?)?;
         let bias = self.constant(tensor0(0i32))?;
         let a_zero = self.zero_point(a_zero)?;
         let b_zero = self.zero_point(b_zero)?;
@@ -154,6 +156,14 @@ impl Wires<'_> {
         let inputs = [a, b, bias, a_zero, one, b_zero, one, zero, one];
         let ranks: Vec<usize> = inputs.iter().map(|i| self.rank(*i)).collect::<TractResult<_>>()?;
         ensure!(ranks[3] <= 1 && ranks[5] <= 1, "a zero point a batch is not supported");
+        let sides = [
+            (a_zero, self.shape(a)?[rank - 2].clone()),
+            (b_zero, self.shape(b)?[rank - 1].clone()),
+        ];
+        for (zero, length) in sides {
+            let zero = self.shape(zero)?;
+            ensure!(zero.iter().all(|d| *d == length), "zero points {zero:?} for {length}");
+        }
         let mut axes = AxesMapping::disconnected_for_ranks(&ranks, &ranks[0..1])?
             .renaming((InOut::In(0), rank - 2), 'm')?
             .linking('m', (InOut::Out(0), rank - 2))?
@@ -185,4 +195,19 @@ impl Wires<'_> {
             None => self.constant(tensor0(0i32)),
         }
     }
+}
+
+/// Whether two sides of a product, of one rank, have the same inner length, and batches that broadcast; what is not known
+/// is not judged.
+pub(super) fn fits(a: &[TDim], b: &[TDim]) -> TractResult<()> {
+    let same = |a: &TDim, b: &TDim, one: bool| match (a.to_i64(), b.to_i64()) {
+        (Ok(a), Ok(b)) => a == b || one && (a == 1 || b == 1),
+        _ => true,
+    };
+    let inner = a.last().zip(b.len().checked_sub(2).and_then(|at| b.get(at)));
+    let batch = a.len().saturating_sub(2);
+    let fits = inner.is_none_or(|(a, b)| same(a, b, false))
+        && a.iter().zip(b).take(batch).all(|(a, b)| same(a, b, true));
+    ensure!(fits, "a product of shapes {a:?} and {b:?}");
+    Ok(())
 }

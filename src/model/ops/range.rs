@@ -9,6 +9,7 @@ use tract_onnx::tract_hir::ops::array::Range as Theirs;
 
 use super::host::from_f64;
 use super::lower::Built;
+use crate::limit;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Range {
@@ -24,8 +25,18 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
 /// More elements than any real range has.
 const MOST: f64 = 1e9;
 
-/// The numbers, where the three are of one type that is no symbol.
-fn numbers(start: &Tensor, limit: &Tensor, step: &Tensor) -> TractResult<Option<Tensor>> {
+/// The three, of one type that is no symbol.
+enum Known {
+    Whole { start: i64, step: i64 },
+    Real { start: f64, step: f64 },
+}
+
+/// What the numbers are of and how many there are, where all three are known.
+fn known(
+    start: &Tensor,
+    limit: &Tensor,
+    step: &Tensor,
+) -> TractResult<Option<(Known, DatumType, usize)>> {
     let all = [start, limit, step];
     let symbolic = all.iter().any(|t| t.datum_type() == TDim::datum_type());
     let dt = if symbolic { DatumType::I64 } else { limit.datum_type() };
@@ -37,23 +48,38 @@ fn numbers(start: &Tensor, limit: &Tensor, step: &Tensor) -> TractResult<Option<
     if !all.iter().all(known) {
         return Ok(None);
     }
-    if dt.is_integer() {
+    let (known, count) = if dt.is_integer() {
         let one = |t: &Tensor| -> TractResult<i64> { t.cast_to_scalar::<i64>() };
         let (start, limit, step) = (one(start)?, one(limit)?, one(step)?);
         ensure!(step != 0, "a step of 0");
         let span = i128::from(limit) - i128::from(start);
         let count = (span + i128::from(step) - i128::from(step.signum())) / i128::from(step);
-        let count = usize::try_from(count.max(0))?;
-        ensure!(count as f64 <= MOST, "a range of {count} numbers");
-        let values: Vec<i64> = (0..count as i64).map(|i| start + i * step).collect();
-        return Ok(Some(tensor1(&values).cast_to_dt(dt)?.into_owned()));
-    }
-    let one = |t: &Tensor| -> TractResult<f64> { t.cast_to_scalar::<f64>() };
-    let (start, limit, step) = (one(start)?, one(limit)?, one(step)?);
-    let count = ((limit - start) / step).ceil().max(0.0);
-    ensure!(step != 0.0 && count <= MOST, "a range of {count} numbers");
-    let values: Vec<f64> = (0..count as usize).map(|i| start + i as f64 * step).collect();
-    Ok(Some(from_f64(&[values.len()], &values, dt)?))
+        (Known::Whole { start, step }, count.max(0) as f64)
+    } else {
+        let one = |t: &Tensor| -> TractResult<f64> { t.cast_to_scalar::<f64>() };
+        let (start, limit, step) = (one(start)?, one(limit)?, one(step)?);
+        ensure!(step != 0.0, "a step of 0");
+        (Known::Real { start, step }, ((limit - start) / step).ceil().max(0.0))
+    };
+    ensure!(count <= MOST, "a range of {count} numbers");
+    Ok(Some((known, dt, count as usize)))
+}
+
+/// The numbers, where the three are known.
+fn numbers(start: &Tensor, limit: &Tensor, step: &Tensor) -> TractResult<Option<Tensor>> {
+    let Some((known, dt, count)) = known(start, limit, step)? else { return Ok(None) };
+    limit::check(|| format!("a range of {count} numbers"), DatumType::I64, &[count])?;
+    let at = 0..count;
+    Ok(Some(match known {
+        Known::Whole { start, step } => {
+            let values: Vec<i64> = at.map(|i| start + i as i64 * step).collect();
+            tensor1(&values).cast_to_dt(dt)?.into_owned()
+        }
+        Known::Real { start, step } => {
+            let values: Vec<f64> = at.map(|i| start + i as f64 * step).collect();
+            from_f64(&[count], &values, dt)?
+        }
+    }))
 }
 
 impl Expansion for Range {
@@ -79,8 +105,8 @@ impl Expansion for Range {
         s.equals(&outputs[0].rank, 1)?;
         s.given_all(inputs.iter().map(|i| &i.value), move |s, values| {
             let step = self.step(values.get(2), &values[1])?;
-            match numbers(&values[0], &values[1], &step)? {
-                Some(numbers) => s.equals(&outputs[0].shape[0], numbers.len().to_dim()),
+            match known(&values[0], &values[1], &step)? {
+                Some((.., count)) => s.equals(&outputs[0].shape[0], count.to_dim()),
                 None => Ok(()),
             }
         })

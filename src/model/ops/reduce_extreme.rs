@@ -10,32 +10,69 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::{axis_of, i64s};
-use super::lower::{Built, lowered};
+use super::lower::{Built, Inputs, lowered};
+use super::wires::Wires;
 
-pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
-    let max = node.op_type == "ReduceMax";
-    let listed: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
-    let flag = |name, default: i64| -> TractResult<bool> {
-        Ok(node.get_attr_opt(name)?.unwrap_or(default) != 0)
-    };
-    let (keep, noop) = (flag("keepdims", 1)?, flag("noop_with_empty_axes", 0)?);
-    lowered(node, move |g, inputs| {
-        let x = inputs.need(0)?;
-        let (rank, dtype) = (g.rank(x)?, g.dtype(x)?);
-        // Axes came as an input with operator set 18.
+/// The axes of a reduction, as an attribute or an input gives them.
+pub(super) struct Along {
+    listed: Option<Vec<i64>>,
+    keep: bool,
+    noop: bool,
+}
+
+impl Along {
+    pub(super) fn of(node: &NodeProto) -> TractResult<Self> {
+        let flag = |name, default: i64| -> TractResult<bool> {
+            Ok(node.get_attr_opt(name)?.unwrap_or(default) != 0)
+        };
+        Ok(Self {
+            listed: node.get_attr_opt_vec("axes")?,
+            keep: flag("keepdims", 1)?,
+            noop: flag("noop_with_empty_axes", 0)?,
+        })
+    }
+
+    /// In ascending order, each once.
+    pub(super) fn axes(&self, g: &Wires<'_>, inputs: &Inputs) -> TractResult<TVec<usize>> {
+        let rank = g.rank(inputs.need(0)?)?;
+        // They came as an input with operator set 18.
         let given = match inputs.get(1) {
             Some(axes) => {
                 Some(i64s(g.fact(axes)?.konst.as_ref().context("the axes must be constant")?)?)
             }
-            None => listed.clone(),
+            None => self.listed.clone(),
         };
         let given = given.unwrap_or_default();
         let mut axes = given.iter().map(|a| axis_of(*a, rank)).collect::<TractResult<TVec<_>>>()?;
-        if axes.is_empty() && !noop {
+        if axes.is_empty() && !self.noop {
             axes = (0..rank).collect();
         }
         axes.sort_unstable();
         axes.dedup();
+        Ok(axes)
+    }
+
+    /// What is reduced along `axes`, without them where they do not stay.
+    pub(super) fn kept(
+        &self,
+        g: &mut Wires<'_>,
+        mut y: OutletId,
+        axes: TVec<usize>,
+    ) -> TractResult<OutletId> {
+        for axis in axes.into_iter().rev().filter(|_| !self.keep) {
+            y = g.remove_axis(y, axis)?;
+        }
+        Ok(y)
+    }
+}
+
+pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
+    let max = node.op_type == "ReduceMax";
+    let along = Along::of(node)?;
+    lowered(node, move |g, inputs| {
+        let x = inputs.need(0)?;
+        let dtype = g.dtype(x)?;
+        let axes = along.axes(g, inputs)?;
         let order = match dtype {
             DatumType::Bool => DatumType::U8,
             DatumType::TDim => DatumType::I64,
@@ -49,9 +86,7 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
         } else {
             g.reduce(y, if max { Reducer::Max } else { Reducer::Min }, &axes)?
         };
-        for axis in axes.into_iter().rev().filter(|_| !keep) {
-            y = g.remove_axis(y, axis)?;
-        }
+        let y = along.kept(g, y, axes)?;
         Ok(tvec!(g.cast(y, dtype)?))
     })
 }

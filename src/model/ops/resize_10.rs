@@ -11,12 +11,16 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::host::as_theirs;
 use super::lower::{Built, lowered};
+use super::resize_point;
 
 const OPSET: i64 = 10;
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let theirs = super::theirs(ctx, node)?;
     let nearest = node.get_attr_opt("mode")?.unwrap_or("nearest") == "nearest";
+    if resize_point::applies(node)? {
+        return resize_point::build(ctx, node);
+    }
     if ctx.onnx_operator_set_version != OPSET || !nearest {
         return Ok(theirs);
     }

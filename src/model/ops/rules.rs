@@ -13,6 +13,8 @@ use super::relations::*;
 pub(super) enum Rule {
     /// An input has a rank from the first number to the second.
     Rank(usize, usize, usize),
+    /// An input holds one value.
+    One(usize),
     /// Two inputs have the same rank.
     SameRank(usize, usize),
     /// An attribute, where given, is an axis of the first input.
@@ -27,12 +29,12 @@ pub(super) enum Rule {
     Holds(fn(&Known) -> TractResult<()>),
 }
 
-use Rule::{Axes, AxesIn, Axis, Cut, Holds, Rank, SameRank};
+use Rule::{Axes, AxesIn, Axis, Cut, Holds, One, Rank, SameRank};
 
 const ANY: usize = usize::MAX;
 
 const REDUCE: &[Rule] = &[Axes("axes"), AxesIn(1)];
-const PRODUCT: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul)];
+const PRODUCT: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(numbers), Holds(matmul)];
 const DYNAMIC: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul), Holds(by_column)];
 const QUANTIZE: &[Rule] = &[Holds(quantized)];
 const SCATTER: &[Rule] =
@@ -40,27 +42,40 @@ const SCATTER: &[Rule] =
 const PAD: &[Rule] = &[Rank(1, 1, 1), Holds(pad)];
 const SOFTMAX: &[Rule] = &[Rank(0, 1, ANY), Axis("axis")];
 const WINDOW: &[Rule] = &[Rank(0, 3, ANY), Holds(window)];
+const EACH: &[Rule] = &[Holds(broadcast)];
 
 /// (operator, what must hold)
 const ROWS: &[(&str, &[Rule])] = &[
+    ("Add", EACH),
+    ("And", EACH),
     ("ArgMax", SOFTMAX),
     ("ArgMin", SOFTMAX),
     ("Attention", &[Rank(0, 3, 4), Holds(attention)]),
     ("AveragePool", WINDOW),
-    ("BatchNormalization", &[Rank(0, 1, ANY), Holds(channels)]),
-    ("BlackmanWindow", &[Holds(length)]),
+    ("BatchNormalization", &[Rank(0, 2, ANY), Holds(channels)]),
+    ("BitShift", EACH),
+    ("BitwiseAnd", EACH),
+    ("BitwiseOr", EACH),
+    ("BitwiseXor", EACH),
+    ("BlackmanWindow", &[One(0), Holds(length)]),
+    ("Clip", &[One(1), One(2)]),
     ("Concat", &[Rank(0, 1, ANY), Axis("axis"), Holds(concat)]),
     ("ConstantOfShape", &[Rank(0, 1, 1), Holds(extents)]),
-    ("Conv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    ("Conv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(floats), Holds(window), Holds(conv)]),
     ("ConvInteger", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
-    ("ConvTranspose", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv_transpose)]),
-    ("CumProd", &[Rank(0, 1, ANY), AxesIn(1)]),
-    ("CumSum", &[Rank(0, 1, ANY), AxesIn(1)]),
-    ("DFT", &[Rank(0, 2, ANY), Axis("axis"), AxesIn(2), Holds(dft)]),
+    (
+        "ConvTranspose",
+        &[Rank(0, 3, ANY), SameRank(0, 1), Holds(floats), Holds(window), Holds(conv_transpose)],
+    ),
+    ("CumProd", &[Rank(0, 1, ANY), One(1), AxesIn(1)]),
+    ("CumSum", &[Rank(0, 1, ANY), One(1), AxesIn(1)]),
+    ("DFT", &[Rank(0, 2, ANY), One(1), One(2), Axis("axis"), AxesIn(2), Holds(dft)]),
     ("DepthToSpace", &[Rank(0, 4, 4), Holds(blocks)]),
     ("DequantizeLinear", QUANTIZE),
-    ("Div", &[Holds(divisor)]),
-    ("Einsum", &[Holds(einsum)]),
+    ("Div", &[Holds(broadcast), Holds(divisor)]),
+    ("Dropout", &[One(1), One(2)]),
+    ("Einsum", &[Holds(numbers), Holds(einsum)]),
+    ("Equal", EACH),
     ("Expand", &[Rank(1, 1, 1), Holds(expanded)]),
     ("Flatten", &[Cut("axis", 1)]),
     ("Gather", &[Rank(0, 1, ANY), Axis("axis"), Holds(along)]),
@@ -69,37 +84,51 @@ const ROWS: &[(&str, &[Rule])] = &[
         &[Rank(0, 1, ANY), SameRank(0, 1), Axis("axis"), Holds(along), Holds(within)],
     ),
     ("GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
-    ("Gemm", &[Rank(0, 2, 2), Rank(1, 2, 2), Rank(2, 0, 2), Holds(gemm)]),
+    ("Gemm", &[Rank(0, 2, 2), Rank(1, 2, 2), Rank(2, 0, 2), Holds(numbers), Holds(gemm)]),
     ("GlobalAveragePool", &[Rank(0, 3, ANY)]),
     ("GlobalLpPool", &[Rank(0, 3, ANY)]),
     ("GlobalMaxPool", &[Rank(0, 3, ANY)]),
-    ("GridSample", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("Greater", EACH),
+    ("GreaterOrEqual", EACH),
+    ("GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(grid)]),
     ("GroupNormalization", &[Rank(0, 3, ANY), Rank(1, 1, 1), Rank(2, 1, 1), Holds(groups)]),
-    ("HammingWindow", &[Holds(length)]),
-    ("HannWindow", &[Holds(length)]),
+    ("HammingWindow", &[One(0), Holds(length)]),
+    ("HannWindow", &[One(0), Holds(length)]),
     ("Hardmax", SOFTMAX),
     ("InstanceNormalization", &[Rank(0, 3, ANY), Rank(1, 1, 1), Rank(2, 1, 1), Holds(channels)]),
     ("LRN", &[Rank(0, 3, ANY)]),
-    ("LayerNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
+    ("LayerNormalization", &[Rank(0, 1, ANY), Axis("axis"), Holds(mean_of_some)]),
+    ("Less", EACH),
+    ("LessOrEqual", EACH),
     ("LogSoftmax", SOFTMAX),
     ("LpNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
     ("LpPool", WINDOW),
     ("MatMul", PRODUCT),
     ("MatMulInteger", PRODUCT),
+    ("Max", EACH),
     ("MaxPool", WINDOW),
+    ("MaxRoiPool", &[Rank(0, 4, 4), Rank(1, 2, 2)]),
     ("MaxUnpool", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("Mean", EACH),
     ("MeanVarianceNormalization", &[Axes("axes")]),
     ("MelWeightMatrix", &[Holds(mel)]),
-    ("Mod", &[Holds(divisor)]),
+    ("Min", EACH),
+    ("Mod", &[Holds(broadcast), Holds(divisor)]),
+    ("Mul", EACH),
     ("Multinomial", &[Rank(0, 2, 2)]),
-    ("NonMaxSuppression", &[Rank(0, 3, 3), Rank(1, 3, 3)]),
+    ("NonMaxSuppression", &[Rank(0, 3, 3), Rank(1, 3, 3), One(2), One(3), One(4)]),
+    ("OneHot", &[One(1)]),
+    ("Or", EACH),
+    ("PRelu", EACH),
     ("Pad", PAD),
+    ("Pow", EACH),
     (
         "QLinearConv",
         &[Rank(0, 3, ANY), Rank(3, 3, ANY), SameRank(0, 3), Holds(window), Holds(conv)],
     ),
     ("QuantizeLinear", QUANTIZE),
     ("RMSNormalization", &[Rank(0, 1, ANY), Axis("axis")]),
+    ("Range", &[One(0), One(1), One(2)]),
     ("ReduceL1", REDUCE),
     ("ReduceL2", REDUCE),
     ("ReduceLogSum", REDUCE),
@@ -112,8 +141,12 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("ReduceSumSquare", REDUCE),
     ("Reshape", &[Rank(1, 1, 1), Holds(reshape)]),
     ("Resize", &[Holds(resize)]),
-    ("RotaryEmbedding", &[Rank(0, 3, 4), Rank(1, 2, 3), Rank(2, 2, 3), Rank(3, 2, 2)]),
-    ("STFT", &[Rank(0, 2, 3), Rank(2, 1, 1), Holds(stft)]),
+    ("RoiAlign", &[Rank(0, 4, 4), Rank(1, 2, 2), Rank(2, 1, 1)]),
+    (
+        "RotaryEmbedding",
+        &[Rank(0, 3, 4), Rank(1, 2, 3), Rank(2, 2, 3), Rank(3, 2, 2), Holds(positions)],
+    ),
+    ("STFT", &[Rank(0, 2, 3), Rank(2, 1, 1), One(1), One(3), Holds(stft)]),
     ("Scatter", SCATTER),
     ("ScatterElements", SCATTER),
     ("ScatterND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd), Holds(scatter_nd)]),
@@ -122,10 +155,15 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("SpaceToDepth", &[Rank(0, 4, 4), Holds(blocks)]),
     ("Split", &[Rank(0, 1, ANY), Rank(1, 1, 1), Axis("axis"), Holds(split)]),
     ("Squeeze", &[Axes("axes"), AxesIn(1)]),
+    ("Sub", EACH),
+    ("Sum", EACH),
     ("Tile", &[Holds(tile)]),
-    ("TopK", &[Rank(0, 1, ANY), Axis("axis"), Holds(top_k)]),
+    ("TopK", &[Rank(0, 1, ANY), One(1), Axis("axis"), Holds(top_k)]),
     ("Transpose", &[Holds(transpose)]),
+    ("Trilu", &[One(1)]),
     ("Unsqueeze", &[Holds(unsqueeze)]),
+    ("Where", EACH),
+    ("Xor", EACH),
     ("com.microsoft.DynamicQuantizeMatMul", DYNAMIC),
     (
         "com.microsoft.EmbedLayerNormalization",
@@ -134,7 +172,19 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("com.microsoft.FusedConv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
     ("com.microsoft.FusedMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
     ("com.microsoft.GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
-    ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(grid)]),
+    (
+        "com.microsoft.GroupQueryAttention",
+        &[
+            Rank(0, 3, 3),
+            Rank(1, 3, 3),
+            Rank(2, 3, 3),
+            Rank(3, 4, 4),
+            Rank(4, 4, 4),
+            Rank(7, 2, 2),
+            Rank(8, 2, 2),
+        ],
+    ),
     ("com.microsoft.MatMulIntegerToFloat", PRODUCT),
     ("com.microsoft.NhwcMaxPool", WINDOW),
     ("com.microsoft.Pad", PAD),
@@ -142,9 +192,10 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("com.microsoft.QLinearConv", &[Rank(0, 3, ANY), SameRank(0, 3), Holds(window)]),
     (
         "com.microsoft.RotaryEmbedding",
-        &[Rank(0, 3, 4), Rank(1, 1, 2), Rank(2, 2, 2), Rank(3, 2, 2)],
+        &[Rank(0, 3, 4), Rank(1, 1, 2), Rank(2, 2, 2), Rank(3, 2, 2), Holds(ms_positions)],
     ),
     ("com.microsoft.TransposeMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
+    ("com.microsoft.Trilu", &[One(1)]),
 ];
 
 /// (operator, what it makes of no elements): the engine divides by how many there are.
@@ -178,6 +229,14 @@ impl Rule {
                     "{} is given an input {at} of rank {rank}, and {}",
                     known.site.op_type,
                     wanted(least, most)
+                );
+            }
+            One(at) => {
+                let Some(dims) = known.dims(at) else { return Ok(()) };
+                ensure!(
+                    dims.iter().all(|d| *d == 1),
+                    "{} is given an input {at} of shape {dims:?}, and takes one value",
+                    known.site.op_type
                 );
             }
             SameRank(a, b) => {

@@ -67,7 +67,9 @@ impl TfIdf {
     fn row(&self, row: &[String], out: &mut [f64]) {
         for length in self.lengths.clone() {
             // Single words have nothing to skip.
-            for step in 1..=if length == 1 { 1 } else { self.skips + 1 } {
+            let most = if length == 1 { 1 } else { self.skips.saturating_add(1) };
+            // No more steps than fit into the row.
+            for step in 1..=most.min(row.len()) {
                 for start in 0..row.len().saturating_sub((length - 1) * step) {
                     let gram: Vec<String> =
                         row[start..].iter().step_by(step).take(length).cloned().collect();

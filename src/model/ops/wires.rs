@@ -14,7 +14,9 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::integer_product::IntegerProduct;
 use super::lower::Part;
+use super::quantize::fits;
 use super::quotient::Quotient;
+use crate::limit;
 
 /// A graph under construction, below one node's name.
 pub(super) struct Wires<'a> {
@@ -68,8 +70,22 @@ impl<'a> Wires<'a> {
         op: impl Into<Box<dyn TypedOp>>,
         inputs: &[OutletId],
     ) -> TractResult<OutletId> {
+        let op = op.into();
+        self.check(op.as_ref(), inputs)?;
         let name = self.name();
         Ok(self.model.wire_node(name, op, inputs)?[0])
+    }
+
+    /// What is made of constants is computed as soon as it is wired.
+    fn check(&self, op: &dyn TypedOp, inputs: &[OutletId]) -> TractResult<()> {
+        let facts = inputs.iter().map(|i| self.model.outlet_fact(*i));
+        let facts = facts.collect::<TractResult<TVec<_>>>()?;
+        if facts.iter().all(|fact| fact.konst.is_some()) {
+            for fact in op.output_facts(&facts)? {
+                limit::check_fact(|| format!("`{}` ({})", self.prefix, op.name()), &fact)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn part(&mut self, part: &Part, inputs: &[OutletId]) -> TractResult<OutletId> {
@@ -83,7 +99,7 @@ impl<'a> Wires<'a> {
         inputs: &[OutletId],
     ) -> TractResult<TVec<OutletId>> {
         let name = self.name();
-        part.expansion()?.wire(&name, self.model, inputs)
+        part.wire(&name, self.model, inputs)
     }
 
     pub(super) fn constant(&mut self, value: impl IntoArcTensor) -> TractResult<OutletId> {
@@ -192,6 +208,26 @@ impl<'a> Wires<'a> {
         reducer: Reducer,
         axes: &[usize],
     ) -> TractResult<OutletId> {
+        let fact = self.fact(x)?;
+        let (dtype, mut shape) = (fact.datum_type, fact.shape.to_tvec());
+        if shape.iter().any(|d| *d == 0.to_dim()) {
+            // The engine divides by how many there are.
+            for axis in axes {
+                *shape.get_mut(*axis).context("no such axis")? = 1.to_dim();
+            }
+            let shape = shape.iter().map(TDim::to_usize).collect::<Result<TVec<_>, _>>()?;
+            let value = match reducer {
+                Reducer::Sum => 0.,
+                Reducer::Prod => 1.,
+                Reducer::Max => f32::NEG_INFINITY,
+                Reducer::Min => f32::INFINITY,
+                Reducer::MeanOfSquares => f32::NAN,
+                other => bail!("{other:?} of nothing"),
+            };
+            limit::check(|| format!("`{}`", self.prefix), dtype, &shape)?;
+            let value = tensor0(value).cast_to_dt(dtype)?.into_owned();
+            return self.constant(value.broadcast_to_shape(&shape)?);
+        }
         self.op(Reduce::new(axes.into(), reducer), &[x])
     }
 
@@ -265,6 +301,13 @@ impl<'a> Wires<'a> {
                 *side = self.add_axis(*side, 0)?;
             }
         }
+        let (mut of_a, mut of_b) = (self.shape(a)?, self.shape(b)?);
+        for (shape, turned) in [(&mut of_a, transpose_a), (&mut of_b, transpose_b)] {
+            if turned {
+                shape.swap(rank - 2, rank - 1);
+            }
+        }
+        fits(&of_a, &of_b)?;
         let axes = AxesMapping::for_numpy_matmul(rank, transpose_a, transpose_b, false)?;
         let dtype = self.dtype(a)?;
         ensure!(dtype == self.dtype(b)?, "a product of {dtype:?} and {:?}", self.dtype(b)?);

@@ -17,6 +17,7 @@ use crate::codec::{Constants, Reader};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
 use crate::model::{Published, StoredPlan};
+use crate::optimize;
 
 #[cfg(feature = "native")]
 pub(crate) use publish::publish;
@@ -60,5 +61,6 @@ fn typed(stored: &StoredPlan, constants: &dyn Constants) -> TractResult<TypedMod
         let fact = typed.outlet_fact(*outlet)?;
         ensure!(fact.shape.as_concrete() == Some(&shape[..]), "an input of shape {:?}", fact.shape);
     }
-    Ok(typed)
+    // Checks that a rewrite has put before indices are there already; a file may have lost them.
+    optimize::guarded(typed)
 }

@@ -16,6 +16,8 @@ use tract_onnx::tract_core::ops::downsample::Downsample;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::nn::{NearestUpsample, Reduce, RmsNorm, ScaledRmsNorm, Softmax};
 
+use crate::cpu::recurrence::Recurrence;
+
 /// Checks `op` against its inputs, of which there are as many as its row says.
 pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> {
     let rank = inputs.first().map_or(0, |fact| fact.rank());
@@ -41,6 +43,8 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
     } else if op.is::<TypedBinOp>() {
         let [a, b] = inputs else { bail!("two operands are needed") };
         ensure!(a.rank() == b.rank(), "operands of ranks {} and {}", a.rank(), b.rank());
+    } else if let Some(op) = op.downcast_ref::<Recurrence>() {
+        ensure!(op.names(inputs.len()), "a recurrence of other inputs");
     } else if let Some(op) = op.downcast_ref::<Pad>() {
         ensure!(op.pads.len() == rank, "padding for another rank");
     } else if let Some(op) = op.downcast_ref::<Tile>() {

@@ -69,10 +69,14 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
     ensure!([clip, cell_clip].iter().flatten().all(|c| *c >= 0.), "a clip below 0");
     let usual: Vec<String> =
         default.repeat(backwards.len()).into_iter().map(str::to_owned).collect();
-    let names = match node.get_attr_opt_vec("activations")? {
+    let mut names = match node.get_attr_opt_vec("activations")? {
         Some(names) => names,
         None => usual.clone(),
     };
+    // ONNX's own default for an RNN names one for each of two directions, and optimisers write it out.
+    if kind == Kind::Rnn {
+        names.truncate(usual.len());
+    }
     ensure!(names.len() == usual.len(), "wrong number of activations");
     let mut alphas =
         node.get_attr_opt_vec::<f32>("activation_alpha")?.unwrap_or_default().into_iter();

@@ -92,3 +92,25 @@ pub(in crate::model::ops) fn embed(known: &Known) -> TractResult<()> {
     }
     Ok(())
 }
+
+/// A table of angles has a row for each position; without positions, it has one for each step.
+pub(in crate::model::ops) fn positions(known: &Known) -> TractResult<()> {
+    tables(known, [1, 2])?;
+    let (Some(positions), Some(rows)) = (known.ints(3), known.dim(1, 0)) else { return Ok(()) };
+    in_range(&positions, rows)
+}
+
+/// The same, of com.microsoft's: one position is where the first step stands.
+pub(in crate::model::ops) fn ms_positions(known: &Known) -> TractResult<()> {
+    tables(known, [2, 3])?;
+    let (Some(positions), Some(rows)) = (known.ints(1), known.dim(2, 0)) else { return Ok(()) };
+    in_range(&positions, rows)
+}
+
+/// Cosines and sines of the same angles.
+fn tables(known: &Known, [cos, sin]: [usize; 2]) -> TractResult<()> {
+    if let (Some(cos), Some(sin)) = (known.dims(cos), known.dims(sin)) {
+        ensure!(cos == sin, "tables of shapes {cos:?} and {sin:?}");
+    }
+    Ok(())
+}

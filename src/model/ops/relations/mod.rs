@@ -12,15 +12,18 @@ mod signals;
 mod windows;
 
 use super::checked::Known;
-pub(super) use indices::{along, embed, nd, scatter, scatter_nd, top_k, within};
+pub(super) use indices::{
+    along, embed, ms_positions, nd, positions, scatter, scatter_nd, top_k, within,
+};
 pub(super) use products::{
-    attention, by_column, channels, divisor, einsum, fused_matmul, gemm, groups, matmul, quantized,
+    attention, by_column, channels, divisor, einsum, floats, fused_matmul, gemm, groups, matmul,
+    mean_of_some, numbers, quantized,
 };
 pub(super) use shapes::{
-    blocks, concat, expanded, extents, pad, reshape, split, tile, transpose, unsqueeze,
+    blocks, broadcast, concat, expanded, extents, pad, reshape, split, tile, transpose, unsqueeze,
 };
 pub(super) use signals::{dft, length, mel, stft};
-pub(super) use windows::{conv, conv_transpose, resize, window};
+pub(super) use windows::{conv, conv_transpose, grid, resize, window};
 
 /// An axis as ONNX gives it, negative from the end.
 pub(super) fn axis_of(known: &Known, axis: i64, rank: usize) -> TractResult<usize> {

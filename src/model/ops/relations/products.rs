@@ -17,6 +17,29 @@ pub(in crate::model::ops) fn matmul(known: &Known) -> TractResult<()> {
     Ok(())
 }
 
+/// What can be multiplied and summed up.
+pub(in crate::model::ops) fn numbers(known: &Known) -> TractResult<()> {
+    let mut at = 0;
+    while known.is_given(at) {
+        if let Some(dt) = known.dtype(at) {
+            let fits = dt.is_number() || dt == TDim::datum_type();
+            ensure!(fits, "a product with an input {at} of {dt:?}");
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The same of what only floats can be.
+pub(in crate::model::ops) fn floats(known: &Known) -> TractResult<()> {
+    for at in 0..2 {
+        if let Some(dt) = known.dtype(at) {
+            ensure!(dt.is_float(), "an input {at} of {dt:?}, where a float is needed");
+        }
+    }
+    Ok(())
+}
+
 /// Scale, zero point and bias of a product are one for all columns of the second side, or one for each.
 pub(in crate::model::ops) fn by_column(known: &Known) -> TractResult<()> {
     let Some(columns) = known.rank(1).and_then(|rank| known.dim(1, rank.checked_sub(1)?)) else {
@@ -69,11 +92,20 @@ pub(in crate::model::ops) fn fused_matmul(known: &Known) -> TractResult<()> {
 pub(in crate::model::ops) fn einsum(known: &Known) -> TractResult<()> {
     let Some(equation) = &known.site.equation else { return Ok(()) };
     let terms = equation.split_once("->").map_or(equation.as_str(), |(terms, _)| terms);
+    let mut lengths = std::collections::HashMap::new();
     for (at, term) in terms.split(',').enumerate() {
         let letters = term.chars().filter(|c| c.is_ascii_alphabetic()).count();
         let Some(rank) = known.rank(at) else { continue };
         let fits = if term.contains("...") { letters <= rank } else { letters == rank };
         ensure!(fits, "the term `{term}` for an input {at} of rank {rank}");
+        if term.contains("...") {
+            continue;
+        }
+        for (axis, letter) in term.chars().filter(|c| c.is_ascii_alphabetic()).enumerate() {
+            let Some(length) = known.dim(at, axis).filter(|length| *length != 1) else { continue };
+            let other = *lengths.entry(letter).or_insert(length);
+            ensure!(other == length, "lengths of {length} and {other} along `{letter}`");
+        }
     }
     Ok(())
 }
@@ -105,7 +137,8 @@ pub(in crate::model::ops) fn attention(known: &Known) -> TractResult<()> {
 /// Scales of a tensor, of an axis, or of blocks along one.
 pub(in crate::model::ops) fn quantized(known: &Known) -> TractResult<()> {
     let (Some(dims), Some(scales)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
-    if scales.is_empty() || scales == [1] {
+    let blocked = known.int("block_size").is_some_and(|size| size != 0);
+    if !blocked && (scales.is_empty() || scales == [1]) {
         return Ok(());
     }
     let axis = axis_of(known, known.int("axis").unwrap_or(1), dims.len())?;
@@ -153,5 +186,13 @@ pub(in crate::model::ops) fn divisor(known: &Known) -> TractResult<()> {
     let zero = known.ints(1).is_some_and(|v| v.contains(&0));
     let whole = known.dtype(0).is_some_and(|t| t.is_integer());
     ensure!(!(zero && whole), "an integer is divided by zero");
+    Ok(())
+}
+
+/// Of no elements there is neither mean nor deviation to give.
+pub(in crate::model::ops) fn mean_of_some(known: &Known) -> TractResult<()> {
+    let asked = known.site.outputs > 1;
+    let empty = known.dims(0).is_some_and(|dims| dims.contains(&0));
+    ensure!(!(asked && empty), "the mean of nothing is asked for");
     Ok(())
 }

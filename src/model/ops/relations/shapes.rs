@@ -25,6 +25,32 @@ pub(in crate::model::ops) fn blocks(known: &Known) -> TractResult<()> {
     Ok(())
 }
 
+/// Extents are the same, or one of them is 1. (The engine takes one that is 0 for one that fits.)
+pub(in crate::model::ops) fn broadcast(known: &Known) -> TractResult<()> {
+    // Before that there is an axis at which to begin.
+    if known.site.opset < 7 {
+        return Ok(());
+    }
+    let mut made: Vec<i64> = vec![];
+    let mut at = 0;
+    while known.is_given(at) {
+        if let Some(dims) = known.dims(at) {
+            for (axis, dim) in dims.iter().rev().enumerate() {
+                match made.get_mut(axis) {
+                    None => made.push(*dim),
+                    Some(made) if *made == 1 => *made = *dim,
+                    Some(made) => {
+                        let fits = *dim == 1 || dim == made;
+                        ensure!(fits, "an extent of {dim} beside one of {made}");
+                    }
+                }
+            }
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
 /// All inputs but for one axis of the same extents.
 pub(in crate::model::ops) fn concat(known: &Known) -> TractResult<()> {
     let Some(first) = known.dims(0) else { return Ok(()) };
@@ -156,6 +182,16 @@ pub(in crate::model::ops) fn pad(known: &Known) -> TractResult<()> {
         ensure!(length == 2 * pairs, "{length} pads for {pairs} axes");
     }
     let pads = known.ints(1).or_else(|| known.list("pads").map(<[i64]>::to_vec));
+    if let (Some(pads), Some("reflect")) = (&pads, known.site.mode.as_deref()) {
+        for (at, pad) in pads.iter().enumerate() {
+            let axis = at % pads.len().div_ceil(2);
+            let axis = axes.as_ref().map_or(Some(axis as i64), |axes| axes.get(axis).copied());
+            let axis = axis_of(known, axis.unwrap_or_default(), rank)?;
+            if let Some(dim) = known.dim(0, axis) {
+                ensure!(*pad < dim.max(1), "{pad} elements reflected of {dim}");
+            }
+        }
+    }
     if let (Some(pads), Some(dims), None) = (pads, known.dims(0), axes) {
         let (before, after) = pads.split_at_checked(dims.len()).context("pads for each axis")?;
         let made = |((dim, a), b): ((&i64, &i64), &i64)| dim.checked_add(*a)?.checked_add(*b);

@@ -32,6 +32,11 @@ pub(in crate::model::ops) fn window(known: &Known) -> TractResult<()> {
     let (Some(kernels), Some(dims)) = (known.list("kernel_shape"), known.dims(0)) else {
         return Ok(());
     };
+    let pool = known.site.op_type.ends_with("Pool");
+    // With places of the greatest the engine counts in whole planes.
+    let some = if known.site.outputs > 1 { 0 } else { 2 };
+    let empty = dims.iter().skip(some).any(|d| *d == 0);
+    ensure!(!(pool && empty), "a pool over an input of shape {dims:?}");
     for (axis, (kernel, dim)) in kernels.iter().zip(dims.iter().skip(2)).enumerate() {
         let pad = |at: usize| known.list("pads").and_then(|l| l.get(at)).copied().unwrap_or(0);
         // The engine goes through what lies outside of the input too.
@@ -111,6 +116,15 @@ pub(in crate::model::ops) fn conv_transpose(known: &Known) -> TractResult<()> {
         let made = made.saturating_add(1 + at("output_padding", axis, 0)).saturating_sub(pads);
         ensure!((0..=i64::from(i32::MAX)).contains(&made), "an extent of {made}");
     }
+    Ok(())
+}
+
+/// Places in as many images, each with a coordinate for each of their axes.
+pub(in crate::model::ops) fn grid(known: &Known) -> TractResult<()> {
+    let (Some(dims), Some(grid)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let fits = grid.first() == dims.first() && grid.last() == Some(&(dims.len() as i64 - 2));
+    ensure!(fits, "a grid of shape {grid:?} for images of {dims:?}");
+    ensure!(dims.iter().skip(2).all(|d| *d > 0), "places in images of {dims:?}");
     Ok(())
 }
 
