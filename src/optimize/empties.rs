@@ -5,6 +5,8 @@
 //! looks at the first element of any constant.
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::ops::source::TypedSource;
 
@@ -14,6 +16,13 @@ pub(super) fn empties(mut model: TypedModel) -> TractResult<TypedModel> {
         let unread = node.op_is::<TypedSource>() && node.outputs[0].successors.is_empty();
         if node.op_is::<Const>() || unread {
             continue;
+        }
+        if node.op_is::<TypedBinOp>() {
+            let empty = |shape: &ShapeFact| shape.iter().any(|d| *d == 0.to_dim());
+            let facts = model.node_input_facts(id)?;
+            // The engine takes an extent of 0 for one that fits any other.
+            let lost = facts.iter().any(|f| empty(&f.shape)) && !empty(&node.outputs[0].fact.shape);
+            ensure!(!lost, "`{}` has operands of which one has no elements", node.name);
         }
         let mut patch = TypedModelPatch::default();
         let mut found = false;

@@ -20,7 +20,8 @@ pub(super) use products::{
     mean_of_some, numbers, quantized,
 };
 pub(super) use shapes::{
-    blocks, broadcast, concat, expanded, extents, pad, reshape, split, tile, transpose, unsqueeze,
+    blocks, broadcast, concat, expanded, extents, pad, reshape, slice, split, tile, transpose,
+    unsqueeze,
 };
 pub(super) use signals::{dft, length, mel, stft};
 pub(super) use windows::{conv, conv_transpose, grid, resize, window};

@@ -215,3 +215,14 @@ pub(in crate::model::ops) fn unsqueeze(known: &Known) -> TractResult<()> {
     let (Some(axes), Some(rank)) = (axes, known.rank(0)) else { return Ok(()) };
     distinct(known, &axes, rank + axes.len())
 }
+
+/// As many starts as ends, and no more than there are axes.
+pub(in crate::model::ops) fn slice(known: &Known) -> TractResult<()> {
+    let (Some(rank), Some(starts)) = (known.rank(0), known.dim(1, 0)) else { return Ok(()) };
+    ensure!(starts <= rank as i64, "{starts} starts for {rank} axes");
+    for at in 2..5 {
+        let fits = known.dim(at, 0).is_none_or(|length| length == starts);
+        ensure!(fits, "{starts} starts and an input {at} of {:?}", known.dim(at, 0));
+    }
+    Ok(())
+}
