@@ -120,7 +120,7 @@ fn other_format(
     if nearside::inspect(&file).ok()?.format != Format::Onnx {
         return Some(("file", model.to_vec()));
     }
-    if name.len() % 10 > 0 {
+    if !name.len().is_multiple_of(10) {
         return None;
     }
     let shapes = feeds.iter().map(|(n, t)| (n.clone(), t.shape().to_vec())).collect();

@@ -319,11 +319,11 @@ fn feed(subject: &mut Subject, numbers: &mut Numbers) -> String {
     let how = numbers.below(4);
     let info = &mut subject.graph().input[at];
     if let Some(Value::TensorType(tensor)) = info.r#type.as_mut().and_then(|t| t.value.as_mut()) {
-        let dims = tensor.shape.iter_mut().flat_map(|s| &mut s.dim).enumerate();
+        let dims = tensor.shape.iter_mut().flat_map(|s| &mut s.dim);
         match how {
             0 => tensor.shape = None,
-            1 => dims.for_each(|(_, dim)| dim.value = None),
-            _ => dims.for_each(|(axis, dim)| {
+            1 => dims.for_each(|dim| dim.value = None),
+            _ => dims.enumerate().for_each(|(axis, dim)| {
                 dim.value = Some(dimension::Value::DimParam(format!("d{}", axis % how)));
             }),
         }
