@@ -52,7 +52,13 @@ export function instrument(bytes) {
 }
 
 /**
- * The same module with only the functions that are in `kept`; a call of another one traps.
+ * Functions that are no larger are never dropped. There is little to gain, and whether some of them are called is chance:
+ * two keys are compared where their hashes collide, and those hang on where in memory a table is.
+ */
+const SMALL = 64;
+
+/**
+ * The same module with only the functions that are in `kept`, and small ones; a call of another one traps.
  * @param {Uint8Array} bytes
  * @param {Set<number>} kept numbers as `instrument` gives them
  */
@@ -60,7 +66,7 @@ export function drop(bytes, kept) {
   const sections = readSections(bytes);
   edit(sections, SECTION.code, (content) => {
     const bodies = readBodies(content);
-    return join([unsigned(bodies.length), ...bodies.map((body, number) => (kept.has(number) ? sized(body) : DROPPED))]);
+    return join([unsigned(bodies.length), ...bodies.map((body, number) => (kept.has(number) || body.length <= SMALL ? sized(body) : DROPPED))]);
   });
   return writeSections(bytes, sections);
 }

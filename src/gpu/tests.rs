@@ -308,7 +308,7 @@ fn few_bits_stay_packed() {
             builder.upload(wires[0]).unwrap();
             super::lower::lower(&mut builder, model.node(y[0].node)).unwrap();
             let words = builder.values.iter().find_map(|value| match &value.origin {
-                Origin::Constant(t) if t.datum_type() == DatumType::U32 => Some(t.len() * 4),
+                Origin::Derived(_) => Some(value.len * 4),
                 _ => None,
             });
             assert_eq!(words, Some(stored));

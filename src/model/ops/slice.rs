@@ -27,6 +27,11 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
             let cuts = Cuts::read(g, inputs)?;
             cuts.wire(g, inputs.need(0)?)
         })?;
+        // The engine's own takes steps without axes for axes.
+        let given = |at: usize| node.input.get(at).is_some_and(|name| !name.is_empty());
+        if given(4) && !given(3) {
+            return Ok(ours);
+        }
         let unknown = |f: &&TypedFact| f.konst.as_ref().is_none_or(|k| i64s(k).is_err());
         return as_chosen(super::theirs(ctx, node)?, ours, move |inputs| {
             inputs.iter().skip(1).any(unknown)

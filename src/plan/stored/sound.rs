@@ -11,7 +11,7 @@ use tract_onnx::tract_core::ops::array::{
 };
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
-use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PoolSpec, SumPool};
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::downsample::Downsample;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::nn::{NearestUpsample, Reduce, RmsNorm, ScaledRmsNorm, Softmax};
@@ -26,6 +26,9 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
     }
     if let Some(spec) = window(op) {
         spec_fits(spec, inputs)?;
+    }
+    if let Some(op) = op.downcast_ref::<Deconv>() {
+        return spread_fits(op, inputs);
     }
     if let Some(op) = op.downcast_ref::<EinSum>() {
         let fits =
@@ -134,5 +137,31 @@ fn spec_fits((spec, group): (&PoolSpec, usize), inputs: &[&TypedFact]) -> TractR
     let taps: usize = spec.kernel_shape.iter().product();
     let wanted = taps.checked_mul(channels[0] / group).and_then(|n| n.checked_mul(channels[1]));
     ensure!(weights.is_some() && weights == wanted, "weights that do not fill the window");
+    Ok(())
+}
+
+/// A transposed convolution whose padding takes away no more than there is.
+fn spread_fits(op: &Deconv, inputs: &[&TypedFact]) -> TractResult<()> {
+    let spec = &op.pool_spec;
+    let (PaddingSpec::Explicit(before, after) | PaddingSpec::ExplicitOnnxPool(before, after, _)) =
+        &spec.padding
+    else {
+        return Ok(());
+    };
+    let first = if spec.data_format.has_n() { 1 } else { 0 };
+    let first = if spec.data_format.c_is_last() { first } else { first + 1 };
+    let (strides, dilations) = (spec.strides(), spec.dilations());
+    for (at, kernel) in spec.kernel_shape.iter().enumerate() {
+        let size = inputs.first().and_then(|x| x.shape.get(first + at)?.to_usize().ok());
+        let lists = [before.get(at), after.get(at), op.adjustments.get(at)];
+        let ([Some(before), Some(after), Some(more)], Some(size)) = (lists, size) else {
+            bail!("a transposed convolution of another rank");
+        };
+        let reach = size.saturating_sub(1).checked_mul(strides[at]);
+        let taps = (kernel - 1).checked_mul(dilations[at]);
+        let full = reach.zip(taps).and_then(|(a, b)| a.checked_add(b)?.checked_add(1 + more));
+        let pads = before.checked_add(*after);
+        ensure!(pads.zip(full).is_some_and(|(p, f)| p <= f), "padding of {pads:?} of {full:?}");
+    }
     Ok(())
 }
