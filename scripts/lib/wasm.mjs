@@ -12,7 +12,7 @@ import { run } from './run.mjs';
 
 // By name: `--all-features` writes an import encoding that no engine reads.
 const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue', 'relaxed-simd'];
-const flags = (more) => ['-Os', ...[...FEATURES, ...more].map((name) => `--enable-${name}`)];
+const flags = (more) => ['-Oz', ...[...FEATURES, ...more].map((name) => `--enable-${name}`)];
 const require = createRequire(join(root, 'package.json'));
 
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex');
