@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::scalar::Scalar as _;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
@@ -42,7 +43,7 @@ impl EvalOp for Choice {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let condition = inputs[0].cast_to_scalar::<bool>()?;
+        let condition = inputs[0].number::<bool>()?;
         let branch = if condition { &self.then_branch } else { &self.else_branch };
         let plan = branch.plan.as_ref().map_err(|why| format_err!("{why}"))?;
         plan.run(branch.inputs.iter().map(|ix| inputs[*ix].clone()).collect())

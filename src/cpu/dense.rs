@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::math::{Add, Max};
 
 use super::{activation_of, floats};
 use crate::codec::{choices, fields};
+use crate::scalar::Scalar as _;
 
 /// How the weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +166,7 @@ impl TypedOp for Dense {
         rule_if!(konst.datum_type() == DatumType::F32 && binary.1.is_none());
         if binary.0.is::<Max>() {
             rule_if!(konst.len() == 1);
-            let activation = Activation::Clamp(konst.cast_to_scalar()?, f32::INFINITY);
+            let activation = Activation::Clamp(konst.number()?, f32::INFINITY);
             let op = Self { activation, ..self.clone() };
             return TypedModelPatch::fuse_with_next(model, node, op).map(Some);
         }

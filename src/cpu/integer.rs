@@ -18,6 +18,7 @@ use tract_onnx::tract_core::ops::math::{Add, Mul};
 use super::{check, per_channel};
 use crate::codec::{choices, fields};
 use crate::model::ops::RoundTo;
+use crate::scalar::Scalar as _;
 
 /// What becomes of the sums of a channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,7 @@ pub(super) fn bytes(values: &Tensor) -> TractResult<Bytes<'_>> {
 
 /// The one zero point of a tensor.
 pub(super) fn zero_point(zero: &Tensor) -> TractResult<i16> {
-    Ok(zero.cast_to_scalar::<i32>()?.try_into()?)
+    Ok(zero.number::<i32>()?.try_into()?)
 }
 
 /// Weights less their zero point, of which there is one, or one for each of some lines; `less` takes those away.

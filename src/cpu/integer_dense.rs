@@ -13,6 +13,7 @@ use tract_onnx::tract_core::internal::*;
 use super::integer::{bytes, weights_less, zero_point};
 use crate::codec::fields;
 use crate::model::ops::RoundTo;
+use crate::scalar::Scalar as _;
 
 /// Rows of 8-bit integers times a constant matrix: int32 sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,7 +196,7 @@ impl EvalOp for FinishedDense {
         }
         let mut factors = self.factors.clone();
         if let Some(scale) = inputs.get(2) {
-            let scale = scale.cast_to_scalar::<f32>()?;
+            let scale = scale.number::<f32>()?;
             factors.iter_mut().for_each(|factor| *factor *= scale);
         }
         let (offsets, bias) = (self.offsets.as_deref(), self.bias.as_deref());

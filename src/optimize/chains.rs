@@ -19,6 +19,7 @@ use crate::cpu::activation_of;
 use crate::cpu::pointwise::Pointwise;
 use crate::cpu::round_trip::RoundTrip;
 use crate::model::ops::{Quotient, RoundTo};
+use crate::scalar::Scalar as _;
 
 /// Elements below which an operator costs what it costs by itself.
 const LEAST: usize = 32;
@@ -211,7 +212,7 @@ fn write(model: &TypedModel, members: &[usize]) -> TractResult<Option<(Pointwise
             operands.push(if let Some(value) = values.get(&input.node) {
                 *value
             } else if let Some(scalar) = scalar {
-                Operand::Constant(scalar.cast_to_scalar()?)
+                Operand::Constant(scalar.number()?)
             } else if let Some(known) = inputs.iter().position(|known| known == input) {
                 Operand::Input(known)
             } else {

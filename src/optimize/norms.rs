@@ -11,6 +11,7 @@ use tract_onnx::tract_core::ops::math::{Add, Mul, Sub};
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm};
 
 use crate::cpu::norm::Normalisation;
+use crate::scalar::Scalar as _;
 
 /// All of them in a graph that the engine's optimiser is done with.
 #[cfg(feature = "gpu")]
@@ -45,7 +46,7 @@ pub(super) fn normalisation(
     let last = shift.as_ref().map_or(last, |(next, _)| next);
     let op = Normalisation {
         norm,
-        epsilon: rms.eps.cast_to_scalar()?,
+        epsilon: rms.eps.number()?,
         scale: scale.as_ref().map(|(_, values)| values.clone()),
         shift: shift.as_ref().map(|(_, values)| values.clone()),
     };
@@ -75,7 +76,7 @@ fn without_mean(
         _ => return Ok(None),
     };
     rule_if!(factor.len() == 1);
-    rule_if!((factor.cast_to_scalar::<f32>()? * width as f32 - 1.).abs() < 1e-6);
+    rule_if!((factor.number::<f32>()? * width as f32 - 1.).abs() < 1e-6);
     let sum = model.node(sum.node);
     rule_if_some!(reduce = sum.op_as::<Reduce>());
     rule_if!(reduce.reducer == Reducer::Sum && reduce.axes[..] == [axis] && sum.inputs[0] == x);

@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::nn::grid_sample::{InterpolationMode, PaddingMod
 use super::constant;
 use crate::cpu::sampling::Sampled;
 use crate::cpu::top::Top;
+use crate::scalar::Scalar as _;
 
 pub(super) fn picks(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
     if let Some(op) = node.op_as::<Topk>() {
@@ -29,7 +30,7 @@ fn top(model: &TypedModel, node: &TypedNode, op: &Topk) -> TractResult<Option<To
     rule_if_some!(shape = fact.shape.as_concrete());
     rule_if_some!(count = constant(model, node.inputs[1])?);
     rule_if!(fact.datum_type == DatumType::F32 && op.axis < shape.len() && count.len() == 1);
-    let Ok(count) = usize::try_from(count.cast_to_scalar::<i64>()?) else { return Ok(None) };
+    let Ok(count) = usize::try_from(count.number::<i64>()?) else { return Ok(None) };
     rule_if!(count <= shape[op.axis]);
     let size = |of: &[usize]| of.iter().product();
     let sizes = [size(&shape[..op.axis]), shape[op.axis], size(&shape[op.axis + 1..])];

@@ -10,6 +10,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use super::constant;
 use crate::cpu::dense::Dense;
 use crate::cpu::integer_dense::IntegerDense;
+use crate::scalar::Scalar as _;
 
 pub(super) fn products(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
@@ -68,7 +69,7 @@ fn integers(
     rule_if_some!(weights = constant(model, node.inputs[1])?);
     rule_if_some!(bias = constant(model, node.inputs[2])?);
     rule_if_some!(zero = constant(model, node.inputs[5])?);
-    rule_if!(bias.len() == 1 && bias.cast_to_scalar::<i32>()? == 0);
+    rule_if!(bias.len() == 1 && bias.number::<i32>()? == 0);
     rule_if_some!(x = facts[0].shape.as_concrete());
     let out = model.outlet_fact(node.id.into())?;
     rule_if_some!(shape = out.shape.as_concrete());

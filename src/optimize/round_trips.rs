@@ -10,6 +10,7 @@ use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 use super::constant;
 use crate::cpu::round_trip::RoundTrip;
 use crate::model::ops::{Quotient, RoundTo};
+use crate::scalar::Scalar as _;
 
 pub(super) fn round_trips(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
@@ -31,6 +32,6 @@ fn round_trip(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedM
     rule_if!(scale.len() == 1 && scale.datum_type() == f32::datum_type());
     let shape = |outlet: OutletId| Ok::<_, TractError>(&model.outlet_fact(outlet)?.shape);
     rule_if!(shape(division.inputs[0])? == shape(node.id.into())?);
-    let op = RoundTrip { scale: scale.cast_to_scalar()?, round: round.clone(), back: back.scale };
+    let op = RoundTrip { scale: scale.number()?, round: round.clone(), back: back.scale };
     TypedModelPatch::replace_single_op(model, node, &division.inputs[..1], op).map(Some)
 }

@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::nn::leaky_relu;
 
 use super::constant;
 use crate::cpu::convolution::Convolution;
+use crate::scalar::Scalar as _;
 
 pub(super) fn slopes(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
@@ -81,5 +82,5 @@ fn operands<O: BinMiniOp>(model: &TypedModel, outlet: OutletId) -> Option<[Outle
 fn one(model: &TypedModel, outlet: OutletId) -> TractResult<Option<f32>> {
     rule_if_some!(konst = constant(model, outlet)?);
     rule_if!(konst.len() == 1 && konst.datum_type() == DatumType::F32);
-    konst.cast_to_scalar::<f32>().map(Some)
+    konst.number::<f32>().map(Some)
 }

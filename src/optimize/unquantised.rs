@@ -14,6 +14,7 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::math;
 
 use super::constant;
+use crate::scalar::Scalar as _;
 
 /// Every integer up to here is a float32.
 const EXACT: i64 = 1 << 24;
@@ -129,7 +130,7 @@ fn product(
 ) -> TractResult<Option<TypedModelPatch>> {
     rule_if!(is_quantised(model, node, op.q_params)?);
     let bias = constant(model, node.inputs[2])?;
-    rule_if!(bias.is_some_and(|b| b.len() == 1 && b.cast_to_scalar::<i32>().is_ok_and(|b| b == 0)));
+    rule_if!(bias.is_some_and(|b| b.len() == 1 && b.number::<i32>().is_ok_and(|b| b == 0)));
     let facts = model.node_input_facts(node.id)?;
     let (a_rank, b_rank) = (facts[0].rank(), facts[1].rank());
     // Zero points run along the rows of the one and the columns of the other, if along anything.

@@ -14,6 +14,7 @@ use tract_onnx::tract_core::ops::array::Range;
 use tract_onnx::tract_core::plan;
 
 use crate::limit;
+use crate::scalar::Scalar as _;
 
 pub(super) struct Runner {
     runnable: Arc<TypedRunnableModel>,
@@ -74,8 +75,9 @@ pub(super) fn checked(
     {
         let number = |tensor: &TValue| -> TractResult<f64> {
             if !tensor.datum_type().is_tdim() {
-                return tensor.cast_to_scalar::<f64>();
+                return tensor.number::<f64>();
             }
+            ensure!(tensor.len() > 0, "an end of a range without elements");
             let dim = tensor.try_as_plain_ram()?.to_scalar::<TDim>()?.eval(context.symbols);
             Ok(dim.to_i64()? as f64)
         };

@@ -8,6 +8,7 @@ use tract_onnx::tract_core::ops::array::{CumSum, OneHot, Topk, Trilu};
 use super::flat::{each, elements};
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::Param;
+use crate::scalar::Scalar as _;
 
 /// Every element is compared with its whole line, so lines must be short.
 const LONGEST: usize = 8192;
@@ -96,7 +97,7 @@ pub(crate) fn one_hot(cx: &mut Cx, op: &OneHot) -> Lowered<()> {
 
 pub(crate) fn trilu(cx: &mut Cx, op: &Trilu) -> Lowered<()> {
     let view = cx.dense_input(0)?;
-    let Some(k) = cx.konst(1).and_then(|k| k.cast_to_scalar::<i64>().ok()) else {
+    let Some(k) = cx.konst(1).and_then(|k| k.number::<i64>().ok()) else {
         return because("a diagonal that depends on the data");
     };
     let Ok(k) = i32::try_from(k) else { return because("a diagonal beyond 32 bits") };

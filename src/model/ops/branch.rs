@@ -5,6 +5,7 @@
 //! fails the whole model. Here nothing is inferred in a branch before the condition is known; only
 //! when it depends on data to the end are both branches kept, as tract's `IfThenElse`.
 
+use crate::scalar::Scalar as _;
 use tract_onnx::model::{ParseResult, ParsingContext};
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::logic::IfThenElse;
@@ -81,7 +82,7 @@ impl Branch {
 
 impl If {
     fn chosen(&self, condition: &Tensor) -> TractResult<&Branch> {
-        Ok(if condition.cast_to_scalar::<bool>()? { &self.then_branch } else { &self.else_branch })
+        Ok(if condition.number::<bool>()? { &self.then_branch } else { &self.else_branch })
     }
 }
 
@@ -114,7 +115,7 @@ impl InferenceOp for If {
         let mut outputs: TVec<InferenceFact> = outputs.into_iter().cloned().collect();
         inputs[0].datum_type.unify_with(&bool::datum_type().into())?;
         if let Some(condition) = inputs[0].value.concretize() {
-            let branch = if condition.cast_to_scalar::<bool>()? {
+            let branch = if condition.number::<bool>()? {
                 &mut self.then_branch
             } else {
                 &mut self.else_branch

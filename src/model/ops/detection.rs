@@ -8,6 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
+use crate::scalar::Scalar as _;
 
 /// Rows of a table that no detector needs.
 const MOST: usize = 1 << 24;
@@ -115,7 +116,7 @@ impl Host for Suppression {
         let (boxes, mut scores) = (corners(need(inputs, 0)?)?, f32s(need(inputs, 1)?)?);
         ensure!(boxes.len() == scores.len(), "{} scores of {} boxes", scores.len(), boxes.len());
         let number = |at: usize| -> TractResult<f32> {
-            maybe(inputs, at).map_or(Ok(0.), |t| t.cast_to_scalar::<f32>())
+            maybe(inputs, at).map_or(Ok(0.), |t| t.number::<f32>())
         };
         let [most, least, sigma] = [number(2)?, number(3)?, number(4)?];
         let kept = if sigma > 0. {

@@ -10,6 +10,7 @@ use tract_onnx::tract_hir::ops::array::Range as Theirs;
 use super::host::from_f64;
 use super::lower::Built;
 use crate::limit;
+use crate::scalar::Scalar as _;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Range {
@@ -41,7 +42,7 @@ fn known(
     let symbolic = all.iter().any(|t| t.datum_type() == TDim::datum_type());
     let dt = if symbolic { DatumType::I64 } else { limit.datum_type() };
     let known = |t: &&Tensor| match t.datum_type() {
-        DatumType::TDim => t.len() == 1 && t.cast_to_scalar::<i64>().is_ok(),
+        DatumType::TDim => t.len() == 1 && t.number::<i64>().is_ok(),
         DatumType::I64 => t.len() == 1 && dt == DatumType::I64,
         other => t.len() == 1 && other == dt,
     };
@@ -49,14 +50,14 @@ fn known(
         return Ok(None);
     }
     let (known, count) = if dt.is_integer() {
-        let one = |t: &Tensor| -> TractResult<i64> { t.cast_to_scalar::<i64>() };
+        let one = |t: &Tensor| -> TractResult<i64> { t.number::<i64>() };
         let (start, limit, step) = (one(start)?, one(limit)?, one(step)?);
         ensure!(step != 0, "a step of 0");
         let span = i128::from(limit) - i128::from(start);
         let count = (span + i128::from(step) - i128::from(step.signum())) / i128::from(step);
         (Known::Whole { start, step }, count.max(0) as f64)
     } else {
-        let one = |t: &Tensor| -> TractResult<f64> { t.cast_to_scalar::<f64>() };
+        let one = |t: &Tensor| -> TractResult<f64> { t.number::<f64>() };
         let (start, limit, step) = (one(start)?, one(limit)?, one(step)?);
         ensure!(step != 0.0, "a step of 0");
         (Known::Real { start, step }, ((limit - start) / step).ceil().max(0.0))
