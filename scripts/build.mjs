@@ -13,7 +13,7 @@ import { bundle } from './lib/bundle.mjs';
 import { lower } from './lib/lower.mjs';
 import { corpusKey, trim } from './lib/trim.mjs';
 import { divide, shareGlue, untrimmed, variantsKey } from './lib/variants.mjs';
-import { publish } from './lib/wasm.mjs';
+import { publish, wasmOpt } from './lib/wasm.mjs';
 import { setup } from './setup.mjs';
 
 const TRIPLE = 'wasm32-unknown-unknown';
@@ -30,11 +30,13 @@ async function finishPkg({ optimise, bound }) {
     input: wasmFile('nearside_web.wasm'),
     folder: join(root, 'pkg', 'wasm'),
     module: 'nearside_bg.wasm',
-    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey()],
+    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey(), '-Os -Oz'],
     optimise,
     bound,
     async derive(out) {
       shareGlue(join(out, 'nearside.js'));
+      // Once more for size alone: from the beginning, that level leaves more than the usual one before it.
+      if (optimise) await wasmOpt(join(out, 'nearside_bg.wasm'), 'pkg, again', [], '-Oz');
       divide(out, 'nearside_bg.wasm');
       await (optimise ? trim(out) : untrimmed(out));
     },

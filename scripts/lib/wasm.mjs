@@ -12,14 +12,14 @@ import { run } from './run.mjs';
 
 // By name: `--all-features` writes an import encoding that no engine reads.
 const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue', 'relaxed-simd'];
-const flags = (more) => ['-Oz', ...[...FEATURES, ...more].map((name) => `--enable-${name}`)];
+const flags = (more, level) => [level, ...[...FEATURES, ...more].map((name) => `--enable-${name}`)];
 const require = createRequire(join(root, 'package.json'));
 
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex');
 
-/** Optimises `file` in place; `features` are those that this module has beside the usual ones. */
-export async function wasmOpt(file, label, features = []) {
-  const chosen = flags(features);
+/** Optimises `file` in place; `features` are those that this module has beside the usual ones, `level` how. */
+export async function wasmOpt(file, label, features = [], level = '-Os') {
+  const chosen = flags(features, level);
   // Debian's wasm-opt is too old for the tables that wasm-bindgen writes; npm's is pinned by package-lock.json.
   const manifest = require.resolve('binaryen/package.json');
   const { version } = JSON.parse(readFileSync(manifest, 'utf8'));
