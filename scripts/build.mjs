@@ -30,13 +30,13 @@ async function finishPkg({ optimise, bound }) {
     input: wasmFile('nearside_web.wasm'),
     folder: join(root, 'pkg', 'wasm'),
     module: 'nearside_bg.wasm',
-    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey(), '-Os -Oz'],
+    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey(), '-Os -Oz -Oz'],
     optimise,
     bound,
     async derive(out) {
       shareGlue(join(out, 'nearside.js'));
-      // Once more for size alone: from the beginning, that level leaves more than the usual one before it.
-      if (optimise) await wasmOpt(join(out, 'nearside_bg.wasm'), 'pkg, again', [], '-Oz');
+      // Twice more for size alone: from the beginning, that level leaves more than the usual one before it.
+      for (let turn = 0; optimise && turn < 2; turn += 1) await wasmOpt(join(out, 'nearside_bg.wasm'), 'pkg, again', [], '-Oz');
       divide(out, 'nearside_bg.wasm');
       await (optimise ? trim(out) : untrimmed(out));
     },
