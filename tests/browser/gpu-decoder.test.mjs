@@ -3,36 +3,14 @@
 // The one decision: the CPU's engine takes the same steps, so that every step has a reference, and the GPU's session is
 // strict: no operator of any step may be the CPU's.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { sharedModels } from '../../scripts/lib/paths.mjs';
-import { gpuPages } from '../lib/gpu-page.mjs';
-import { readNpz } from '../lib/npz.mjs';
+import { test } from 'node:test';
+import { address, npz, useGpuPages, withModels } from '../lib/gpu-page.mjs';
 import { toWire } from '../lib/wire.mjs';
 
 /** How far the logits of a step may be away from the CPU's, which computes float16 as float32 as the GPU does. */
 const MODELS = { 'tinyllama-260k-fp32': 1e-2, 'tinyllama-260k-fp16': 2e-2, 'tinyllama-260k-q4': 1e-2 };
 const STEPS = 64;
-let pages;
-before(async () => { pages = await gpuPages(); });
-after(() => pages?.close());
-
-const address = (model) => `/models/${model}/1/model.onnx`;
-const prefill = (model) => toWire(readNpz(join(sharedModels, model, 'prefill_inputs.npz')));
-const withModels = (...models) => {
-  const absent = models.find((model) => !existsSync(join(sharedModels, model, 'model.onnx')));
-  return { skip: absent && `${absent} is not in the folder of models` };
-};
-
-async function inPage(work) {
-  const page = await pages.open();
-  try {
-    return await work(page);
-  } finally {
-    await page.close();
-  }
-}
+const inPage = useGpuPages();
 
 /** Runs in the page: the steps on the GPU, the caches staying there, beside the same on the CPU; `profile`: by the GPU's clock too. */
 async function decode({ model, feeds, steps, profile }) {
@@ -90,7 +68,7 @@ const middle = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 
 
 for (const [model, tolerance] of Object.entries(MODELS)) {
   test(`chromium webgpu: ${model}, prefill and ${STEPS} steps, all on the GPU, its caches staying there`, withModels(model), async (t) => {
-    const { places, cache, size, taken } = await inPage((page) => page.evaluate(decode, { model: address(model), feeds: prefill(model), steps: STEPS }));
+    const { places, cache, size, taken } = await inPage((page) => page.evaluate(decode, { model: address(model), feeds: toWire(npz(model, 'prefill_inputs')), steps: STEPS }));
     assert.deepEqual(places, ['gpu-buffer']);
     assert.equal(size[0], size[1]);
     assert.equal(taken.length, STEPS + 1);
@@ -102,7 +80,7 @@ for (const [model, tolerance] of Object.entries(MODELS)) {
     // The first steps are planned one by one; then it is known how shapes grow.
     const [first, later] = [taken.slice(2, 4), taken.slice(5)];
     const of = (rows, what) => rows.map((row) => row[what]);
-    const timed = await inPage((page) => page.evaluate(decode, { model: address(model), feeds: prefill(model), steps: 12, profile: true }));
+    const timed = await inPage((page) => page.evaluate(decode, { model: address(model), feeds: toWire(npz(model, 'prefill_inputs')), steps: 12, profile: true }));
     const clocked = least(of(timed.taken.slice(5), 'clocked'));
     t.diagnostic(`a step: ${least(of(later, 'all')).toFixed(1)} ms at best, ${middle(of(later, 'all')).toFixed(1)} in the median, ${clocked.toFixed(1)} by the GPU's clock; planning ${least(of(later, 'plan')).toFixed(1)} and ${middle(of(later, 'plan')).toFixed(1)}, at first ${least(of(first, 'plan')).toFixed(1)}`);
     assert.ok(least(of(later, 'plan')) < least(of(first, 'plan')) / 3, 'a later step is planned as the first ones are');
@@ -136,7 +114,7 @@ async function weigh({ model, feeds }) {
 }
 
 test('chromium webgpu: weights of four bits take four bits in the memory of the GPU', withModels('tinyllama-260k-fp32', 'tinyllama-260k-q4'), async (t) => {
-  const measure = (model) => inPage((page) => page.evaluate(weigh, { model: address(model), feeds: prefill(model) }));
+  const measure = (model) => inPage((page) => page.evaluate(weigh, { model: address(model), feeds: toWire(npz(model, 'prefill_inputs')) }));
   const [plain, packed] = [await measure('tinyllama-260k-fp32'), await measure('tinyllama-260k-q4')];
   const kb = (bytes) => `${(bytes / 1e3).toFixed(0)} kB`;
   t.diagnostic(`constants ${kb(packed.weights)} instead of ${kb(plain.weights)}, all buffers ${kb(packed.loaded)} instead of ${kb(plain.loaded)}; ${kb(packed.released)} after the release`);

@@ -1,32 +1,12 @@
 // What a session owes its page when the GPU fails, in Chromium on a software adapter: a device that is lost in the middle
 // of a run, and memory that does not suffice. In: shared models. Out: one test each.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { sharedModels } from '../../scripts/lib/paths.mjs';
-import { gpuPages } from '../lib/gpu-page.mjs';
-import { readNpz } from '../lib/npz.mjs';
+import { test } from 'node:test';
+import { address, npz, useGpuPages, withModels } from '../lib/gpu-page.mjs';
 import { check } from '../lib/tolerance.mjs';
 import { fromWire, toWire } from '../lib/wire.mjs';
 
-let pages;
-before(async () => { pages = await gpuPages(); });
-after(() => pages?.close());
-
-const address = (model) => `/models/${model}/1/model.onnx`;
-const npz = (model, name) => readNpz(join(sharedModels, model, `${name}.npz`));
-const withModel = (model) => ({ skip: !existsSync(join(sharedModels, model, 'model.onnx')) && `${model} is not in the folder of models` });
-
-/** A page of its own, closed whatever happens. */
-async function inPage(work) {
-  const page = await pages.open();
-  try {
-    return await work(page);
-  } finally {
-    await page.close();
-  }
-}
+const inPage = useGpuPages();
 
 /** Runs in the page: the device goes in the middle of a run, each time a little later. */
 async function lose({ model, feeds, turns }) {
@@ -57,7 +37,7 @@ async function lose({ model, feeds, turns }) {
   return ended;
 }
 
-test('chromium webgpu: a device that is destroyed in the middle of a run, 20 times', withModel('mnist-8'), async (t) => {
+test('chromium webgpu: a device that is destroyed in the middle of a run, 20 times', withModels('mnist-8'), async (t) => {
   const model = 'mnist-8';
   const ended = await inPage((page) => page.evaluate(lose, { model: address(model), feeds: toWire(npz(model, 'inputs')), turns: 20 }));
   assert.equal(ended.length, 20);
@@ -108,7 +88,7 @@ async function starve({ model, feeds, limit }) {
   return { short, strict, whole };
 }
 
-test('chromium webgpu: where the memory of the GPU does not suffice the CPU answers, and the report says why', withModel('resnet56-cifar10'), async () => {
+test('chromium webgpu: where the memory of the GPU does not suffice the CPU answers, and the report says why', withModels('resnet56-cifar10'), async () => {
   const [model, limit] = ['resnet56-cifar10', 1 << 20];
   const { short, strict, whole } = await inPage((page) => page.evaluate(starve, { model: address(model), feeds: toWire(npz(model, 'inputs')), limit }));
   assert.match(short.backend, /^wasm/);

@@ -1,32 +1,12 @@
 // What a session owes its page, in Chromium on a software adapter: a device that the page shares, a page that is hidden,
 // what first runs showed, images, and a page that is never blocked. In: shared models. Out: one test each.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { sharedModels } from '../../scripts/lib/paths.mjs';
-import { gpuPages } from '../lib/gpu-page.mjs';
-import { readNpz } from '../lib/npz.mjs';
+import { test } from 'node:test';
+import { address, npz, useGpuPages, withModels } from '../lib/gpu-page.mjs';
 import { check } from '../lib/tolerance.mjs';
 import { fromWire, toWire } from '../lib/wire.mjs';
 
-let pages;
-before(async () => { pages = await gpuPages(); });
-after(() => pages?.close());
-
-const address = (model) => `/models/${model}/1/model.onnx`;
-const npz = (model, name) => readNpz(join(sharedModels, model, `${name}.npz`));
-const withModel = (model) => ({ skip: !existsSync(join(sharedModels, model, 'model.onnx')) && `${model} is not in the folder of models` });
-
-/** A page of its own, closed whatever happens. */
-async function inPage(work) {
-  const page = await pages.open();
-  try {
-    return await work(page);
-  } finally {
-    await page.close();
-  }
-}
+const inPage = useGpuPages();
 
 /** Runs in the page: buffers of the page's own, on the engine's device. */
 async function share({ model, feeds }) {
@@ -67,7 +47,7 @@ async function share({ model, feeds }) {
   return { location, after, disposed, equal: mine.every((value, at) => value === fetched[at]), same, engine, outputs };
 }
 
-test('chromium webgpu: the page and the engine share a device and its buffers', withModel('mnist-8'), async () => {
+test('chromium webgpu: the page and the engine share a device and its buffers', withModels('mnist-8'), async () => {
   const done = await inPage((page) => page.evaluate(share, { model: address('mnist-8'), feeds: toWire(npz('mnist-8', 'inputs')) }));
   assert.equal(done.engine.thread, 'inline');
   assert.ok(done.same && done.equal);
@@ -111,7 +91,7 @@ async function refuse({ model, feeds }) {
   return { said, engine, length, wanted: output.size };
 }
 
-test('chromium webgpu: what cannot cross to the worker is said, and what can be fetched is', withModel('mnist-8'), async () => {
+test('chromium webgpu: what cannot cross to the worker is said, and what can be fetched is', withModels('mnist-8'), async () => {
   const { said, engine, length, wanted } = await inPage((page) => page.evaluate(refuse, { model: address('mnist-8'), feeds: toWire(npz('mnist-8', 'inputs')) }));
   assert.equal(engine.thread, 'worker');
   assert.match(said[0], /^INVALID_INPUT: .*env\.webgpu\.device/);
@@ -143,7 +123,7 @@ async function runs({ model, feeds, count, options }) {
   return { reports, tasks, warm, visible: document.visibilityState };
 }
 
-test('chromium webgpu: the first run is compared once, and the verdict outlasts the page', withModel('mnist-8'), async () => {
+test('chromium webgpu: the first run is compared once, and the verdict outlasts the page', withModels('mnist-8'), async () => {
   const ask = { model: address('mnist-8'), feeds: toWire(npz('mnist-8', 'inputs')), count: 1, options: { choose: 'always' } };
   const visit = () => inPage((page) => page.evaluate(runs, ask));
   const { reports: [first] } = await visit();
@@ -155,7 +135,7 @@ test('chromium webgpu: the first run is compared once, and the verdict outlasts 
   assert.deepEqual(second.verdicts[0].agrees, true);
 });
 
-test('chromium webgpu: after the first runs the faster engine runs, and the report says why', withModel('mnist-8'), async () => {
+test('chromium webgpu: after the first runs the faster engine runs, and the report says why', withModels('mnist-8'), async () => {
   const ask = { model: address('mnist-8'), feeds: toWire(npz('mnist-8', 'inputs')), count: 5, options: {} };
   const { reports } = await inPage((page) => page.evaluate(runs, ask));
   const last = reports.at(-1);
@@ -166,7 +146,7 @@ test('chromium webgpu: after the first runs the faster engine runs, and the repo
   assert.equal(last.cpuChosen !== undefined, cpu);
 });
 
-test('chromium webgpu: golden inputs that give something else rule the GPU out', withModel('mnist-8'), async () => {
+test('chromium webgpu: golden inputs that give something else rule the GPU out', withModels('mnist-8'), async () => {
   const [inputs, outputs] = [npz('mnist-8', 'inputs'), npz('mnist-8', 'outputs')];
   const wrong = Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, { ...tensor, data: tensor.data.map((value) => value + 1e3) }]));
   const ask = (golden) => ({ model: address('mnist-8'), feeds: toWire(inputs), count: 1, options: { choose: 'always', golden: { inputs: toWire(inputs), outputs: toWire(golden) } } });
@@ -178,7 +158,7 @@ test('chromium webgpu: golden inputs that give something else rule the GPU out',
   assert.match(refused.gpuError, /golden/);
 });
 
-test('chromium webgpu: no task of the page is longer than 50 ms while a model is loaded and run', withModel('yolox-nano'), async (t) => {
+test('chromium webgpu: no task of the page is longer than 50 ms while a model is loaded and run', withModels('yolox-nano'), async (t) => {
   const ask = { model: address('yolox-nano'), feeds: toWire(npz('yolox-nano', 'inputs')), count: 1, options: { choose: 'always', check: false } };
   // A task is measured by the clock on the wall: on a machine that does much else one may be long for that alone.
   let fewest;
@@ -191,20 +171,20 @@ test('chromium webgpu: no task of the page is longer than 50 ms while a model is
   assert.deepEqual(fewest, []);
 });
 
-test('chromium webgpu: a hidden page gets its answer', withModel('mnist-8'), async () => {
-  const page = await pages.open();
+test('chromium webgpu: a hidden page gets its answer', withModels('mnist-8'), async () => {
   const ask = { model: address('mnist-8'), feeds: toWire(npz('mnist-8', 'inputs')), count: 20, options: { choose: 'always', check: false } };
-  const running = page.evaluate(runs, ask);
-  const other = await pages.open();
-  await other.bringToFront();
-  const { reports } = await running;
-  await page.close();
-  await other.close();
+  const { reports } = await inPage(async (page) => {
+    const running = page.evaluate(runs, ask);
+    return inPage(async (other) => {
+      await other.bringToFront();
+      return running;
+    });
+  });
   assert.equal(reports.length, 20);
   for (const { backend, gpuError } of reports) assert.deepEqual([backend, gpuError], ['webgpu', undefined]);
 });
 
-test('chromium webgpu: each dispatch has its time where it is asked for', withModel('mnist-8'), async () => {
+test('chromium webgpu: each dispatch has its time where it is asked for', withModels('mnist-8'), async () => {
   const ask = { model: address('mnist-8'), feeds: toWire(npz('mnist-8', 'inputs')), count: 1, options: { choose: 'always', check: false, profile: true } };
   const { reports: [{ profile, plan }] } = await inPage((page) => page.evaluate(runs, ask));
   assert.ok(profile.length >= plan[0].dispatches && plan[0].dispatches > 0, `${profile.length} steps`);
@@ -259,7 +239,7 @@ async function draw({ model, input }) {
   return { results, usable, location, dims };
 }
 
-test('chromium webgpu: images become tensors on the GPU, resized and normalised', withModel('mnist-8'), async () => {
+test('chromium webgpu: images become tensors on the GPU, resized and normalised', withModels('mnist-8'), async () => {
   const [input] = Object.keys(npz('mnist-8', 'inputs'));
   const { results, usable, location, dims } = await inPage((page) => page.evaluate(draw, { model: address('mnist-8'), input }));
   assert.deepEqual([usable, location, dims], [true, 'texture', [1, 1, 28, 28]]);

@@ -1,9 +1,15 @@
 // Pages of a Chromium whose GPU is a software adapter. In: nothing. Out: `gpuPages()` gives { open(), url, close() };
-// `open()` gives a playwright page of the package's origin, in a profile that all of them share, with `wire.mjs` beside it.
+// `open()` gives a playwright page of the package's origin, in a profile that all of them share, with `wire.mjs` beside it;
+// and what tests in such pages have in common: `useGpuPages()`, and shared models by address, inputs and presence.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { sharedModels } from '../../scripts/lib/paths.mjs';
 import { start } from '../../scripts/lib/stack.mjs';
 import { launch } from './chromium.mjs';
 import { servableModels } from './model-cases.mjs';
+import { readNpz } from './npz.mjs';
 
 const FLAGS = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 const wire = fileURLToPath(new URL('./wire.mjs', import.meta.url));
@@ -29,5 +35,28 @@ export async function gpuPages() {
       await stack.stop();
       models.remove();
     },
+  };
+}
+
+export const address = (model) => `/models/${model}/1/model.onnx`;
+export const npz = (model, name) => readNpz(join(sharedModels, model, `${name}.npz`));
+/** Options of a test that needs these models. */
+export const withModels = (...models) => {
+  const absent = models.find((model) => !existsSync(join(sharedModels, model, 'model.onnx')));
+  return { skip: absent && `${absent} is not in the folder of models` };
+};
+
+/** For a file of tests: pages as long as they run; gives `inPage(work)`, a page of its own, closed whatever happens. */
+export function useGpuPages() {
+  let pages;
+  before(async () => { pages = await gpuPages(); });
+  after(() => pages?.close());
+  return async (work) => {
+    const page = await pages.open();
+    try {
+      return await work(page);
+    } finally {
+      await page.close();
+    }
   };
 }
