@@ -24,19 +24,22 @@ const cargo = (args, env) => run('cargo', ['build', ...args], { label: 'cargo', 
 const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
 const sizes = ({ raw, gzip, brotli }) => `${mebibytes(raw)}, gzip ${mebibytes(gzip)}, brotli ${mebibytes(brotli)}`;
 
+/** How the package's module is optimised once it is. */
+const AGAIN = ['-Oz', '-Oz'];
+
 async function finishPkg({ optimise, bound }) {
   const { did, size } = await publish({
     label: 'pkg',
     input: wasmFile('nearside_web.wasm'),
     folder: join(root, 'pkg', 'wasm'),
     module: 'nearside_bg.wasm',
-    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey(), '-Os -Oz -Oz'],
+    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey(), ...AGAIN],
     optimise,
     bound,
     async derive(out) {
       shareGlue(join(out, 'nearside.js'));
       // Twice more for size alone: from the beginning, that level leaves more than the usual one before it.
-      for (let turn = 0; optimise && turn < 2; turn += 1) await wasmOpt(join(out, 'nearside_bg.wasm'), 'pkg, again', [], '-Oz');
+      for (const level of optimise ? AGAIN : []) await wasmOpt(join(out, 'nearside_bg.wasm'), 'pkg, again', [], level);
       divide(out, 'nearside_bg.wasm');
       await (optimise ? trim(out) : untrimmed(out));
     },
