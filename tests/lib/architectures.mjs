@@ -21,6 +21,10 @@ function pool() {
   return out;
 }
 
+const whole = (type, size, value) => (type === 'int32'
+  ? Int32Array.from({ length: size }, (_, at) => value(at))
+  : BigInt64Array.from({ length: size }, (_, at) => BigInt(value(at))));
+
 /** @returns {{ cases: object[], model: (name: string) => Buffer, feeds: (one: object) => object[], WEIGHTS: Record<string, Uint8Array> }} */
 export function architectures() {
   const POOL = pool();
@@ -31,7 +35,7 @@ export function architectures() {
   WEIGHTS['bytes.bin'] = Uint8Array.from({ length: 4 * COUNT }, (_, at) => Math.floor(POOL[at % COUNT] * 256));
   const fed = (index, type, size) => (type === 'float32'
     ? Float32Array.from({ length: size }, (_, at) => POOL[(at + 1000 * index) % COUNT] * 2 - 1)
-    : BigInt64Array.from({ length: size }, (_, at) => BigInt(at % (index ? 2 : 7))));
+    : whole(type, size, (at) => at % (index ? 2 : 7)));
   const feeds = ({ inputs }) => Object.entries(inputs).map(([name, { type, dims }], index) =>
     ({ name, type, dims, data: fed(index, type, dims.reduce((product, dim) => product * dim, 1)) }));
   const models = unpacked();

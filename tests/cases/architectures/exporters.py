@@ -202,3 +202,53 @@ def stacked_heads():
     split = g.op("Relu", g.op("Reshape", g.op("Mul", g.op("Tanh", cut), g.w(1, 1, 5)), g.ic(1, 4, 4, 5)))
     outputs = [one, rows, g.op("Add", wide, cut), gathered, g.op("Sub", first, second), turned, seen, rated, mixed, split]
     return g.model(outputs, opset=18)
+
+
+@model
+def keras_bytes():
+    """A file's bytes, one of 257 each, as tf2onnx converts Keras: one-hot rows, Tensordot, layer norms by fused batch norms."""
+    g = G("keras_bytes")
+    rows, d, kinds = 256, 64, 40
+    x = g.inp("bytes", ["unk__0", rows], TensorProto.INT32)
+    x = g.op("OneHot", x, g.c(np.array([257], np.int32)), g.c(np.array([0, 1], np.float32)), axis=-1)
+    sizes = g.op("Cast", g.op("Shape", x), to=TensorProto.INT32)
+    lead = g.op("Gather", sizes, g.c(np.array([0, 1], np.int32)), axis=0)
+    full = g.op("Cast", g.op("Concat", lead, g.c(np.array([d], np.int32)), axis=0), to=TensorProto.INT64)
+    x = g.op("Reshape", g.op("MatMul", g.op("Reshape", x, g.ic(-1, 257)), g.w(257, d)), full)
+
+    def gelu(x, turned=False):
+        half, scaled = g.op("Mul", g.f(0.5), x), g.op("Mul", x, g.f(0.5**0.5))
+        if turned:
+            half, scaled = (g.op("Transpose", each, perm=[0, 2, 1]) for each in (half, scaled))
+        return g.op("Mul", half, g.op("Add", g.f(1), g.op("Erf", scaled)))
+
+    def first(x):
+        sizes = g.op("Cast", g.op("Shape", x), to=TensorProto.INT32)
+        return g.op("Slice", sizes, g.ic(0), g.ic(1), g.ic(0))
+
+    x = gelu(g.op("Add", x, g.w(d)))
+    shape = g.op("Concat", first(x), g.c(np.array([rows // 4], np.int32)), g.c(np.array([-1], np.int32)), axis=0)
+    x = g.op("Reshape", x, g.op("Cast", shape, to=TensorProto.INT64))
+    mean = g.op("ReduceMean", x, axes=[1], keepdims=1)
+    off = g.op("Sub", x, mean)
+    variance = g.op("ReduceMean", g.op("Mul", off, off), axes=[1], keepdims=1)
+    scale = g.op("Reciprocal", g.op("Sqrt", g.op("Add", variance, g.f(1e-3))))
+    scale = g.op("Mul", scale, g.w(1, rows // 4, 1))
+    x = g.op("Add", g.op("Mul", x, scale), g.op("Sub", g.w(1, rows // 4, 1), g.op("Mul", mean, scale)))
+    x = g.op("Transpose", g.op("Unsqueeze", x, g.ic(-3)), perm=[0, 3, 1, 2])
+    x = g.op("Conv", x, g.w(96, 4 * d, 1, 5, scale=0.03), kernel_shape=[1, 5])
+    x = gelu(g.op("Add", g.op("Squeeze", x, g.ic(2)), g.w(1, 96, 1)), turned=True)
+    x = g.op("ReduceMax", x, axes=[1], keepdims=0)
+    count = g.op("Unsqueeze", g.op("ReduceProd", first(x), axes=[0], keepdims=0), g.ic(0))
+    count = g.op("Cast", count, to=TensorProto.INT64)
+    zeros, ones = g.op("Expand", g.f(0), count), g.op("Expand", g.f(1), count)
+    again = g.op("Cast", g.op("Cast", g.op("Shape", x), to=TensorProto.INT32), to=TensorProto.INT64)
+    x = g.op("Reshape", x, g.ic(1, -1, 96, 1))
+    elements = g.op("ReduceProd", g.op("Gather", g.op("Shape", x), g.ic(0, 2, 3), axis=0), axes=[0], keepdims=0)
+    mean = g.op("ReduceMean", x, axes=[0, 2, 3], keepdims=1)
+    squares = g.op("ReduceSumSquare", g.op("Sub", x, mean), axes=[0, 2, 3], keepdims=0)
+    variance = g.op("Div", squares, g.op("Cast", elements, to=TensorProto.FLOAT))
+    x = g.op("BatchNormalization", x, ones, zeros, g.op("Squeeze", mean, g.ic(0, 2, 3)), variance, epsilon=1e-3)
+    x = g.op("Add", g.op("Mul", g.op("Reshape", x, again), g.w(96)), g.w(96))
+    x = g.op("Softmax", g.op("Add", g.op("MatMul", x, g.w(96, kinds)), g.w(kinds)), axis=-1)
+    return g.model(x, opset=13)

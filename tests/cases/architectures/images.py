@@ -249,3 +249,69 @@ def poseheat():
         )
         c = 64
     return g.model(g.conv(x, 64, 17, 1))
+
+
+@model
+def capsules():
+    """A head's pose as stage-wise regression has it: two streams of separable convolutions, attention, capsules that are routed."""
+    g = G("capsules")
+    x = g.inp("x", [1, 3, 64, 64])
+
+    def separable(x, i, o, act):
+        y = g.conv(g.conv(x, i, i, 3, g=i), i, o, 1)
+        y = g.op("BatchNormalization", y, g.ones(o), g.w(o), g.w(o), g.ones(o))
+        return g.op(act, y)
+
+    streams = []
+    for act, pool in (("Relu", "AveragePool"), ("Tanh", "MaxPool")):
+        y = g.op(pool, separable(x, 3, 16, act), kernel_shape=[2, 2], strides=[2, 2])
+        maps = []
+        for i, o in ((16, 32), (32, 64), (64, 128)):
+            y = separable(separable(y, i, o, act), o, o, act)
+            if o < 128:
+                y = g.op(pool, y, kernel_shape=[2, 2], strides=[2, 2])
+            maps.append(g.op(act, g.conv(y, o, 64, 1)))
+        streams.append(maps)
+    maps = [g.op("Mul", *pair) for pair in zip(*streams)]
+    maps[0] = g.op("AveragePool", maps[0], kernel_shape=[2, 2], strides=[2, 2])
+    flat = lambda t, *dims: g.op("Reshape", t, g.op("Concat", g.op("Unsqueeze", g.op("Gather", g.op("Shape", t), g.c(np.int64(0))), axes=[0]), *map(g.ic, dims), axis=0))
+    weights = []
+    for one in maps:
+        off = g.op("Sub", one, g.op("ReduceMean", one, axes=[1], keepdims=1))
+        weights.append(flat(g.op("ReduceMean", g.op("Mul", off, off), axes=[1], keepdims=1), -1))
+    shared = flat(g.op("Sigmoid", g.gemm(g.op("Concat", *weights, axis=1), 192, 35)), 7, 5)
+    rows = g.op("Concat", *(g.op("Reshape", g.op("Transpose", one, perm=[0, 2, 3, 1]), g.ic(-1, 64, 64)) for one in maps), axis=1)
+    parts = []
+    for one in weights:
+        part = g.op("MatMul", shared, flat(g.op("Sigmoid", g.gemm(one, 64, 960)), 5, 192))
+        total = g.op("Add", g.op("ReduceSum", part, axes=[-1], keepdims=1), g.f(1e-8))
+        parts.append(g.op("Div", g.op("MatMul", part, rows), total))
+    capsules = g.op("Unsqueeze", g.op("Unsqueeze", g.op("Concat", *parts, axis=1), axes=[1]), axes=[3])
+    seen = g.op("Squeeze", g.op("MatMul", capsules, g.w(3, 21, 64, 16, scale=0.1)), axes=[3])
+    logits = g.op("Cast", g.op("ConstantOfShape", g.ic(1, 3, 21)), to=TensorProto.FLOAT)
+    for turn in range(2):
+        exps = g.op("Exp", logits)
+        share = g.op("Unsqueeze", g.op("Div", exps, g.op("ReduceSum", exps, axes=[1])), axes=[2])
+        y = g.op("MatMul", share, seen)
+        norm = g.op("ReduceSum", g.op("Pow", y, g.f(2)), axes=[-1], keepdims=1)
+        squash = g.op("Mul", g.op("Div", norm, g.op("Add", norm, g.f(1))), y)
+        y = g.op("Div", squash, g.op("Add", g.op("Sqrt", norm), g.f(1e-8)))
+        if turn == 0:
+            agree = g.op("MatMul", seen, g.op("Transpose", y, perm=[0, 1, 3, 2]))
+            logits = g.op("Add", logits, g.op("Squeeze", agree, axes=[3]))
+    y = g.op("Squeeze", y, axes=[2])
+    poses = []
+    for stage in range(3):
+        one = flat(g.op("Slice", y, axes=[1], starts=[stage], ends=[stage + 1]), -1)
+        cut = lambda start, end: g.op("Slice", one, axes=[1], starts=[start], ends=[end])
+        steps = g.op("Tanh", g.gemm(cut(0, 4), 4, 3))
+        shifts = g.op("Tanh", g.gemm(cut(4, 8), 4, 3))
+        chances = flat(g.gemm(cut(8, 2**63 - 1), 8, 9, "relu"), 3, 3)
+        for bin_ in range(3):
+            chance = g.op("Gather", chances, g.c(np.int64(bin_)), axis=2)
+            poses.append(g.op("Mul", g.op("Add", shifts, g.f(bin_)), chance))
+        poses.append(g.op("Div", poses.pop(), g.op("Mul", g.op("Add", steps, g.f(1)), g.f(3))))
+    total = poses[0]
+    for one in poses[1:]:
+        total = g.op("Add", total, one)
+    return g.model([g.op("Mul", total, g.f(99)), y], opset=9)

@@ -106,7 +106,7 @@ class Calibration:
 
 def inputs_of(file):
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    kinds = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+    kinds = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(int64)": "int64"}
     return {
         each.name: fed(index, kinds[each.type], [dim if isinstance(dim, int) else OPEN[dim] for dim in each.shape])
         for index, each in enumerate(session.get_inputs())
