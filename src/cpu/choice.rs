@@ -36,6 +36,10 @@ impl Op for Choice {
         "If".into()
     }
 
+    fn mints_runtime_symbols(&self) -> bool {
+        self.outputs.iter().any(|fact| !fact.shape.is_concrete())
+    }
+
     op_as_typed_op!();
 }
 

@@ -14,7 +14,7 @@ use super::inspect::Format;
 use super::published::Published;
 use super::stream::ModelStream;
 use super::weights::{self, Held};
-use super::{kinds, tflite};
+use super::{kinds, schema, signature, sparse, tflite};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A decoded model file.
@@ -81,6 +81,11 @@ impl ModelFile {
             let defaults = Defaults::decode(bytes).unwrap_or_default();
             functions::inline(&mut proto, defaults, size)?;
         }
+        if let Some(graph) = &mut proto.graph {
+            sparse::densify(graph);
+            signature::tell_once(graph);
+        }
+        schema::declare(&mut proto);
         Self::of_proto(proto, Format::Onnx, held, length)
     }
 

@@ -29,6 +29,7 @@ mod schema;
 mod scope;
 mod sha1;
 mod signature;
+mod sparse;
 mod split;
 mod stream;
 mod tflite;

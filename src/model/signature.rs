@@ -2,7 +2,7 @@
 //!
 //! In: the graph's declared inputs and outputs. Out: a [`Signature`], the same words in every face.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Serialize, Serializer};
 use tract_onnx::pb::{
@@ -90,6 +90,12 @@ impl Signature {
         let outputs = graph.output.iter().map(|v| output_info(graph, v)).collect::<Result<_>>()?;
         Ok(Self { inputs, outputs })
     }
+}
+
+/// What a model gives twice by one name it gives once.
+pub(super) fn tell_once(graph: &mut pb::GraphProto) {
+    let mut told = HashSet::new();
+    graph.output.retain(|output| told.insert(output.name.clone()));
 }
 
 pub(super) fn input_info(graph: &pb::GraphProto, value: &pb::ValueInfoProto) -> Result<ValueInfo> {

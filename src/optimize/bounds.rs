@@ -134,8 +134,9 @@ fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize
     let (Some(lengths), Some(known)) = (&lengths, &indices.konst) else { return Ok(lengths) };
     let known = known.cast_to::<i64>()?;
     within(known.try_as_plain_ram()?.as_slice::<i64>()?, lengths, &node.name)?;
-    // ScatterND takes no index from the end, be it constant.
-    Ok(node.op_is::<ScatterNd>().then(|| lengths.clone()))
+    // These take no index from the end, be it constant.
+    let trusting = node.op_is::<ScatterNd>() || node.op_is::<GatherNd>();
+    Ok(trusting.then(|| lengths.clone()))
 }
 
 fields! {

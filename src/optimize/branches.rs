@@ -22,7 +22,7 @@ pub(super) fn branches(
     node: &TypedNode,
 ) -> TractResult<Option<TypedModelPatch>> {
     rule_if_some!(chosen = node.op_as::<Choice>());
-    let op = &chosen.0;
+    let op = &chosen.op;
     let branch = |body: &TypedModel, inputs: &[usize]| choice::Branch {
         plan: planned(body.clone()).map_err(|e| format!("{e:#}").into()),
         inputs: inputs.to_vec(),

@@ -3,7 +3,8 @@
 //! In: two subgraphs. Out: the nodes of the chosen one. tract's own `If` infers shapes in both
 //! branches, and a branch that is dead for these inputs (a 16 kHz graph fed 8 kHz shapes, say) then
 //! fails the whole model. Here nothing is inferred in a branch before the condition is known; only
-//! when it depends on data to the end are both branches kept, as tract's `IfThenElse`.
+//! when it depends on data to the end are both branches kept, as tract's `IfThenElse`, and an extent in which they differ is one
+//! that a run finds.
 
 use crate::scalar::Scalar as _;
 use tract_onnx::model::{ParseResult, ParsingContext};
@@ -22,6 +23,8 @@ struct Branch {
 struct If {
     then_branch: Branch,
     else_branch: Branch,
+    /// Where extents that a run finds are named.
+    symbols: SymbolScope,
 }
 
 impl PartialEq for If {
@@ -53,7 +56,11 @@ pub(super) fn build(
             .collect();
         Branch { body: parsed.model, inputs }
     };
-    let op = If { then_branch: branch(then_graph), else_branch: branch(else_graph) };
+    let op = If {
+        then_branch: branch(then_graph),
+        else_branch: branch(else_graph),
+        symbols: ctx.template.symbols.clone(),
+    };
     Ok((Box::new(op), captured))
 }
 
@@ -150,13 +157,27 @@ impl InferenceOp for If {
             else_input_mapping: self.else_branch.inputs.clone(),
         };
         let inputs: TVec<_> = node.inputs.iter().map(|o| mapping[o]).collect();
-        target.wire_node(&node.name, Choice(op), &inputs)
+        let outputs = (0..op.then_body.outputs.len())
+            .map(|at| self.common(op.then_body.output_fact(at)?, op.else_body.output_fact(at)?))
+            .collect::<TractResult<_>>()?;
+        target.wire_node(&node.name, Choice { op, outputs }, &inputs)
     }
 
     as_op!();
 }
 
 impl If {
+    /// What is known of a result that either branch may give.
+    fn common(&self, a: &TypedFact, b: &TypedFact) -> TractResult<TypedFact> {
+        ensure!(a.datum_type == b.datum_type, "{:?} or {:?}", a.datum_type, b.datum_type);
+        ensure!(a.rank() == b.rank(), "branches give {} or {} axes", a.rank(), b.rank());
+        let shape = a.shape.iter().zip(b.shape.iter());
+        let open = || self.symbols.new_with_prefix("x").to_dim();
+        let shape: TVec<TDim> =
+            shape.map(|(a, b)| if a == b { a.clone() } else { open() }).collect();
+        Ok(a.datum_type.fact(shape))
+    }
+
     /// While the condition is unknown: what both branches agree on. A branch whose inference fails
     /// may be the dead one, so its failure says nothing yet.
     fn agree(&mut self, inputs: &mut TVec<InferenceFact>, outputs: &mut TVec<InferenceFact>) {
@@ -180,13 +201,21 @@ impl If {
     }
 }
 
-/// tract's choice at run time, which takes a constant of the first branch for the result of both.
+/// tract's choice at run time, which takes a constant of the first branch for the result of both, and wants results of one
+/// shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Choice(pub(crate) IfThenElse);
+pub(crate) struct Choice {
+    pub(crate) op: IfThenElse,
+    outputs: TVec<TypedFact>,
+}
 
 impl Op for Choice {
     fn name(&self) -> StaticName {
         "If".into()
+    }
+
+    fn mints_runtime_symbols(&self) -> bool {
+        self.outputs.iter().any(|fact| !fact.shape.is_concrete())
     }
 
     op_as_typed_op!();
@@ -196,13 +225,13 @@ impl EvalOp for Choice {
     op_out_of_plan!();
 
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        self.0.eval(ctx, inputs)
+        self.op.eval(ctx, inputs)
     }
 }
 
 impl TypedOp for Choice {
-    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        Ok(self.0.output_facts(inputs)?.iter().map(TypedFact::without_value).collect())
+    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        Ok(self.outputs.clone())
     }
 
     fn declutter(
@@ -210,7 +239,7 @@ impl TypedOp for Choice {
         model: &TypedModel,
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
-        self.0.declutter(model, node)
+        self.op.declutter(model, node)
     }
 
     as_op!();

@@ -202,7 +202,7 @@ fn attend(
     let size = from[3].to_usize()?.max(1);
     let mut scores = g.matmul(q, k, false, true)?;
     scores = g.scaled(scores, heads.scale.unwrap_or(1. / (size as f32).sqrt()))?;
-    if let Some(mask) = mask {
+    if let Some(mask) = told(g, mask, from[0].to_usize()?)? {
         let keep = visible(g, mask, to[0].to_usize()?, to[2].to_usize()?)?;
         let (kept, lost) = (g.like(scores, 0.)?, g.like(scores, heads.masked)?);
         let (kept, lost) = (ranked(g, kept, 4)?, ranked(g, lost, 4)?);
@@ -231,6 +231,15 @@ fn attend(
     let from = tvec!(shape[2].clone(), shape[3].clone());
     let to = tvec!(shape[2].clone() * &shape[3]);
     Ok((g.reshape(y, 2, from, to)?, scores))
+}
+
+/// A mask that says anything: one of a single flag for all keys of a row, which ONNX Runtime takes none of, is left out.
+fn told(g: &Wires<'_>, mask: Option<OutletId>, batch: usize) -> TractResult<Option<OutletId>> {
+    let Some(mask) = mask else { return Ok(None) };
+    let shape = g.shape(mask)?;
+    let rows = [1, batch].iter().any(|n| shape.first() == Some(&n.to_dim()));
+    let dummy = shape.len() == 2 && rows && shape[1].is_one();
+    Ok((!dummy).then_some(mask))
 }
 
 fn ranked(g: &mut Wires<'_>, mut x: OutletId, rank: usize) -> TractResult<OutletId> {

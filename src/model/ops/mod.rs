@@ -28,8 +28,10 @@ mod cum_prod;
 mod deform_conv;
 mod det;
 mod detection;
+mod dft;
 mod einsum;
 mod equal;
+mod experimental;
 mod float_class;
 mod fused;
 mod gather_blocks;
@@ -113,6 +115,7 @@ type Builder = fn(&ParsingContext, &NodeProto) -> TractResult<(Box<dyn Inference
 
 /// Operators of ours: (domain, type, builder). They come before tract's of the same name.
 const OURS: &[(&str, &str, Builder)] = &[
+    (DEFAULT_DOMAIN, "Affine", experimental::affine),
     (DEFAULT_DOMAIN, "AffineGrid", affine_grid::build),
     (DEFAULT_DOMAIN, "Attention", attention::build),
     (DEFAULT_DOMAIN, "BatchNormalization", batch_norm::build),
@@ -126,10 +129,13 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Col2Im", col2im::build),
     (DEFAULT_DOMAIN, "Compress", compress::build),
     (DEFAULT_DOMAIN, "ConvTranspose", conv_transpose::build),
+    (DEFAULT_DOMAIN, "Crop", experimental::crop),
     (DEFAULT_DOMAIN, "CumProd", cum_prod::build),
+    (DEFAULT_DOMAIN, "DFT", dft::build),
     (DEFAULT_DOMAIN, "DeformConv", deform_conv::build),
     (DEFAULT_DOMAIN, "DequantizeLinear", quantize_linear::dequantize),
     (DEFAULT_DOMAIN, "Det", det::build),
+    (DEFAULT_DOMAIN, "Dropout", random::dropout),
     (DEFAULT_DOMAIN, "Einsum", einsum::build),
     (DEFAULT_DOMAIN, "Equal", equal::build),
     (DEFAULT_DOMAIN, "GRU", recurrent::build),
@@ -137,6 +143,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "GlobalLpPool", global_lp_pool::build),
     (DEFAULT_DOMAIN, "GridSample", grid_sample::build),
     (DEFAULT_DOMAIN, "If", branch::build),
+    (DEFAULT_DOMAIN, "ImageScaler", experimental::image_scaler),
     (DEFAULT_DOMAIN, "IsInf", float_class::is_inf),
     (DEFAULT_DOMAIN, "IsNaN", float_class::is_nan),
     (DEFAULT_DOMAIN, "LSTM", recurrent::build),
@@ -145,12 +152,14 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "LogSoftmax", logs::log_softmax),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MatMul", matmul::build),
+    (DEFAULT_DOMAIN, "MatMulInteger", matmul::integer),
     (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "Mean", small::mean),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
     (DEFAULT_DOMAIN, "OneHot", one_hot::build),
     (DEFAULT_DOMAIN, "Pad", pad::build),
+    (DEFAULT_DOMAIN, "ParametricSoftplus", experimental::parametric_softplus),
     (DEFAULT_DOMAIN, "Pow", power::build),
     (DEFAULT_DOMAIN, "QLinearConv", qlinear_product::conv),
     (DEFAULT_DOMAIN, "QLinearMatMul", qlinear_product::matmul),
@@ -168,6 +177,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
     (DEFAULT_DOMAIN, "STFT", small::stft),
+    (DEFAULT_DOMAIN, "ScaledTanh", experimental::scaled_tanh),
     (DEFAULT_DOMAIN, "Shape", shape::build),
     (DEFAULT_DOMAIN, "Shrink", small::shrink),
     (DEFAULT_DOMAIN, "Slice", slice::build),

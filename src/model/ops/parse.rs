@@ -1,6 +1,6 @@
-//! `Cast` from strings to integers, which the importer takes for dimensions, and from floats to small ones.
+//! `Cast` from strings to integers, which the importer takes for dimensions, from floats to small ones, and of flags to strings.
 //!
-//! In: decimal numbers as text, or floats. Out: integers; of a float the lowest bits of the whole number, as ONNX Runtime
+//! In: decimal numbers as text, floats, or flags. Out: integers, or `1` and `0`, as ONNX Runtime writes flags; of a float the lowest bits of the whole number, as ONNX Runtime
 //! keeps them, where the engine's own stops at the ends of the type.
 
 use tract_onnx::model::ParsingContext;
@@ -15,6 +15,10 @@ struct Parse(DatumType);
 
 pub(super) fn cast(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let to: DatumType = node.get_attr("to")?;
+    if to == String::datum_type() {
+        let plain = super::theirs(ctx, node)?;
+        return as_theirs(plain, host(node, Flags)?, |inputs| !inputs[0].datum_type.is::<bool>());
+    }
     if !to.is_integer() {
         return super::theirs(ctx, node);
     }
@@ -50,5 +54,26 @@ impl Host for Parse {
         };
         let values = strings(input)?.iter().map(number).collect::<TractResult<Vec<_>>>()?;
         Ok(tvec!(Tensor::from_shape(input.shape(), &values)?.cast_to_dt(self.0)?.into_owned()))
+    }
+}
+
+/// Flags as text.
+#[derive(Debug)]
+struct Flags;
+
+impl Host for Flags {
+    fn name(&self) -> &'static str {
+        "Cast"
+    }
+
+    fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
+        Ok(tvec!(String::datum_type().fact(need(inputs, 0)?.shape.clone())))
+    }
+
+    fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
+        let input = need(inputs, 0)?;
+        let flags = input.try_as_plain_ram()?;
+        let text = flags.as_slice::<bool>()?.iter().map(|flag| u8::from(*flag).to_string());
+        Ok(tvec!(from_strings(input.shape(), text.collect())?))
     }
 }

@@ -24,6 +24,8 @@ pub(in crate::model) struct Faults {
     pub(in crate::model) problems: Vec<Problem>,
     /// What the nodes make that have one.
     pub(in crate::model) makes: HashSet<String>,
+    /// The element types of the model's outputs, as far as they follow from the nodes.
+    outputs: Vec<Option<i32>>,
 }
 
 /// The element types by name, of what is known to be a tensor.
@@ -40,9 +42,27 @@ pub(in crate::model) fn faults(model: &pb::ModelProto) -> Faults {
     let opsets = model.opset_import.iter().map(|o| (domain_name(&o.domain), o.version)).collect();
     let mut walk = Walk { opsets, faults: Faults::default() };
     if let Some(graph) = &model.graph {
-        walk.graph(graph, Types::new(), 0);
+        let types = walk.graph(graph, Types::new(), 0);
+        let known = |output: &pb::ValueInfoProto| types.get(output.name.as_str()).copied();
+        walk.faults.outputs = graph.output.iter().map(known).collect();
     }
     walk.faults
+}
+
+/// Gives outputs the types that follow from the nodes where a file declares none, as ONNX Runtime does.
+pub(in crate::model) fn declare(model: &mut pb::ModelProto) {
+    let open = |graph: &pb::GraphProto| graph.output.iter().any(|o| declared(o).is_none());
+    if !model.graph.as_ref().is_some_and(open) {
+        return;
+    }
+    let outputs = faults(model).outputs;
+    let Some(graph) = &mut model.graph else { return };
+    for (output, code) in graph.output.iter_mut().zip(outputs) {
+        if let Some(code) = code.filter(|_| declared(output).is_none()) {
+            let tensor = pb::type_proto::Tensor { elem_type: code, shape: None };
+            output.r#type.get_or_insert_default().value = Some(Value::TensorType(tensor));
+        }
+    }
 }
 
 impl Faults {
@@ -83,9 +103,15 @@ struct Walk {
 }
 
 impl Walk {
-    fn graph<'a>(&mut self, graph: &'a pb::GraphProto, mut types: Types<'a>, depth: usize) {
+    /// Gives the types that are known behind the last node.
+    fn graph<'a>(
+        &mut self,
+        graph: &'a pb::GraphProto,
+        mut types: Types<'a>,
+        depth: usize,
+    ) -> Types<'a> {
         if depth > MAX_NESTING {
-            return;
+            return types;
         }
         // A name of an outer graph may be another value here.
         let here =
@@ -106,7 +132,10 @@ impl Walk {
                 continue;
             };
             // ONNX Runtime takes what such a node holds, and looks no further.
-            let bound = if node.op_type == "Constant" && is_default(&node.domain) {
+            let constant = node.op_type == "Constant" && is_default(&node.domain);
+            // Nor does it look at what ONNX did not define yet, and is an operator of its own there.
+            let early = opset.is_some_and(|opset| opset < row.since);
+            let bound = if constant || early {
                 HashMap::new()
             } else {
                 self.attributes(node, row);
@@ -114,6 +143,7 @@ impl Walk {
             };
             self.outputs(node, row, &bound, &mut types);
         }
+        types
     }
 
     fn attributes(&mut self, node: &NodeProto, row: Row) {

@@ -8,7 +8,7 @@ mod faults;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-pub(super) use faults::{Faults, faults};
+pub(super) use faults::{Faults, declare, faults};
 
 use super::ops::DEFAULT_DOMAIN;
 
