@@ -62,6 +62,8 @@ pub enum Binary {
     Less,
     /// 1 where `a <= b`, else 0.
     LessOrEqual,
+    /// `a` to the power of `b`.
+    Power,
 }
 
 /// What a step reads.
@@ -243,6 +245,7 @@ impl Program {
     fn cost(&self) -> usize {
         let cost = |function: &Function| match function {
             Function::Unary(Unary::Activation(_) | Unary::Exp | Unary::Tanh | Unary::Erf, _) => 8,
+            Function::Binary(Binary::Power, _) => 16,
             _ => 2,
         };
         self.steps.iter().map(|(function, _)| cost(function)).sum()
