@@ -15,7 +15,7 @@ use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul, Sub};
 
 use super::packed::Packed;
 use super::round_trip::RoundTrip;
-use super::{activation_of, check, floats, per_channel};
+use super::{activation_of, check, floats, per_channel, reuse};
 use crate::codec::{Field, choices};
 
 /// Where a second input is added.
@@ -308,7 +308,7 @@ impl EvalOp for Convolution {
         let Some(packed) = &self.packed else { return self.packed()?.eval(_ctx, inputs) };
         let residual = inputs.get(1).map(|r| floats(r)).transpose()?;
         let epilogue = self.epilogue(residual)?;
-        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let mut output = reuse::floats(&self.shape)?;
         {
             let mut view = output.try_as_plain_ram_mut()?;
             packed.run(&self.geometry, floats(&inputs[0])?, &epilogue, view.as_slice_mut()?)?;

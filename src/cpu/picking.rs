@@ -7,6 +7,7 @@ use nearside_kernels::pick::{self, Elements};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
+use super::reuse;
 use super::work::Work;
 use crate::scalar::Scalar as _;
 
@@ -21,7 +22,7 @@ impl Work for ByIndex {
 
     fn run(&self, inputs: TVec<TValue>, _facts: &[TypedFact]) -> TractResult<TVec<TValue>> {
         let (data, indices) = (&inputs[0], inputs[1].cast_to::<i64>()?);
-        let mut output = Tensor::zero_dt(data.datum_type(), indices.shape())?;
+        let mut output = reuse::tensor(data.datum_type(), indices.shape())?;
         let (from, at) = (data.try_as_plain_ram()?, indices.try_as_plain_ram()?);
         let mut to = output.try_as_plain_ram_mut()?;
         let (shape, wanted) = (data.shape(), indices.shape());
@@ -51,7 +52,7 @@ impl Work for ByTuple {
         let (lengths, rest) = shape[before..].split_at(*depth);
         let mut wanted: TVec<usize> = indices.shape()[..indices.rank() - 1].into();
         wanted.extend_from_slice(rest);
-        let mut output = Tensor::zero_dt(data.datum_type(), &wanted)?;
+        let mut output = reuse::tensor(data.datum_type(), &wanted)?;
         let inner = rest.iter().product::<usize>() * data.datum_type().size_of();
         let batches = shape[..before].iter().product();
         let (from, at) = (data.try_as_plain_ram()?, indices.try_as_plain_ram()?);

@@ -8,6 +8,7 @@ use nearside_kernels::pointwise::{Input, Output, Program, Repeat, Values};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
+use super::reuse;
 use crate::model::ops::RoundTo;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +47,7 @@ impl EvalOp for Pointwise {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut output = Tensor::zero_dt(self.dtype(), &self.shape)?;
+        let mut output = reuse::tensor(self.dtype(), &self.shape)?;
         let views = inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<Vec<_>>>()?;
         let mut given = Vec::with_capacity(inputs.len());
         for ((x, view), repeat) in inputs.iter().zip(&views).zip(&self.repeats) {

@@ -9,7 +9,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::convolution::Convolution;
-use super::{check, floats};
+use super::{check, floats, reuse};
 use crate::codec::fields;
 
 /// Floats of slices that are laid out at a time.
@@ -103,7 +103,7 @@ impl EvalOp for Volume {
         let (all, slices) = (self.slices.geometry().batch, some.batch);
         let x = floats(&inputs[0])?;
         let residual = inputs.get(1).map(|r| floats(r)).transpose()?;
-        let mut output = Tensor::zero::<f32>(self.slices.shape())?;
+        let mut output = reuse::floats(self.slices.shape())?;
         let mut view = output.try_as_plain_ram_mut()?;
         let out = view.as_slice_mut::<f32>()?;
         let deep = self.depth.output;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
+use super::reuse;
+
 /// What is done with the inputs.
 pub(crate) trait Work: Debug + Send + Sync + 'static {
     fn name(&self) -> &'static str;
@@ -88,9 +90,9 @@ impl TypedOp for Working {
     as_op!();
 }
 
-/// A tensor to be filled.
+/// A tensor to be filled, of any values.
 pub(crate) fn blank(facts: &[TypedFact], slot: usize) -> TractResult<Tensor> {
     let fact = facts.get(slot).context("there is no such output")?;
     let shape = fact.shape.as_concrete().context("an output of unknown size")?;
-    Tensor::zero_dt(fact.datum_type, shape)
+    reuse::tensor(fact.datum_type, shape)
 }
