@@ -15,8 +15,9 @@ use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul, Sub};
 
 use super::packed::Packed;
 use super::round_trip::RoundTrip;
-use super::{activation_of, check, floats, per_channel, reuse};
+use super::{activation_of, check, floats, per_channel};
 use crate::codec::{Field, choices};
+use crate::reuse;
 
 /// Where a second input is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

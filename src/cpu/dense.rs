@@ -11,8 +11,9 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::math::{Add, Max};
 
-use super::{activation_of, floats, reuse};
+use super::{activation_of, floats};
 use crate::codec::{choices, fields};
+use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// How the weights lie.

@@ -15,9 +15,10 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::math::{Add, Mul};
 
-use super::{check, per_channel, reuse};
+use super::{check, per_channel};
 use crate::codec::{choices, fields};
 use crate::model::ops::RoundTo;
+use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// What becomes of the sums of a channel.

@@ -11,9 +11,9 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::integer::{bytes, weights_less, zero_point};
-use super::reuse;
 use crate::codec::fields;
 use crate::model::ops::RoundTo;
+use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// Rows of 8-bit integers times a constant matrix: int32 sums.

@@ -16,7 +16,6 @@ pub(crate) mod pooling;
 pub(crate) mod product;
 pub(crate) mod recurrence;
 pub(crate) mod resampling;
-pub(crate) mod reuse;
 pub(crate) mod round_trip;
 pub(crate) mod rows;
 pub(crate) mod sampling;

@@ -8,7 +8,8 @@ use nearside_kernels::nbits::Packed;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::{floats, reuse};
+use super::floats;
+use crate::reuse;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FewBits {

@@ -1,19 +1,30 @@
 //! Elements that indices name, the places of those that are not zero, and triangles.
 //!
-//! In: numbers, and what picks from them. Out: the chosen ones. Indices have been looked at by a check before; one that is
-//! out of range here is an error none the less.
+//! In: numbers, and what picks from them. Out: the chosen ones. An index that is out of range is found on the way; then the
+//! check that stood before says which it is.
 
+use nearside_kernels::Misfit;
 use nearside_kernels::pick::{self, Elements};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::reuse;
 use super::work::Work;
+use crate::optimize::CheckIndices;
+use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// At each place the element that an index along one axis names.
 #[derive(Debug)]
-pub(crate) struct ByIndex(pub(crate) usize);
+pub(crate) struct ByIndex {
+    pub(crate) axis: usize,
+    pub(crate) check: Option<CheckIndices>,
+}
+
+/// What a check has to say of indices that do not fit.
+fn told(check: Option<&CheckIndices>, indices: &TValue, misfit: Misfit) -> TractError {
+    let told = check.map(|check| check.eval_out_of_plan(tvec!(indices.clone())));
+    told.and_then(Result::err).unwrap_or_else(|| misfit.into())
+}
 
 impl Work for ByIndex {
     fn name(&self) -> &'static str {
@@ -28,14 +39,18 @@ impl Work for ByIndex {
         let (shape, wanted) = (data.shape(), indices.shape());
         let width = data.datum_type().size_of();
         let (from, to) = (from.as_bytes(), to.as_bytes_mut());
-        pick::elements(self.0, shape, wanted, width, from, at.as_slice()?, to)?;
+        pick::elements(self.axis, shape, wanted, width, from, at.as_slice()?, to)
+            .map_err(|misfit| told(self.check.as_ref(), &inputs[1], misfit))?;
         Ok(tvec!(output.into_tvalue()))
     }
 }
 
 /// What lies at each tuple of indices, behind so many axes of both.
 #[derive(Debug)]
-pub(crate) struct ByTuple(pub(crate) usize);
+pub(crate) struct ByTuple {
+    pub(crate) before: usize,
+    pub(crate) check: Option<CheckIndices>,
+}
 
 impl Work for ByTuple {
     fn name(&self) -> &'static str {
@@ -44,7 +59,7 @@ impl Work for ByTuple {
 
     fn run(&self, inputs: TVec<TValue>, _facts: &[TypedFact]) -> TractResult<TVec<TValue>> {
         let (data, indices) = (&inputs[0], inputs[1].cast_to::<i64>()?);
-        let (before, [.., depth]) = (self.0, indices.shape()) else {
+        let (before, [.., depth]) = (self.before, indices.shape()) else {
             bail!("indices without axes");
         };
         let shape = data.shape();
@@ -58,7 +73,8 @@ impl Work for ByTuple {
         let (from, at) = (data.try_as_plain_ram()?, indices.try_as_plain_ram()?);
         let mut to = output.try_as_plain_ram_mut()?;
         let (from, to) = (from.as_bytes(), to.as_bytes_mut());
-        pick::tuples(batches, lengths, inner, from, at.as_slice()?, to)?;
+        pick::tuples(batches, lengths, inner, from, at.as_slice()?, to)
+            .map_err(|misfit| told(self.check.as_ref(), &inputs[1], misfit))?;
         Ok(tvec!(output.into_tvalue()))
     }
 }

@@ -8,8 +8,8 @@ use nearside_kernels::pointwise::{Input, Output, Program, Repeat, Values};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::reuse;
 use crate::model::ops::RoundTo;
+use crate::reuse;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pointwise {

@@ -7,8 +7,9 @@ use nearside_kernels::pool;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::{check, floats, reuse};
+use super::{check, floats};
 use crate::codec::{choices, fields};
+use crate::reuse;
 
 /// What becomes of the values under a window.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,8 @@ use nearside_kernels::product::{Scratch, View, product};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::{floats, reuse};
+use super::floats;
+use crate::reuse;
 
 /// An axis: its extent, and its strides in the first input, the second one and the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

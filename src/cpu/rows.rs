@@ -8,7 +8,8 @@ use nearside_kernels::quantize::over_range;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::{floats, reuse};
+use super::floats;
+use crate::reuse;
 
 /// Softmax along the last axis, or its logarithm.
 #[derive(Clone, Debug, PartialEq, Eq)]

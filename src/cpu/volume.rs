@@ -9,8 +9,9 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::convolution::Convolution;
-use super::{check, floats, reuse};
+use super::{check, floats};
 use crate::codec::fields;
+use crate::reuse;
 
 /// Floats of slices that are laid out at a time.
 const MOST: usize = 1 << 20;

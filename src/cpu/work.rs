@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
-use super::reuse;
+use crate::reuse;
 
 /// What is done with the inputs.
 pub(crate) trait Work: Debug + Send + Sync + 'static {

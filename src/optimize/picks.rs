@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::nn::grid_sample::{InterpolationMode, PaddingMod
 use tract_onnx_opl::non_max_suppression::{BoxRepr, NonMaxSuppression};
 use tract_onnx_opl::non_zero::NonZero;
 
-use super::constant;
+use super::{CheckIndices, constant};
 use crate::cpu::picking::{ByIndex, ByTuple, NotZero, Triangle};
 use crate::cpu::sampling::Sampled;
 use crate::cpu::suppression::Suppression;
@@ -27,7 +27,18 @@ pub(super) fn picks(model: &TypedModel, node: &TypedNode) -> TractResult<Option<
         return Working::instead(node, op).patch(model, node, &node.inputs[..1]);
     }
     rule_if_some!(work = work(model, node)?);
-    work.patch(model, node, &node.inputs)
+    let mut inputs = node.inputs.clone();
+    if let Some((_, unchecked)) = checked(model, node) {
+        inputs[1] = unchecked;
+    }
+    work.patch(model, node, &inputs)
+}
+
+/// The check that a gather's indices pass before it, and what it is given: ours looks at them itself.
+fn checked<'m>(model: &'m TypedModel, node: &TypedNode) -> Option<(&'m CheckIndices, OutletId)> {
+    let gathers = node.op_is::<GatherElements>() || node.op_is::<GatherNd>();
+    let before = model.node(node.inputs.get(1).filter(|_| gathers)?.node);
+    Some((before.op_as::<CheckIndices>()?, *before.inputs.first()?))
 }
 
 /// What does the same as a node of the same inputs.
@@ -40,13 +51,14 @@ fn work(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Working>> {
     let of = model.outlet_fact(*first)?.datum_type;
     let bytes = of.size_of();
     let plain = of.is_copy() && !of.is_quantized();
+    let check = checked(model, node).map(|(check, _)| check.clone());
     if let Some(op) = node.op_as::<GatherElements>() {
         rule_if!(plain && matches!(bytes, 4 | 8));
-        return Ok(Some(Working::instead(node, ByIndex(op.axis))));
+        return Ok(Some(Working::instead(node, ByIndex { axis: op.axis, check })));
     }
     if let Some(op) = node.op_as::<GatherNd>() {
         rule_if!(plain);
-        return Ok(Some(Working::instead(node, ByTuple(op.batch_dims))));
+        return Ok(Some(Working::instead(node, ByTuple { before: op.batch_dims, check })));
     }
     if let Some(op) = node.op_as::<Trilu>() {
         rule_if!(plain);

@@ -1,6 +1,6 @@
-//! Arithmetic of int64 becomes ours.
+//! Arithmetic of int64 and of truth becomes ours.
 //!
-//! In: the engine's binary operators of int64 and concrete shapes. Out: [`Integers`] where each operand has the output's
+//! In: the engine's binary operators of int64 or bool and concrete shapes. Out: [`Integers`] where each operand has the output's
 //! shape, or is one number, or one tensor again and again; the others stay.
 
 use nearside_kernels::pointwise::Repeat;
@@ -32,16 +32,22 @@ pub(super) fn whole_numbers(
     node: &TypedNode,
 ) -> TractResult<Option<TypedModelPatch>> {
     rule_if_some!(op = node.op_as::<TypedBinOp>());
-    rule_if_some!((_, whole) = OPERATORS.iter().find(|(name, _)| *name == op.0.name()));
     let out = &node.outputs[0].fact;
-    rule_if!(op.1.is_none() && out.datum_type == DatumType::I64 && node.inputs.len() == 2);
+    rule_if!(op.1.is_none() && node.inputs.len() == 2);
+    let known = OPERATORS.iter().find(|(name, _)| *name == op.0.name());
+    let work = match (known, out.datum_type, op.0.name()) {
+        (Some((_, whole)), DatumType::I64, _) => Integers::Whole(*whole),
+        (_, DatumType::Bool, "And") => Integers::And,
+        (_, DatumType::Bool, "Or") => Integers::Or,
+        _ => return Ok(None),
+    };
     rule_if_some!(shape = out.shape.as_concrete());
     rule_if!(shape.iter().product::<usize>() >= LEAST);
     for input in &node.inputs {
         let fact = model.outlet_fact(*input)?;
         rule_if_some!(x = fact.shape.as_concrete());
-        rule_if!(fact.datum_type == DatumType::I64 && fact.exotic_fact.is_none());
+        rule_if!(fact.datum_type == out.datum_type && fact.exotic_fact.is_none());
         rule_if!(matches!(repeat(x, shape), Some(Repeat::Never | Repeat::Each(1))));
     }
-    Working::instead(node, Integers(*whole)).patch(model, node, &node.inputs)
+    Working::instead(node, work).patch(model, node, &node.inputs)
 }

@@ -15,8 +15,8 @@ use tract_onnx::tract_core::ops::array::Range;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan;
 
-use crate::cpu::reuse::{self, Spare};
 use crate::limit;
+use crate::reuse::{self, Spare};
 use crate::scalar::Scalar as _;
 
 /// Operators that leave their inputs as they are, by their names or what these begin with.

@@ -3,6 +3,9 @@
 //! In: boxes and scores, float32. Out: the numbers of those that stay, best first. The one decision: corners and areas
 //! are found once for each box, and not once for each pair.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use crate::top::key;
 use crate::{Result, fits};
 
@@ -52,13 +55,13 @@ pub fn suppress(rules: Rules, boxes: &[f32], scores: &[f32], kept: &mut Vec<u32>
     fits(rest.is_empty() && boxes.len() == scores.len() && scores.len() < u32::MAX as usize)?;
     let enough = |score: &f32| rules.least.is_none_or(|least| *score > least);
     let candidates = scores.iter().enumerate().filter(|(_, score)| enough(score));
-    let mut order: Vec<u64> = candidates.map(|(at, score)| key(*score, at, true)).collect();
-    order.sort_unstable();
+    // Few are looked at before enough have stayed.
+    let order = candidates.map(|(at, score)| Reverse(key(*score, at, true)));
+    let mut order: BinaryHeap<Reverse<u64>> = order.collect::<Vec<_>>().into();
     let mut stay: Vec<Corners> = vec![];
-    for key in order {
-        if stay.len() >= rules.most {
-            break;
-        }
+    while stay.len() < rules.most
+        && let Some(Reverse(key)) = order.pop()
+    {
         let at = key as u32;
         let these = corners(&boxes[at as usize], rules.centred);
         if !stay.iter().any(|other| overlap(&these, other, rules.shared)) {

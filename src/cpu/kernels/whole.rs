@@ -1,4 +1,4 @@
-//! Arithmetic of int64, which wraps around.
+//! Arithmetic of int64, which wraps around, and of truth.
 //!
 //! In: two operands, each as long as the output or repeated over it. Out: their sums, differences and so on. A divisor
 //! of 0 is a [`Misfit`](crate::Misfit).
@@ -29,26 +29,48 @@ const SAME: usize = 256;
 
 /// `out = a op b`.
 pub fn whole(op: Whole, a: &[i64], b: &[i64], out: &mut [i64]) -> Result<()> {
+    fits(!matches!(op, Whole::Div | Whole::Rem) || !b.contains(&0))?;
+    parts(a, b, out, |a, b, out| block(op, a, b, out))
+}
+
+/// What is 1 where both are, or where `any` is, else 0: `out` of 0 and 1, as the operands are.
+pub fn truth(any: bool, a: &[u8], b: &[u8], out: &mut [u8]) -> Result<()> {
+    parts(a, b, out, |a, b, out| {
+        let all = out.iter_mut().zip(a).zip(b);
+        if any {
+            all.for_each(|((out, a), b)| *out = a | b);
+        } else {
+            all.for_each(|((out, a), b)| *out = a & b);
+        }
+    })
+}
+
+/// Goes over the output in parts to which as much of each operand belongs.
+fn parts<T: Copy>(
+    a: &[T],
+    b: &[T],
+    out: &mut [T],
+    each: impl Fn(&[T], &[T], &mut [T]),
+) -> Result<()> {
     if out.is_empty() {
         return Ok(());
     }
     fits(!a.is_empty() && out.len().is_multiple_of(a.len()))?;
     fits(!b.is_empty() && out.len().is_multiple_of(b.len()))?;
-    fits(!matches!(op, Whole::Div | Whole::Rem) || !b.contains(&0))?;
-    let filled = |x: &[i64]| if let [only] = x { vec![*only; SAME] } else { vec![] };
+    let filled = |x: &[T]| if let [only] = x { vec![*only; SAME] } else { vec![] };
     let (all_a, all_b) = (filled(a), filled(b));
     let mut at = 0;
     while at < out.len() {
         let (a, b) = (part(a, &all_a, at), part(b, &all_b, at));
         let count = a.len().min(b.len()).min(out.len() - at);
-        block(op, &a[..count], &b[..count], &mut out[at..][..count]);
+        each(&a[..count], &b[..count], &mut out[at..][..count]);
         at += count;
     }
     Ok(())
 }
 
 /// What there is of an operand from `at` on, before it begins again.
-fn part<'a>(x: &'a [i64], all: &'a [i64], at: usize) -> &'a [i64] {
+fn part<'a, T>(x: &'a [T], all: &'a [T], at: usize) -> &'a [T] {
     if all.is_empty() { &x[at % x.len()..] } else { all }
 }
 

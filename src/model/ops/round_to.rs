@@ -5,7 +5,7 @@
 use nearside_kernels::quantize::{self, Quanta};
 use tract_onnx::tract_hir::internal::*;
 
-use crate::cpu::reuse;
+use crate::reuse;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RoundTo {

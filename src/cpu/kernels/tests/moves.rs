@@ -5,7 +5,7 @@ use crate::boxes::{Rules, suppress};
 use crate::moved::Moves;
 use crate::pick::{Elements, elements, places, triangle, tuples};
 use crate::power::power;
-use crate::whole::{Whole, whole};
+use crate::whole::{Whole, truth, whole};
 
 fn bytes<const W: usize>(values: &[[u8; W]]) -> &[u8] {
     values.as_flattened()
@@ -165,6 +165,11 @@ fn whole_numbers() {
             }
         }
     }
+    let mut true_or_not = [9; 6];
+    truth(false, &[0, 1, 0, 1, 1, 0], &[0, 1, 1], &mut true_or_not).unwrap();
+    assert_eq!(true_or_not, [0, 1, 0, 0, 1, 0]);
+    truth(true, &[1], &[0, 1, 1], &mut true_or_not[..3]).unwrap();
+    assert_eq!(true_or_not[..3], [1; 3]);
     let mut out = [0; 4];
     assert!(whole(Whole::Rem, &[1, 2, 3, 4], &[1, 0], &mut out).is_err());
     assert!(whole(Whole::Add, &[], &[1], &mut out).is_err());

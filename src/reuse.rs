@@ -53,19 +53,27 @@ impl Spare {
     }
 }
 
-/// Does `work` with what an earlier run left, of which it leaves some for the next one.
+/// Does `work` with what an earlier run left, of which it leaves some for the next one. In wasm, where one thread asks for
+/// memory, all runs share it, and so do what they are given and what they give.
 pub(crate) fn within<T>(spare: &mut Spare, work: impl FnOnce() -> T) -> T {
-    struct Former(Spare);
+    struct Former(Option<Spare>);
     impl Drop for Former {
         fn drop(&mut self) {
-            SPARE.replace(take(&mut self.0));
+            if let Some(former) = self.0.take() {
+                SPARE.replace(former);
+            }
         }
     }
-    let _former = Former(SPARE.replace(take(spare)));
+    let shared = cfg!(target_arch = "wasm32");
+    let _former = Former((!shared).then(|| SPARE.replace(take(spare))));
     let made = work();
-    *spare = SPARE.take();
-    spare.shrink(BETWEEN);
-    spare.room = 0;
+    SPARE.with_borrow_mut(|kept| {
+        kept.shrink(BETWEEN);
+        kept.room = if shared { BETWEEN } else { 0 };
+        if !shared {
+            *spare = take(kept);
+        }
+    });
     made
 }
 
