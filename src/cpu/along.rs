@@ -17,7 +17,6 @@ pub(crate) enum Along {
     ArgMax { last: bool },
 }
 
-#[derive(Debug)]
 pub(crate) struct AlongAxis {
     pub(crate) along: Along,
     /// What lies before the axis, along it, and behind it.

@@ -1,13 +1,12 @@
 //! Elements that are elsewhere in the output: resized to the nearest, cut in steps, padded with what is there, turned.
 //!
-//! In: numbers of any type of 1, 4 or 8 bytes. Out: the same numbers, where a plan found that they go.
+//! In: numbers of any type of 1 or 4 bytes. Out: the same numbers, where a plan found that they go.
 
 use nearside_kernels::moved::Moves;
 use tract_onnx::prelude::*;
 
 use super::work::{Work, blank};
 
-#[derive(Debug)]
 pub(crate) struct Moved(pub(crate) Moves);
 
 impl Work for Moved {

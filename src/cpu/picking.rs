@@ -14,7 +14,6 @@ use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// At each place the element that an index along one axis names.
-#[derive(Debug)]
 pub(crate) struct ByIndex {
     pub(crate) axis: usize,
     pub(crate) check: Option<CheckIndices>,
@@ -37,16 +36,14 @@ impl Work for ByIndex {
         let (from, at) = (data.try_as_plain_ram()?, indices.try_as_plain_ram()?);
         let mut to = output.try_as_plain_ram_mut()?;
         let (shape, wanted) = (data.shape(), indices.shape());
-        let width = data.datum_type().size_of();
         let (from, to) = (from.as_bytes(), to.as_bytes_mut());
-        pick::elements(self.axis, shape, wanted, width, from, at.as_slice()?, to)
+        pick::elements(self.axis, shape, wanted, from, at.as_slice()?, to)
             .map_err(|misfit| told(self.check.as_ref(), &inputs[1], misfit))?;
         Ok(tvec!(output.into_tvalue()))
     }
 }
 
 /// What lies at each tuple of indices, behind so many axes of both.
-#[derive(Debug)]
 pub(crate) struct ByTuple {
     pub(crate) before: usize,
     pub(crate) check: Option<CheckIndices>,
@@ -80,7 +77,6 @@ impl Work for ByTuple {
 }
 
 /// Where elements are not zero: a row for each axis.
-#[derive(Debug)]
 pub(crate) struct NotZero;
 
 impl Work for NotZero {
@@ -118,7 +114,6 @@ fn some(elements: &Elements<'_>) -> bool {
 }
 
 /// The part of matrices on one side of a diagonal, in place where nobody else reads them.
-#[derive(Debug)]
 pub(crate) struct Triangle {
     pub(crate) upper: bool,
 }

@@ -48,8 +48,9 @@ impl EvalOp for Pointwise {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let mut output = reuse::tensor(self.dtype(), &self.shape)?;
-        let views = inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<Vec<_>>>()?;
-        let mut given = Vec::with_capacity(inputs.len());
+        let views =
+            inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let mut given: TVec<Input<'_>> = tvec!();
         for ((x, view), repeat) in inputs.iter().zip(&views).zip(&self.repeats) {
             let values = match x.datum_type() {
                 DatumType::F32 => Values::F32(view.as_slice()?),

@@ -9,7 +9,6 @@ use tract_onnx::prelude::*;
 use super::floats;
 use super::work::{Work, blank};
 
-#[derive(Debug)]
 pub(crate) struct Resampling {
     /// Height and width of the input.
     pub(crate) image: [usize; 2],

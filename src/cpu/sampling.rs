@@ -8,7 +8,6 @@ use tract_onnx::prelude::*;
 use super::floats;
 use super::work::{Work, blank};
 
-#[derive(Debug)]
 pub(crate) struct Sampled {
     pub(crate) how: Sampling,
     /// Of the images.
@@ -18,6 +17,10 @@ pub(crate) struct Sampled {
 impl Work for Sampled {
     fn name(&self) -> &'static str {
         "Sampled"
+    }
+
+    fn info(&self) -> String {
+        format!("{:?}", self.how)
     }
 
     fn run(&self, inputs: TVec<TValue>, facts: &[TypedFact]) -> TractResult<TVec<TValue>> {

@@ -10,7 +10,6 @@ use super::floats;
 use super::work::Work;
 use crate::scalar::Scalar as _;
 
-#[derive(Debug)]
 pub(crate) struct Suppression {
     /// Boxes are given by their centres.
     pub(crate) centred: bool,

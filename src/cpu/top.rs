@@ -8,7 +8,6 @@ use tract_onnx::prelude::*;
 use super::floats;
 use super::work::{Work, blank};
 
-#[derive(Debug)]
 pub(crate) struct Top {
     /// What lies before the axis, along it, and behind it.
     pub(crate) sizes: [usize; 3],
@@ -20,6 +19,10 @@ pub(crate) struct Top {
 impl Work for Top {
     fn name(&self) -> &'static str {
         "Top"
+    }
+
+    fn info(&self) -> String {
+        format!("{} of {}", self.count, self.sizes[1])
     }
 
     fn run(&self, inputs: TVec<TValue>, facts: &[TypedFact]) -> TractResult<TVec<TValue>> {

@@ -7,7 +7,6 @@ use tract_onnx::prelude::*;
 
 use super::work::{Work, blank};
 
-#[derive(Debug)]
 pub(crate) enum Integers {
     Whole(Whole),
     And,

@@ -4,7 +4,7 @@
 //! asks an operator two dozen questions, to which these give the same answers, so they are one operator and the code for
 //! those answers is there once.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
@@ -13,18 +13,29 @@ use tract_onnx::tract_core::internal::*;
 use crate::reuse;
 
 /// What is done with the inputs.
-pub(crate) trait Work: Debug + Send + Sync + 'static {
+pub(crate) trait Work: Send + Sync + 'static {
     fn name(&self) -> &'static str;
+
+    /// How it does it, for who looks at a profile.
+    fn info(&self) -> String {
+        String::new()
+    }
 
     /// What it gives; `facts` are of that.
     fn run(&self, inputs: TVec<TValue>, facts: &[TypedFact]) -> TractResult<TVec<TValue>>;
 }
 
 /// Some work, and the facts of what it makes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Working {
     work: Arc<dyn Work>,
     facts: TVec<TypedFact>,
+}
+
+impl Debug for Working {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.work.name())
+    }
 }
 
 // Works are the same where they are one; that others do the same is merely not seen.
@@ -64,7 +75,7 @@ impl Op for Working {
     }
 
     fn info(&self) -> TractResult<Vec<String>> {
-        Ok(vec![])
+        Ok(vec![self.work.info()])
     }
 
     fn mints_runtime_symbols(&self) -> bool {

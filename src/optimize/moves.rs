@@ -17,11 +17,8 @@ use crate::cpu::work::Working;
 /// What has a size that the kernel moves.
 const TYPES: &[DatumType] = &[
     DatumType::F32,
-    DatumType::F64,
     DatumType::I32,
-    DatumType::I64,
     DatumType::U32,
-    DatumType::U64,
     DatumType::I8,
     DatumType::U8,
     DatumType::Bool,

@@ -49,11 +49,10 @@ fn work(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Working>> {
     }
     rule_if_some!(first = node.inputs.first());
     let of = model.outlet_fact(*first)?.datum_type;
-    let bytes = of.size_of();
     let plain = of.is_copy() && !of.is_quantized();
     let check = checked(model, node).map(|(check, _)| check.clone());
     if let Some(op) = node.op_as::<GatherElements>() {
-        rule_if!(plain && matches!(bytes, 4 | 8));
+        rule_if!(plain && of.size_of() == 4);
         return Ok(Some(Working::instead(node, ByIndex { axis: op.axis, check })));
     }
     if let Some(op) = node.op_as::<GatherNd>() {

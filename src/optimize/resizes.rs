@@ -184,23 +184,31 @@ fn upsample(op: &NearestUpsample, to: &[usize]) -> Vec<Taps> {
 
 /// The place of each output that is one input as it is.
 fn single(taps: &Taps) -> Option<Vec<usize>> {
-    let each = taps.places.chunks_exact(taps.window).zip(taps.weights.chunks_exact(taps.window));
-    each.map(|(places, weights)| {
-        let mut used = places.iter().zip(weights).filter(|(_, weight)| **weight != 0.);
-        let (place, weight) = used.next()?;
-        (*weight == 1. && used.next().is_none()).then_some(*place)
-    })
-    .collect()
+    let mut single = vec![];
+    let along = taps.places.chunks_exact(taps.window).zip(taps.weights.chunks_exact(taps.window));
+    for (places, weights) in along {
+        let used = weights.iter().filter(|weight| **weight != 0.).count();
+        let at = weights.iter().position(|weight| *weight == 1.).filter(|_| used == 1)?;
+        single.push(places[at]);
+    }
+    Some(single)
 }
 
 /// Elements of so many each.
 fn wide(taps: &Taps, each: usize) -> Taps {
-    let of = |from: &[usize]| -> Vec<usize> {
-        (0..each).flat_map(|i| from.iter().map(move |place| place * each + i)).collect()
-    };
-    let places = taps.places.chunks_exact(taps.window).flat_map(of).collect();
-    let weights = taps.weights.chunks_exact(taps.window);
-    let weights = weights.flat_map(|w| std::iter::repeat_n(w, each).flatten().copied()).collect();
+    if each == 1 {
+        return taps.clone();
+    }
+    let (mut places, mut weights) = (vec![], vec![]);
+    let along = taps.places.chunks_exact(taps.window).zip(taps.weights.chunks_exact(taps.window));
+    for (from, shares) in along {
+        for i in 0..each {
+            for (place, share) in from.iter().zip(shares) {
+                places.push(place * each + i);
+                weights.push(*share);
+            }
+        }
+    }
     Taps { window: taps.window, places, weights }
 }
 

@@ -12,7 +12,7 @@ const TILE: usize = 16;
 const PIECE: usize = 4;
 
 /// Places one after the other in equal steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Even {
     first: usize,
     step: isize,
@@ -36,7 +36,6 @@ impl Even {
 }
 
 /// Where the places along an axis are.
-#[derive(Clone, Debug, PartialEq, Eq)]
 enum Axis {
     Even(Even),
     /// Each of these places twice.
@@ -91,7 +90,6 @@ impl Axis {
 }
 
 /// Where the elements of an output come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moves {
     /// Outermost first. Those that go on where the next one ends are one.
     axes: Vec<Axis>,
@@ -152,12 +150,11 @@ impl Moves {
         matches!(self.axes[..], [Axis::Even(Even { step: 1, .. })])
     }
 
-    /// Moves elements of `width` bytes, of which there may be 1, 4 or 8.
+    /// Moves elements of `width` bytes, of which there may be 1 or 4.
     pub fn run(&self, width: usize, from: &[u8], to: &mut [u8]) -> Result<()> {
         match width {
             1 => self.of::<1>(from, to),
             4 => self.of::<4>(from, to),
-            8 => self.of::<8>(from, to),
             _ => Err(crate::Misfit),
         }
     }
@@ -218,6 +215,7 @@ fn line<T: Copy>(axis: &Axis, at: usize, from: &[T], to: &mut [T]) {
     }
 }
 
+#[inline(never)]
 fn evenly<T: Copy>(even: &Even, at: usize, from: &[T], to: &mut [T]) {
     let (first, last) = (at + even.first, at + even.place(even.count - 1));
     match even.step {

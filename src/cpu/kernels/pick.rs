@@ -6,32 +6,16 @@
 use crate::{Result, fits};
 
 /// For each index the element at its own place, but along `axis` at the index. `shape` is of the data, `wanted` of the
-/// indices, which are no more than the data along each other axis. Elements are of 4 or 8 bytes.
+/// indices, which are no more than the data along each other axis. Elements are of 4 bytes.
 pub fn elements(
     axis: usize,
     shape: &[usize],
     wanted: &[usize],
-    width: usize,
     data: &[u8],
     indices: &[i64],
     to: &mut [u8],
 ) -> Result<()> {
-    match width {
-        4 => elements_of::<4>(axis, shape, wanted, data, indices, to),
-        8 => elements_of::<8>(axis, shape, wanted, data, indices, to),
-        _ => Err(crate::Misfit),
-    }
-}
-
-fn elements_of<const W: usize>(
-    axis: usize,
-    shape: &[usize],
-    wanted: &[usize],
-    data: &[u8],
-    indices: &[i64],
-    to: &mut [u8],
-) -> Result<()> {
-    let ((data, _), (to, _)) = (data.as_chunks::<W>(), to.as_chunks_mut::<W>());
+    let ((data, _), (to, _)) = (data.as_chunks::<4>(), to.as_chunks_mut::<4>());
     let rank = shape.len();
     fits(axis < rank && wanted.len() == rank && data.len() == shape.iter().product())?;
     fits(indices.len() == wanted.iter().product() && to.len() == indices.len())?;
