@@ -23,6 +23,7 @@ mod model;
 pub mod npy;
 mod optimize;
 mod plan;
+mod reuse;
 mod scalar;
 // A page answers nobody; and what holds a GPU cannot go to another thread there.
 #[cfg(not(all(feature = "gpu", target_arch = "wasm32")))]

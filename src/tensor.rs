@@ -10,6 +10,7 @@ use tract_onnx::prelude as tract;
 use tract_onnx::prelude::{DatumType, IntoArcTensor};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::reuse;
 
 /// Element types, named as onnxruntime's JavaScript API names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -133,7 +134,7 @@ impl Tensor {
                 ),
             ));
         }
-        let mut tensor = tract::Tensor::zero_dt(dtype.to_datum(), shape).map_err(|e| {
+        let mut tensor = reuse::tensor(dtype.to_datum(), shape).map_err(|e| {
             Error::new(ErrorKind::OutOfMemory, format!("cannot hold a tensor of shape {shape:?}"))
                 .with_source(e)
         })?;
@@ -217,6 +218,12 @@ impl Tensor {
 
     pub(crate) fn as_tract(&self) -> &Arc<tract::Tensor> {
         &self.0
+    }
+
+    /// Lets the room be used by tensors to come, where nobody else holds it.
+    #[cfg(feature = "web")]
+    pub(crate) fn let_go(self) {
+        reuse::give(tract::TValue::from_const(self.0));
     }
 
     /// Takes an engine tensor over as it is.

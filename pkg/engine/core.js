@@ -88,8 +88,9 @@ export class EngineCore {
     const model = this.#guard('loading the model', () => (opened?.handle
       ? this.#binding.Model.loadOnGpu(this.#take(key), opened.handle, gpu.strict, gpu.check, gpu.fastest)
       : this.#binding.Model.load(this.#take(key))));
-    this.#models.set(key, { model, gpu: opened, pace: new Pace() });
     const signature = this.#guard('reading the signature', () => model.signature());
+    const names = signature.outputs.map(({ name }) => name);
+    this.#models.set(key, { model, gpu: opened, pace: new Pace(), names });
     if (opened?.handle && gpu.golden) await this.#gpu.prove(model, gpu.golden);
     return { ...signature, ms: performance.now() - started };
   }
@@ -108,11 +109,13 @@ export class EngineCore {
     if (arrivals) await arrivals;
     const loaded = this.#models.get(key);
     if (!loaded) throw this.#crash ? this.#collateral() : new NearsideError('INTERNAL', `no model ${key}`);
-    const { model, gpu } = loaded;
+    const { model, gpu, names } = loaded;
     if (gpu?.handle) return this.#gpu.run(model, { feeds, fetches, profile, keep });
     const elsewhere = feeds.some(({ resident, picture }) => resident !== undefined || picture);
+    // Where it is all of them, their names need not cross.
+    const wanted = fetches?.length === names.length && fetches.every((name, at) => name === names[at]) ? undefined : fetches;
     const tensors = elsewhere ? await this.#gpu.fetched(feeds) : feeds;
-    const result = this.#guard('running the model', () => this.#paced(loaded, () => model.run(tensors, fetches, profile)));
+    const result = this.#guard('running the model', () => this.#paced(loaded, () => model.run(tensors, wanted, profile)));
     return gpu ? { ...result, gpuError: gpu.error } : result;
   }
 

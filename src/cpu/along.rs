@@ -6,6 +6,8 @@ use nearside_kernels::along::{self, Compared};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
+use super::work::{Work, blank};
+
 /// What is computed along the axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Along {
@@ -15,30 +17,21 @@ pub(crate) enum Along {
     ArgMax { last: bool },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AlongAxis {
     pub(crate) along: Along,
     /// What lies before the axis, along it, and behind it.
     pub(crate) sizes: [usize; 3],
-    /// Of the output.
-    pub(crate) shape: TVec<usize>,
 }
 
-impl Op for AlongAxis {
-    fn name(&self) -> StaticName {
+impl Work for AlongAxis {
+    fn name(&self) -> &'static str {
         match self.along {
-            Along::Softmax => "SoftmaxAlong".into(),
-            Along::ArgMax { .. } => "ArgMaxAlong".into(),
+            Along::Softmax => "SoftmaxAlong",
+            Along::ArgMax { .. } => "ArgMaxAlong",
         }
     }
 
-    op_as_typed_op!();
-}
-
-impl EvalOp for AlongAxis {
-    op_out_of_plan!();
-
-    fn eval(&self, _ctx: &EvalContext, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+    fn run(&self, mut inputs: TVec<TValue>, facts: &[TypedFact]) -> TractResult<TVec<TValue>> {
         let input = inputs.remove(0);
         let last = match self.along {
             Along::ArgMax { last } => last,
@@ -55,21 +48,9 @@ impl EvalOp for AlongAxis {
             DatumType::I8 => Compared::I8(view.as_slice()?),
             other => bail!("the greatest of {other:?}"),
         };
-        let mut output = Tensor::zero::<i64>(&self.shape)?;
+        let mut output = blank(facts, 0)?;
         let mut view = output.try_as_plain_ram_mut()?;
         along::arg_max(self.sizes, &values, last, view.as_slice_mut()?)?;
         Ok(tvec!(output.into_tvalue()))
     }
-}
-
-impl TypedOp for AlongAxis {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
-        let dtype = match self.along {
-            Along::Softmax => DatumType::F32,
-            Along::ArgMax { .. } => DatumType::I64,
-        };
-        Ok(tvec!(dtype.fact(&self.shape)))
-    }
-
-    as_op!();
 }

@@ -17,6 +17,7 @@ use super::packed::Packed;
 use super::round_trip::RoundTrip;
 use super::{activation_of, check, floats, per_channel};
 use crate::codec::{Field, choices};
+use crate::reuse;
 
 /// Where a second input is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,7 +309,7 @@ impl EvalOp for Convolution {
         let Some(packed) = &self.packed else { return self.packed()?.eval(_ctx, inputs) };
         let residual = inputs.get(1).map(|r| floats(r)).transpose()?;
         let epilogue = self.epilogue(residual)?;
-        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let mut output = reuse::floats(&self.shape)?;
         {
             let mut view = output.try_as_plain_ram_mut()?;
             packed.run(&self.geometry, floats(&inputs[0])?, &epilogue, view.as_slice_mut()?)?;

@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::math::{Add, Max};
 
 use super::{activation_of, floats};
 use crate::codec::{choices, fields};
+use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// How the weights lie.
@@ -131,7 +132,7 @@ impl EvalOp for Dense {
         if self.layout != Layout::Packed {
             return self.packed()?.eval(_ctx, inputs);
         }
-        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let mut output = reuse::floats(&self.shape)?;
         let n = self.shape.last().copied().unwrap_or(1);
         let size = [output.len() / n.max(1), self.k, n];
         let mut view = output.try_as_plain_ram_mut()?;

@@ -18,6 +18,7 @@ use tract_onnx::tract_core::ops::math::{Add, Mul};
 use super::{check, per_channel};
 use crate::codec::{choices, fields};
 use crate::model::ops::RoundTo;
+use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// What becomes of the sums of a channel.
@@ -192,7 +193,7 @@ impl EvalOp for IntegerConvolution {
             return self.packed()?.eval(_ctx, inputs);
         }
         let zero = zero_point(&inputs[1])?;
-        let mut output = Tensor::zero_dt(self.dtype(), &self.shape)?;
+        let mut output = reuse::tensor(self.dtype(), &self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
         let mut finish = match &self.finish {
             Finish::Sums => Places::Sums(view.as_slice_mut()?),

@@ -13,6 +13,7 @@ use tract_onnx::tract_core::internal::*;
 use super::integer::{bytes, weights_less, zero_point};
 use crate::codec::fields;
 use crate::model::ops::RoundTo;
+use crate::reuse;
 use crate::scalar::Scalar as _;
 
 /// Rows of 8-bit integers times a constant matrix: int32 sums.
@@ -117,7 +118,7 @@ impl EvalOp for IntegerDense {
         if !self.packed {
             return self.packed()?.eval(_ctx, inputs);
         }
-        let mut output = Tensor::zero::<i32>(&self.shape)?;
+        let mut output = reuse::tensor(DatumType::I32, &self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
         self.run(&inputs, &mut Columns::Sums(view.as_slice_mut()?))?;
         Ok(tvec!(output.into_tvalue()))
@@ -201,7 +202,7 @@ impl EvalOp for FinishedDense {
         }
         let (offsets, bias) = (self.offsets.as_deref(), self.bias.as_deref());
         let scaled = Scaled { offsets, factors: &factors, bias };
-        let mut output = Tensor::zero_dt(self.dtype(), &self.dense.shape)?;
+        let mut output = reuse::tensor(self.dtype(), &self.dense.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
         let mut columns = match &self.end {
             End::Function(function) => Columns::Scaled(scaled, *function, view.as_slice_mut()?),

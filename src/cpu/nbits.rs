@@ -9,6 +9,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::floats;
+use crate::reuse;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct FewBits {
@@ -36,7 +37,7 @@ impl EvalOp for FewBits {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let mut output = reuse::floats(&self.shape)?;
         let rows = output.len() / self.shape.last().copied().unwrap_or(1).max(1);
         let mut view = output.try_as_plain_ram_mut()?;
         self.weights.product(rows, floats(&inputs[0])?, view.as_slice_mut()?)?;

@@ -7,6 +7,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::floats;
+use crate::reuse;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Normalisation {
@@ -40,7 +41,7 @@ impl EvalOp for Normalisation {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let x = &inputs[0];
-        let mut output = Tensor::zero::<f32>(x.shape())?;
+        let mut output = reuse::floats(x.shape())?;
         let width = x.shape().last().copied().unwrap_or(1);
         let sides = (self.scale.as_deref(), self.shift.as_deref());
         let mut view = output.try_as_plain_ram_mut()?;

@@ -9,6 +9,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use crate::model::ops::RoundTo;
+use crate::reuse;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pointwise {
@@ -46,9 +47,10 @@ impl EvalOp for Pointwise {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut output = Tensor::zero_dt(self.dtype(), &self.shape)?;
-        let views = inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<Vec<_>>>()?;
-        let mut given = Vec::with_capacity(inputs.len());
+        let mut output = reuse::tensor(self.dtype(), &self.shape)?;
+        let views =
+            inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let mut given: TVec<Input<'_>> = tvec!();
         for ((x, view), repeat) in inputs.iter().zip(&views).zip(&self.repeats) {
             let values = match x.datum_type() {
                 DatumType::F32 => Values::F32(view.as_slice()?),

@@ -9,6 +9,7 @@ use tract_onnx::tract_core::internal::*;
 
 use super::{check, floats};
 use crate::codec::{choices, fields};
+use crate::reuse;
 
 /// What becomes of the values under a window.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +48,7 @@ impl EvalOp for Pooling {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let mut output = reuse::floats(&self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
         let (x, out) = (floats(&inputs[0])?, view.as_slice_mut::<f32>()?);
         match &self.pool {

@@ -8,6 +8,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::floats;
+use crate::reuse;
 
 /// An axis: its extent, and its strides in the first input, the second one and the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl EvalOp for Product {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let (a, b) = (floats(&inputs[0])?, floats(&inputs[1])?);
-        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let mut output = reuse::floats(&self.shape)?;
         let [m, k, n] = self.matrix;
         let size = [m.extent, k.extent, n.extent];
         let mut view = output.try_as_plain_ram_mut()?;

@@ -9,6 +9,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 
 use super::floats;
+use crate::reuse;
 
 /// Softmax along the last axis, or its logarithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl EvalOp for RangeQuantisation {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut output = Tensor::zero::<u8>(inputs[0].shape())?;
+        let mut output = reuse::tensor(DatumType::U8, inputs[0].shape())?;
         let mut view = output.try_as_plain_ram_mut()?;
         let (scale, zero) = over_range(floats(&inputs[0])?, view.as_slice_mut()?);
         Ok(tvec!(output.into_tvalue(), tensor0(scale).into_tvalue(), tensor0(zero).into_tvalue()))

@@ -13,6 +13,7 @@ use tract_onnx::tract_core::internal::*;
 
 use super::packed::Packed;
 use super::{floats, per_channel};
+use crate::reuse;
 
 /// The outputs at one place within the stride.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,19 +50,30 @@ struct Taps {
 }
 
 /// Output `o` is the sum over `t` of `x[(o + pad - t) / stride] * w[t]`, for those `t` that the stride divides.
-fn taps(place: usize, size: usize, kernel: usize, stride: usize, pad: usize) -> Option<Taps> {
+///
+/// Taps that are `apart` are as good where the stride is 1.
+fn taps(
+    place: usize,
+    size: usize,
+    kernel: usize,
+    [stride, apart]: [usize; 2],
+    pad: usize,
+) -> Option<Taps> {
+    if apart > 1 && stride > 1 {
+        return None;
+    }
     let taps: Vec<usize> = (place..kernel).step_by(stride).rev().collect();
     let start = pad + (place + stride - pad % stride) % stride;
     let (first, behind) = (start - pad, start / stride);
     let count = size.checked_sub(first)?.div_ceil(stride);
-    let pad = taps.len().checked_sub(1)?.checked_sub(behind)?;
+    let pad = taps.len().checked_sub(1)?.checked_mul(apart)?.checked_sub(behind)?;
     Some(Taps { first, count, taps, pad })
 }
 
 impl Transposed {
-    /// `g` is the geometry of the operator: strides, kernel, pads and output of the transposed convolution itself.
+    /// `g` is the geometry of the operator: strides, dilations, kernel, pads and output of the transposed convolution itself.
     /// `weights` are in OIHW, the groups' outputs one after the other. None where it takes another way: of a kernel
-    /// smaller than its stride, or padding that takes whole taps away.
+    /// smaller than its stride, of dilations beside strides, or padding that takes whole taps away.
     pub(crate) fn new(
         g: &Geometry,
         shape: &[usize],
@@ -75,7 +87,8 @@ impl Transposed {
         for y in 0..g.stride[0] {
             for x in 0..g.stride[1] {
                 let of = |axis: usize, place: usize| {
-                    taps(place, g.output[axis], g.kernel[axis], g.stride[axis], g.pad[axis])
+                    let steps = [g.stride[axis], g.dilation[axis]];
+                    taps(place, g.output[axis], g.kernel[axis], steps, g.pad[axis])
                 };
                 let (Some(rows), Some(columns)) = (of(0, y), of(1, x)) else { return Ok(None) };
                 if rows.count == 0 || columns.count == 0 {
@@ -126,7 +139,7 @@ impl EvalOp for Transposed {
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let x = floats(&inputs[0])?;
-        let mut output = Tensor::zero::<f32>(&self.shape)?;
+        let mut output = reuse::floats(&self.shape)?;
         let mut view = output.try_as_plain_ram_mut()?;
         let out = view.as_slice_mut()?;
         let epilogue = Epilogue { bias: Some(&self.bias), ..Epilogue::default() };

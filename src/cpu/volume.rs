@@ -11,6 +11,7 @@ use tract_onnx::tract_core::internal::*;
 use super::convolution::Convolution;
 use super::{check, floats};
 use crate::codec::fields;
+use crate::reuse;
 
 /// Floats of slices that are laid out at a time.
 const MOST: usize = 1 << 20;
@@ -103,7 +104,7 @@ impl EvalOp for Volume {
         let (all, slices) = (self.slices.geometry().batch, some.batch);
         let x = floats(&inputs[0])?;
         let residual = inputs.get(1).map(|r| floats(r)).transpose()?;
-        let mut output = Tensor::zero::<f32>(self.slices.shape())?;
+        let mut output = reuse::floats(self.slices.shape())?;
         let mut view = output.try_as_plain_ram_mut()?;
         let out = view.as_slice_mut::<f32>()?;
         let deep = self.depth.output;

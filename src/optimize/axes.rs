@@ -8,13 +8,14 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, Softmax, SoftmaxKind};
 
 use crate::cpu::along::{Along, AlongAxis};
+use crate::cpu::work::Working;
 
 /// So many values side by side are better taken as a row.
 const ROW: usize = 8;
 
 pub(super) fn axes(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
     rule_if_some!(op = along(model, node)?);
-    TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some)
+    Working::instead(node, op).patch(model, node, &node.inputs)
 }
 
 fn along(model: &TypedModel, node: &TypedNode) -> TractResult<Option<AlongAxis>> {
@@ -28,7 +29,7 @@ fn along(model: &TypedModel, node: &TypedNode) -> TractResult<Option<AlongAxis>>
     };
     let (input, output) = (model.outlet_fact(node.inputs[0])?, model.outlet_fact(node.id.into())?);
     rule_if_some!(shape = input.shape.as_concrete());
-    rule_if_some!(out = output.shape.as_concrete());
+    rule_if!(output.shape.as_concrete().is_some());
     let mut axes = axes.to_vec();
     axes.sort_unstable();
     let (Some(first), Some(last)) = (axes.first(), axes.last()) else { return Ok(None) };
@@ -45,5 +46,5 @@ fn along(model: &TypedModel, node: &TypedNode) -> TractResult<Option<AlongAxis>>
             rule_if!(axes.len() == 1 && output.datum_type == DatumType::I64);
         }
     }
-    Ok(Some(AlongAxis { along, sizes, shape: out.into() }))
+    Ok(Some(AlongAxis { along, sizes }))
 }

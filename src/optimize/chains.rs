@@ -13,6 +13,7 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Iff;
+use tract_onnx::tract_core::ops::math::PowConst;
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
 
 use crate::cpu::activation_of;
@@ -52,6 +53,7 @@ const BINARY: &[(&str, Binary, bool)] = &[
     ("Max", Binary::Max, false),
     ("Min", Binary::Min, false),
     ("Mul", Binary::Mul, false),
+    ("Pow", Binary::Power, false),
     ("Sub", Binary::Sub, false),
 ];
 
@@ -60,6 +62,8 @@ const BINARY: &[(&str, Binary, bool)] = &[
 enum Kind {
     Unary(Unary),
     Binary(Binary, bool),
+    /// By a constant exponent.
+    Power(f32),
     Select,
     /// An integer as it is.
     Float,
@@ -135,6 +139,8 @@ fn kind(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Kind>> {
         rule_if!(op.1.is_none());
         if let Some(activation) = activation_of(node) {
             Kind::Unary(Unary::Activation(activation))
+        } else if let Some(power) = op.0.downcast_ref::<PowConst>() {
+            Kind::Power(power.exponent)
         } else {
             let name = op.0.name();
             rule_if_some!(row = UNARY.iter().find(|(known, _)| *known == name));
@@ -183,7 +189,7 @@ fn kind(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Kind>> {
 }
 
 /// How a tensor is repeated over another.
-fn repeat(x: &[usize], out: &[usize]) -> Option<Repeat> {
+pub(super) fn repeat(x: &[usize], out: &[usize]) -> Option<Repeat> {
     if x == out {
         return Some(Repeat::Never);
     }
@@ -231,6 +237,9 @@ fn write(model: &TypedModel, members: &[usize]) -> TractResult<Option<(Pointwise
             (Kind::Unary(f), [a]) => step(Function::Unary(f, *a)),
             (Kind::Binary(f, false), [a, b]) => step(Function::Binary(f, [*a, *b])),
             (Kind::Binary(f, true), [a, b]) => step(Function::Binary(f, [*b, *a])),
+            (Kind::Power(exponent), [a]) => {
+                step(Function::Binary(Binary::Power, [*a, Operand::Constant(exponent)]))
+            }
             (Kind::Select, [c, a, b]) => step(Function::Select([*c, *a, *b])),
             (Kind::Float, [a]) => *a,
             (Kind::Dequantize(zero, scale), [a]) => {

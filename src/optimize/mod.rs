@@ -17,6 +17,7 @@ mod extremes;
 mod few_bits;
 mod finished;
 mod integers;
+mod moves;
 mod norms;
 mod picks;
 mod precision;
@@ -34,6 +35,7 @@ mod swishes;
 mod transposed;
 mod unquantised;
 mod whole;
+mod whole_numbers;
 mod windows;
 
 pub(crate) use binary::{Ordered, Power, Times};
@@ -45,6 +47,8 @@ pub(crate) use broadcasts::release_broadcasts;
 pub(crate) use engine::fold;
 #[cfg(feature = "gpu")]
 pub(crate) use norms::norms;
+#[cfg(feature = "gpu")]
+pub(crate) use resizes::onnx_plan;
 pub(crate) use stride::Stride;
 
 use std::sync::Arc;
@@ -109,6 +113,8 @@ const LAST_RULES: &[(&str, Rule)] = &[
     ("batches", batches::batch),
     ("resizes", resizes::resizes),
     ("picks", picks::picks),
+    ("moves", moves::moved),
+    ("whole_numbers", whole_numbers::whole_numbers),
 ];
 
 /// Applies the last rules, and makes chains of what they left.

@@ -30,8 +30,8 @@ fn ours(model: &TypedModel, node: &TypedNode, op: &Deconv) -> TractResult<Option
     rule_if_some!(out = model.outlet_fact(node.id.into())?.shape.as_concrete());
     let spec = &op.pool_spec;
     rule_if!(spec.data_format == DataFormat::NCHW && matches!(x.len(), 3 | 4) && op.group > 0);
-    rule_if!(!x.contains(&0) && !out.contains(&0) && spec.dilations().iter().all(|d| *d == 1));
-    let (kernel, strides) = (&spec.kernel_shape, spec.strides());
+    rule_if!(!x.contains(&0) && !out.contains(&0));
+    let (kernel, strides, apart) = (&spec.kernel_shape, spec.strides(), spec.dilations());
     let padding = spec.padding.compute_for_deconv(
         &x[2..],
         kernel,
@@ -53,7 +53,7 @@ fn ours(model: &TypedModel, node: &TypedNode, op: &Deconv) -> TractResult<Option
         output: plane(&|i| out[2 + i], 1),
         kernel: plane(&|i| kernel[i], 1),
         stride: plane(&|i| strides[i], 1),
-        dilation: [1, 1],
+        dilation: plane(&|i| apart[i], 1),
         pad: plane(&|i| padding[i].pad_before, 0),
     };
     let weights = op.kernel_format.kernel_as_group_o_i_hw(&weights, op.group)?;

@@ -5,23 +5,67 @@
 //! that nothing of a run stays in is kept for the next one, and the feeds, which are of the plan's own types and
 //! shapes, are put into it as they are. What only a run knows the size of is held against the session's limit before it
 //! is made.
+//! What large tensors an operator was the last to read stay for those that are made later: see [`reuse`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::Range;
+use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan;
 
 use crate::limit;
+use crate::reuse::{self, Spare};
 use crate::scalar::Scalar as _;
+
+/// Operators that leave their inputs as they are, by their names or what these begin with.
+const READERS: &[&str] = &[
+    "ArgMax",
+    "Concat",
+    "Conv",
+    "Dense",
+    "ElementsBy",
+    "FewBits",
+    "Gather",
+    "Integer",
+    "MaxP",
+    "Mean",
+    "Moved",
+    "Normalisation",
+    "OptMatMul",
+    "Pad",
+    "Pointwise",
+    "Product",
+    "Recurrence",
+    "Reduce",
+    "Resampling",
+    "RoundTo",
+    "Sampled",
+    "Slice",
+    "SumP",
+    "Top",
+    "Transposed",
+    "Volume",
+];
 
 pub(super) struct Runner {
     runnable: Arc<TypedRunnableModel>,
-    /// Where no operator keeps anything, at most one state.
-    free: Option<Mutex<Option<TypedSimpleState>>>,
+    /// Where no operator keeps anything, at most one state, and the tensors that its last run left.
+    free: Option<Mutex<Option<(TypedSimpleState, Spare)>>>,
+    /// By node: what to do about its tensors.
+    leftovers: Vec<Leftovers>,
     /// Some size is known in a run only.
     open: bool,
+}
+
+/// What is kept of a node's inputs.
+#[derive(Clone, Default)]
+struct Leftovers {
+    /// Which of them.
+    slots: TVec<usize>,
+    /// Bytes that may be kept while it runs, and behind it.
+    room: [usize; 2],
 }
 
 impl Runner {
@@ -32,7 +76,8 @@ impl Runner {
             forgets &= node.op.state(&EvalContext::out_of_plan())?.is_none();
             open |= node.outputs.iter().any(|o| o.fact.shape.as_concrete().is_none());
         }
-        Ok(Self { runnable, free: forgets.then(Mutex::default), open })
+        let leftovers = if forgets && !open { leftovers(&runnable) } else { vec![] };
+        Ok(Self { runnable, free: forgets.then(Mutex::default), leftovers, open })
     }
 
     pub(super) fn runnable(&self) -> &Arc<TypedRunnableModel> {
@@ -45,21 +90,119 @@ impl Runner {
         }
         let Some(free) = &self.free else { return self.runnable.run(feeds) };
         let kept = free.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (state, outputs) = match kept {
-            Some(mut state) => {
-                let outputs = again(&mut state, feeds)?;
-                (state, outputs)
-            }
-            None => {
-                let mut state = self.runnable.spawn()?;
-                let outputs = state.run(feeds)?;
-                (state, outputs)
-            }
+        let (mut state, mut spare, again) = match kept {
+            Some((state, spare)) => (state, spare, true),
+            None => (self.runnable.spawn()?, Spare::default(), false),
         };
+        let run =
+            || if again { self.again(&mut state, feeds) } else { self.first(&mut state, feeds) };
+        let outputs = reuse::within(&mut spare, run)?;
         // Of a run that failed nothing is kept.
-        *free.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+        *free.lock().unwrap_or_else(PoisonError::into_inner) = Some((state, spare));
         Ok(outputs)
     }
+
+    fn first(
+        &self,
+        state: &mut TypedSimpleState,
+        feeds: TVec<TValue>,
+    ) -> TractResult<TVec<TValue>> {
+        state.run_plan_with_eval(feeds, |context, state, node, inputs| {
+            self.evaluated(context, state, node, inputs)
+        })
+    }
+
+    fn again(
+        &self,
+        state: &mut TypedSimpleState,
+        feeds: TVec<TValue>,
+    ) -> TractResult<TVec<TValue>> {
+        for (ix, feed) in feeds.into_iter().enumerate() {
+            let outlet = *state.model().input_outlets()?.get(ix).context("too many inputs")?;
+            state.set_value(outlet.node, feed)?;
+        }
+        state.exec_plan_with_eval(|context, state, node, inputs| {
+            self.evaluated(context, state, node, inputs)
+        })?;
+        let outputs = state.outputs()?;
+        state.reset_turn()?;
+        Ok(outputs)
+    }
+
+    fn evaluated(
+        &self,
+        context: &EvalContext,
+        state: Option<&mut (dyn OpState + 'static)>,
+        node: &TypedNode,
+        inputs: TVec<TValue>,
+    ) -> TractResult<TVec<TValue>> {
+        let Some(Leftovers { slots, room: [now, then] }) = self.leftovers.get(node.id) else {
+            return plan::eval(context, state, node, inputs);
+        };
+        let last: TVec<TValue> =
+            slots.iter().filter_map(|slot| inputs.get(*slot).cloned()).collect();
+        reuse::room(*now);
+        let outputs = plan::eval(context, state, node, inputs)?;
+        if !last.is_empty() {
+            reuse::room(*then);
+            last.into_iter().for_each(reuse::give);
+        }
+        Ok(outputs)
+    }
+}
+
+/// What is kept of each node's inputs: the large ones that it is the last to read, and does not write to.
+fn leftovers(runnable: &TypedRunnableModel) -> Vec<Leftovers> {
+    let model = runnable.model();
+    let order = runnable.order_without_consts();
+    let bytes = |outlet: &OutletId| {
+        let fact = model.outlet_fact(*outlet).ok();
+        let shape = fact.and_then(|f| Some((f.datum_type.size_of(), f.shape.as_concrete()?)));
+        shape.map_or(0, |(size, shape)| shape.iter().fold(size, |n, d| n.saturating_mul(*d)))
+    };
+    let mut last = vec![usize::MAX; model.nodes().len()];
+    for (step, id) in order.iter().enumerate() {
+        model.node(*id).inputs.iter().for_each(|input| last[input.node] = step);
+    }
+    model.outputs.iter().for_each(|output| last[output.node] = usize::MAX);
+    let (mut live, mut most) = (0usize, 0usize);
+    let mut lives = vec![[0; 2]; order.len()];
+    for (step, id) in order.iter().enumerate() {
+        let node = model.node(*id);
+        let made = (0..node.outputs.len()).map(|slot| bytes(&OutletId::new(*id, slot)));
+        live = made.fold(live, usize::saturating_add);
+        most = most.max(live);
+        lives[step][0] = live;
+        let mut ended: TVec<usize> = node.inputs.iter().map(|input| input.node).collect();
+        ended.sort_unstable();
+        ended.dedup();
+        for id in
+            ended.into_iter().filter(|id| last[*id] == step && !model.node(*id).op_is::<Const>())
+        {
+            let of = (0..model.node(id).outputs.len()).map(|slot| bytes(&OutletId::new(id, slot)));
+            live = of.fold(live, usize::saturating_sub);
+        }
+        lives[step][1] = live;
+    }
+    let mut all = vec![Leftovers::default(); model.nodes().len()];
+    for (step, id) in order.iter().enumerate() {
+        let node = model.node(*id);
+        let name = node.op.name();
+        let reads = READERS.iter().any(|reader| name.starts_with(reader));
+        let left = |slot: &usize| {
+            let input = &node.inputs[*slot];
+            let from = model.node(input.node);
+            reads
+                && last[input.node] == step
+                && !from.op_is::<Const>()
+                && bytes(input) >= reuse::LARGE
+        };
+        all[*id] = Leftovers {
+            slots: (0..node.inputs.len()).filter(left).collect(),
+            room: lives[step].map(|live| most - live),
+        };
+    }
+    all
 }
 
 /// Evaluates a node whose outputs fit the limit.
@@ -92,15 +235,4 @@ pub(super) fn checked(
         }
     }
     plan::eval(context, state, node, inputs)
-}
-
-fn again(state: &mut TypedSimpleState, feeds: TVec<TValue>) -> TractResult<TVec<TValue>> {
-    for (ix, feed) in feeds.into_iter().enumerate() {
-        let outlet = *state.model().input_outlets()?.get(ix).context("too many inputs")?;
-        state.set_value(outlet.node, feed)?;
-    }
-    state.exec()?;
-    let outputs = state.outputs()?;
-    state.reset_turn()?;
-    Ok(outputs)
 }

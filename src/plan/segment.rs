@@ -112,12 +112,18 @@ impl Segment {
         let known = usize::from(self.binding.load(Ordering::Relaxed));
         let mut first = None;
         let mut tried = None;
+        let mut given = Some(inputs);
         for (level, binding) in Binding::ALL.into_iter().enumerate().skip(known) {
-            let bound = inputs.iter().filter(|i| binding.binds(i)).count();
+            let Some(inputs) = &given else { break };
+            let count = |binding: Binding| inputs.iter().filter(|i| binding.binds(i)).count();
+            let bound = count(binding);
             if tried.replace(bound) == Some(bound) {
                 continue;
             }
-            match self.attempt(binding, inputs.clone(), max_bytes, times) {
+            // They are nobody else's where no other plan could be tried on them.
+            let last = Binding::ALL.into_iter().skip(level + 1).all(|later| count(later) == bound);
+            let inputs = if last { given.take() } else { given.clone() };
+            match self.attempt(binding, inputs.unwrap_or_default(), max_bytes, times) {
                 Ok(outputs) => {
                     self.binding.fetch_max(level as u8, Ordering::Relaxed);
                     if self.source.is_constant() {

@@ -60,7 +60,16 @@ impl<'a> Run<'a> {
         for step in &program.steps {
             match step {
                 Step::Segment { segment, inputs, outputs } => {
-                    let given = inputs.iter().map(|slot| plain(value(&frame, *slot)?));
+                    // What nobody reads any more may be written to.
+                    let last = |slot| program.steps.len() == 1 && !program.outputs.contains(slot);
+                    let once = |slot| inputs.iter().filter(|other| *other == slot).count() == 1;
+                    let given = inputs.iter().map(|slot| {
+                        let held = value(&frame, *slot)?;
+                        if last(slot) && once(slot) {
+                            frame.get_mut(*slot).and_then(Option::take);
+                        }
+                        plain(held)
+                    });
                     let given = given.collect::<Result<Vec<_>>>()?;
                     let segment = self.segments.get(*segment).ok_or_else(|| lost("a segment"))?;
                     let before = self.times.plan_ms;

@@ -175,6 +175,11 @@ impl Model {
         if profile {
             Reflect::set(&object, &"profile".into(), &convert::plain(&result.profile)?)?;
         }
+        for (_, value) in result.outputs {
+            if let Value::Tensor(tensor) = value {
+                tensor.let_go();
+            }
+        }
         Ok(object)
     }
 }

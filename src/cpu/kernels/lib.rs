@@ -6,6 +6,7 @@
 //! and ends in [`Misfit`].
 
 pub mod along;
+pub mod boxes;
 pub mod conv;
 pub mod dense;
 pub mod direct;
@@ -17,11 +18,14 @@ pub mod geometry;
 pub mod integer;
 pub mod integer_conv;
 mod loops;
+pub mod moved;
 pub mod nbits;
 pub mod norm;
 pub mod parallel;
+pub mod pick;
 pub mod pointwise;
 pub mod pool;
+mod power;
 pub mod product;
 pub mod quantize;
 pub mod recurrence;
@@ -38,6 +42,7 @@ pub mod trees;
 pub mod v4;
 pub mod v8;
 pub mod ways;
+pub mod whole;
 pub mod widen;
 pub mod winograd;
 

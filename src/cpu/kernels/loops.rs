@@ -4,6 +4,7 @@
 //! its constants stay in registers.
 
 use crate::pointwise::{Binary, Unary};
+use crate::power::power;
 use crate::v4::F4;
 
 /// Where a step's operand is, for a block.
@@ -109,6 +110,14 @@ pub(crate) unsafe fn binary(f: Binary, a: Place, b: Place, to: *mut f32, count: 
             Binary::Min => map2(a, b, to, count, F4::min),
             Binary::Less => map2(a, b, to, count, |a, b| a.if_less(b, one, zero)),
             Binary::LessOrEqual => map2(a, b, to, count, |a, b| a.if_not_greater(b, one, zero)),
+            Binary::Power => match b {
+                Place::Everywhere(b) if b.to_array()[0] == 3. => {
+                    map1(a, to, count, |x| x.mul(x).mul(x));
+                }
+                _ => map2(a, b, to, count, |a, b| {
+                    F4::load(power(a.to_array(), b.to_array()).as_ptr())
+                }),
+            },
         }
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::loops::{Place, binary, select, unary};
 use crate::parallel::{self, Divided};
 use crate::quantize::Quanta;
+use crate::scratch::Scratch;
 use crate::v4::F4;
 use crate::widen::{floats_i8, floats_u8};
 use crate::{Activation, Result, fits};
@@ -17,6 +18,8 @@ use crate::{Activation, Result, fits};
 const BLOCK: usize = 512;
 /// Parts a lane takes.
 const PARTS: usize = 4;
+/// Inputs, of all lanes, for whose places nothing is asked of the allocator.
+const FEW: usize = 16;
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +65,8 @@ pub enum Binary {
     Less,
     /// 1 where `a <= b`, else 0.
     LessOrEqual,
+    /// `a` to the power of `b`.
+    Power,
 }
 
 /// What a step reads.
@@ -210,9 +215,17 @@ impl Program {
         let long: Vec<usize> = long.collect();
         let each = length.div_ceil(PARTS * lanes).next_multiple_of(BLOCK);
         let room = (self.registers + inputs.len()) * BLOCK;
-        let mut scratch = vec![0.; lanes * room];
-        let mut places = vec![Place::Everywhere(F4::splat(0.)); lanes * inputs.len()];
-        let (scratch, places) = (Divided::new(&mut scratch), Divided::new(&mut places));
+        let mut scratch = Scratch::new(lanes * room);
+        let mut few = [Place::Everywhere(F4::splat(0.)); FEW];
+        let mut many = vec![];
+        let places = match few.get_mut(..lanes * inputs.len()) {
+            Some(few) => few,
+            None => {
+                many.resize(lanes * inputs.len(), Place::Everywhere(F4::splat(0.)));
+                &mut many[..]
+            }
+        };
+        let (scratch, places) = (Divided::new(&mut scratch), Divided::new(places));
         let steps = Steps { program: self, inputs, long: &long };
         match out {
             Output::Floats(out) => {
@@ -243,6 +256,7 @@ impl Program {
     fn cost(&self) -> usize {
         let cost = |function: &Function| match function {
             Function::Unary(Unary::Activation(_) | Unary::Exp | Unary::Tanh | Unary::Erf, _) => 8,
+            Function::Binary(Binary::Power, _) => 16,
             _ => 2,
         };
         self.steps.iter().map(|(function, _)| cost(function)).sum()

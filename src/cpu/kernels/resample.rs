@@ -1,4 +1,4 @@
-//! Images of another size: nearest pixels, or weighted sums of neighbours.
+//! Images of another size: weighted sums of neighbours.
 //!
 //! In: planes of rows, and for each row and column of the output where it comes from. Out: planes. Weighted sums go
 //! across first and then down, so that an output costs as many products as both windows are long together.
@@ -30,59 +30,6 @@ impl Taps {
     }
 }
 
-/// Values that are only moved. The loops are instantiated here, because this crate is what is compiled for speed.
-pub enum Pixels<'a> {
-    /// float32.
-    F32(&'a [f32], &'a mut [f32]),
-    /// uint8.
-    U8(&'a [u8], &'a mut [u8]),
-    /// int8.
-    I8(&'a [i8], &'a mut [i8]),
-}
-
-/// For each pixel of the output the one in row `rows[y]` and column `columns[x]`.
-pub fn nearest(
-    [height, width]: [usize; 2],
-    rows: &[usize],
-    columns: &[usize],
-    pixels: Pixels<'_>,
-) -> Result<()> {
-    fits(rows.iter().all(|y| *y < height) && columns.iter().all(|x| *x < width))?;
-    match pixels {
-        Pixels::F32(x, out) => moved(height, width, rows, columns, x, out),
-        Pixels::U8(x, out) => moved(height, width, rows, columns, x, out),
-        Pixels::I8(x, out) => moved(height, width, rows, columns, x, out),
-    }
-}
-
-fn moved<T: Copy>(
-    height: usize,
-    width: usize,
-    rows: &[usize],
-    columns: &[usize],
-    x: &[T],
-    out: &mut [T],
-) -> Result<()> {
-    let (from, to) = (height * width, rows.len() * columns.len());
-    if from == 0 || to == 0 {
-        return fits(out.is_empty());
-    }
-    fits(x.len() / from * to == out.len() && x.len().is_multiple_of(from))?;
-    for (plane, out) in x.chunks_exact(from).zip(out.chunks_exact_mut(to)) {
-        for (at, y) in rows.iter().enumerate() {
-            if at > 0 && rows[at - 1] == *y {
-                out.copy_within((at - 1) * columns.len()..at * columns.len(), at * columns.len());
-                continue;
-            }
-            let row = &plane[y * width..][..width];
-            for (to, x) in out[at * columns.len()..].iter_mut().zip(columns) {
-                *to = row[*x];
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Weighted sums: `rows` and `columns` tell of what.
 pub fn weighted(
     [height, width]: [usize; 2],
@@ -102,10 +49,15 @@ pub fn weighted(
     for (at, weight) in rows.places.iter().zip(&rows.weights) {
         used[*at] |= *weight != 0.;
     }
-    let mut across = vec![0.; height * wide];
+    // Where columns stay what they are, there is nothing to sum across.
+    let stay = columns.window == 1
+        && wide == width
+        && columns.places.iter().enumerate().all(|(at, place)| at == *place)
+        && columns.weights.iter().all(|weight| *weight == 1.);
+    let mut sums = vec![0.; if stay { 0 } else { height * wide }];
     for (plane, out) in x.chunks_exact(from).zip(out.chunks_exact_mut(to)) {
-        for (y, row) in plane.chunks_exact(width).enumerate().filter(|(y, _)| used[*y]) {
-            let sums = &mut across[y * wide..][..wide];
+        for (y, row) in plane.chunks_exact(width).enumerate().filter(|(y, _)| used[*y] && !stay) {
+            let sums = &mut sums[y * wide..][..wide];
             match columns.window {
                 1 => sum::<1>(row, columns, sums),
                 2 => sum::<2>(row, columns, sums),
@@ -113,6 +65,7 @@ pub fn weighted(
                 _ => sum_any(row, columns, sums),
             }
         }
+        let across = if stay { plane } else { &sums[..] };
         let taps =
             rows.places.chunks_exact(rows.window).zip(rows.weights.chunks_exact(rows.window));
         for ((places, weights), row) in taps.zip(out.chunks_exact_mut(wide)) {

@@ -2,6 +2,7 @@
 
 mod images;
 mod integers;
+mod moves;
 mod pointwise;
 
 use crate::conv::{self, Geometry};

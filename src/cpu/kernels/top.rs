@@ -8,7 +8,7 @@ use crate::{Result, fits};
 
 /// The integer that sorts as wanted.
 #[inline(always)]
-fn key(value: f32, at: usize, largest: bool) -> u64 {
+pub(crate) fn key(value: f32, at: usize, largest: bool) -> u64 {
     let rank = if value.is_nan() {
         u32::MAX
     } else {

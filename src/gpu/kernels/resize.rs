@@ -5,10 +5,8 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::nn::Resize;
-use tract_onnx::tract_core::ops::nn::resize::{
-    AxisPlan, Interpolator, NearestUpsample, cubic_weights, linear_weights, plan_axis, window_size,
-};
-use tract_onnx_opl::resize::{AspectRatio, CoordTransform, Nearest, Resize as OnnxResize};
+use tract_onnx::tract_core::ops::nn::resize::{AxisPlan, NearestUpsample};
+use tract_onnx_opl::resize::{AspectRatio, CoordTransform, Resize as OnnxResize};
 
 use super::flat::elements;
 use crate::gpu::builder::{Cx, Lowered, because};
@@ -16,6 +14,7 @@ use crate::gpu::chain::Chain;
 use crate::gpu::kernel::Param;
 use crate::gpu::transfer::floats;
 use crate::gpu::value::View;
+use crate::optimize::onnx_plan;
 
 const BODY: &str = "
 fn value(i: u32) -> f32 {
@@ -65,42 +64,8 @@ pub(crate) fn resize_onnx(cx: &mut Cx, op: &OnnxResize) -> Lowered<()> {
         }
     }
     let axes = (0..to.len()).filter(|a| crops || to[*a] != from[*a] || scales[*a] != 1.0);
-    let plans = axes.map(|a| (a, plan(op, scales[a], from[a], to[a], regions[a]))).collect();
+    let plans = axes.map(|a| (a, onnx_plan(op, scales[a], from[a], to[a], regions[a]))).collect();
     run(cx, plans, op.extrapolation_value())
-}
-
-/// The taps of an axis, by the definition of ONNX's Resize; `region` is where a crop starts and ends.
-fn plan(op: &OnnxResize, scale: f32, from: usize, to: usize, region: (f32, f32)) -> AxisPlan {
-    let window = window_size(&op.interpolator, op.antialias, scale);
-    let coordinate = |x: usize| match &op.coord_transformer {
-        CoordTransform::Plain(transform) => Some(transform.transform(x, scale, from, to)),
-        CoordTransform::TfCropAndResize => {
-            let last = from as f32 - 1.0;
-            let (span, width) = (last * (region.1 - region.0), scale * from as f32);
-            let along = if width == 1.0 { span / 2.0 } else { x as f32 * span / (width - 1.0) };
-            let at = along + region.0 * last;
-            (at >= 0.0 && at <= last).then_some(at)
-        }
-    };
-    let right = |part: f32| match op.nearest {
-        Nearest::Floor => part == 1.0,
-        Nearest::Ceil => true,
-        Nearest::RoundPreferFloor => part > 0.5,
-        Nearest::RoundPreferCeil => part >= 0.5,
-    };
-    plan_axis(from, to, window, op.exclude_outside, coordinate, |part, taps| {
-        match op.interpolator {
-            Interpolator::Linear => linear_weights(part, scale, op.antialias, taps),
-            Interpolator::Cubic => {
-                cubic_weights(part, scale, op.cubic_coeff_a(), op.antialias, taps);
-            }
-            Interpolator::Nearest => {
-                let right = right(part);
-                taps[0] = f32::from(u8::from(!right));
-                taps[1] = f32::from(u8::from(right));
-            }
-        }
-    })
 }
 
 /// An input that steers the resampling, which must be known; none where it is left out or empty.

@@ -5,6 +5,8 @@
 use nearside_kernels::quantize::{self, Quanta};
 use tract_onnx::tract_hir::internal::*;
 
+use crate::reuse;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RoundTo {
     pub(crate) dtype: DatumType,
@@ -58,7 +60,7 @@ impl EvalOp for RoundTo {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut y = Tensor::zero_dt(self.dtype, inputs[0].shape())?;
+        let mut y = reuse::tensor(self.dtype, inputs[0].shape())?;
         let x = inputs[0].try_as_plain_ram()?;
         let mut view = y.try_as_plain_ram_mut()?;
         quantize::round(x.as_slice::<f32>()?, self.zero, self.quanta(&mut view)?);

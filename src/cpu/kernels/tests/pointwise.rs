@@ -54,6 +54,7 @@ fn two(f: Binary, a: f64, b: f64) -> f64 {
         Binary::Min => a.min(b),
         Binary::Less => f64::from(a < b),
         Binary::LessOrEqual => f64::from(a <= b),
+        Binary::Power => a.powf(b),
     }
 }
 
