@@ -26,11 +26,7 @@ impl Work for Suppression {
         let (boxes, scores) = (floats(&inputs[0])?, floats(&inputs[1])?);
         let [images, classes, count] = *inputs[1].shape() else { bail!("scores of three axes") };
         ensure!(inputs[0].shape() == [images, count, 4], "a box for each score");
-        // None stands for all.
-        let most = match inputs[2].number::<i64>()? {
-            0 => usize::MAX,
-            most => usize::try_from(most).unwrap_or(0),
-        };
+        let most = usize::try_from(inputs[2].number::<i64>()?).unwrap_or(0);
         let least =
             inputs.get(4).filter(|_| self.bounded).map(|t| t.number::<f32>()).transpose()?;
         let rules =

@@ -96,6 +96,12 @@ def forms():
         feeds = {"a": sign * np.abs(f32(1, 5)), "b": f32(3, 5)}
         add(f"If_of_other_lengths_{word}", compared + [either] + behind, feeds, ["y", "z", "size"], {"zero": np.float32(0), "two": np.float32(2)})
 
+    boxes = np.array([[[0, 0, 1, 1], [0, 0.1, 1, 1.1], [0, 10, 1, 11]]], np.float32)
+    feeds = {"boxes": boxes, "scores": np.array([[[0.9, 0.75, 0.6]]], np.float32)}
+    share = {"share": np.array([0.5], np.float32)}
+    for name, order, constants in [("no", ["boxes", "scores", "most", "share"], {"most": np.array([0]), **share}), ("untold", ["boxes", "scores", "", "share"], share), ("two", ["boxes", "scores", "most", "share"], {"most": np.array([2]), **share})]:
+        add(f"NonMaxSuppression_{name}_boxes", [("NonMaxSuppression", order, ["y"], {})], feeds, ["y"], constants)
+
 
 def files():
     def nothing_declared(proto):
