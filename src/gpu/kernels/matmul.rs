@@ -13,8 +13,8 @@ use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param, Pattern};
 use crate::gpu::value::{View, collapse, dense_strides};
 
-const TILED: &str = include_str!("matmul.wgsl");
-const VECTOR: &str = include_str!("vector.wgsl");
+const TILED: &str = wgsl!("matmul.wgsl");
+const VECTOR: &str = wgsl!("vector.wgsl");
 
 pub(crate) fn lower(cx: &mut Cx, op: &PrefixMatMul) -> Lowered<()> {
     let ((a_type, _), (b_type, _)) = (cx.input_fact(0)?, cx.input_fact(1)?);

@@ -11,20 +11,33 @@ use crate::cpu::recurrence::Recurrence;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::chain::Chain;
 use crate::gpu::kernel::{MAX_GROUPS, Param};
-use crate::gpu::transfer::floats;
 use crate::gpu::value::{Carrier, View};
 
-const BODY: &str = include_str!("recurrent.wgsl");
+const BODY: &str = wgsl!("recurrent.wgsl");
 
 /// Three states must fit into the workgroup memory that every adapter has.
 const MOST_HIDDEN: usize = 1024;
 
-/// The numbers of a constant input at ONNX's position, if the node has that input.
-fn constant(cx: &Cx, op: &Recurrence, at: usize) -> Lowered<Option<Vec<f32>>> {
+/// A constant input at ONNX's position, if the node has that input.
+fn constant(cx: &Cx, op: &Recurrence, at: usize) -> Lowered<Option<Arc<Tensor>>> {
     let Some(slot) = op.slot(at) else { return Ok(None) };
-    match cx.konst(slot).and_then(|konst| floats(&konst)) {
-        Some(values) => Ok(Some(values)),
+    match cx.konst(slot) {
+        Some(konst) => Ok(Some(konst)),
         None => because("weights that are no constants"),
+    }
+}
+
+/// What is made of the bias, which may be absent.
+fn of_bias(
+    cx: &mut Cx,
+    bias: Option<&Arc<Tensor>>,
+    way: String,
+    count: usize,
+    make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'static,
+) -> Lowered<View> {
+    match bias {
+        Some(bias) => cx.builder.packed(Arc::clone(bias), way, (count, false), make),
+        None => cx.builder.constant(Arc::new(tensor1(&vec![0f32; count]))),
     }
 }
 
@@ -43,8 +56,13 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     let late = matches!(op.cell, Cell::Gru { late_reset: true });
     let none = || because("a recurrent layer without weights");
     let Some(state_weights) = constant(cx, op, 2)? else { return none() };
-    let bias = constant(cx, op, 3)?.unwrap_or_else(|| vec![0.0; directions * 2 * gates]);
+    let bias = constant(cx, op, 3)?;
     let (Some(x), Some(w)) = (op.slot(0), op.slot(1)) else { return none() };
+    if state_weights.len() != directions * gates * hidden
+        || bias.as_ref().is_some_and(|b| b.len() != directions * 2 * gates)
+    {
+        return because("weights that do not fit");
+    }
 
     // The sums over the input, of every step at once.
     let x = cx.dense_input(x)?;
@@ -52,18 +70,18 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     let w = cx.input(w)?.permuted(&[0, 2, 1]);
     let sums = cx.temporary(DatumType::F32, &[directions, steps * batch, gates])?;
     let mut kernel = product(cx, x, w, sums.clone(), false)?;
-    let both = |at: usize| {
-        let (d, row) = (at / gates, at % gates);
-        let of_input = bias[d * 2 * gates + row];
-        // A late reset comes before the bias of the state.
-        if late && row >= 2 * hidden {
-            of_input
-        } else {
-            of_input + bias[d * 2 * gates + gates + row]
-        }
+    let both = move |bias: &[f32]| {
+        let both = |at: usize| {
+            let (d, row) = (at / gates, at % gates);
+            let own = d * 2 * gates + row;
+            // A late reset comes before the bias of the state.
+            let alone = late && row >= 2 * hidden;
+            bias[own] + if alone { 0.0 } else { bias[own + gates] }
+        };
+        (0..directions * gates).map(both).collect()
     };
-    let both: Vec<f32> = (0..directions * gates).map(both).collect();
-    let view = cx.builder.constant(Arc::new(tensor1(&both)))?;
+    let form = format!("{directions} {gates} {late}");
+    let view = of_bias(cx, bias.as_ref(), format!("sums {form}"), directions * gates, both)?;
     let shape = sums.shape.clone();
     let view = View { shape, strides: vec![gates as isize, 0, 1], ..view };
     let (last, loaded) = (kernel.chain.result, kernel.chain.load(view));
@@ -71,15 +89,21 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     cx.run(kernel);
 
     // The steps.
-    let transposed = |at: usize| {
-        let (d, from, row) = (at / (hidden * gates), at / gates % hidden, at % gates);
-        state_weights.get((d * gates + row) * hidden + from).copied().unwrap_or(0.0)
+    let transposed = move |weights: &[f32]| {
+        let from = |at: usize| {
+            let (d, from, row) = (at / (hidden * gates), at / gates % hidden, at % gates);
+            weights[(d * gates + row) * hidden + from]
+        };
+        (0..directions * hidden * gates).map(from).collect()
     };
-    let transposed: Vec<f32> = (0..directions * hidden * gates).map(transposed).collect();
-    let weights = cx.builder.constant(Arc::new(tensor1(&transposed)))?;
+    let size = (directions * hidden * gates, true);
+    let weights = cx.builder.packed(state_weights, format!("steps {form}"), size, transposed)?;
     let late_bias = if late {
-        let of_state = (0..directions).flat_map(|d| &bias[(2 * d + 1) * gates..][..gates]);
-        cx.builder.constant(Arc::new(tensor1(&of_state.copied().collect::<Vec<f32>>())))?
+        let of_state = move |bias: &[f32]| {
+            let own = (0..directions).flat_map(|d| &bias[(2 * d + 1) * gates..][..gates]);
+            own.copied().collect()
+        };
+        of_bias(cx, bias.as_ref(), format!("late {form}"), directions * gates, of_state)?
     } else {
         weights.clone()
     };

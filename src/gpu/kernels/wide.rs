@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::gpu::builder::Cx;
 
-const BODY: &str = include_str!("wide.wgsl");
+const BODY: &str = wgsl!("wide.wgsl");
 
 /// Rows of a tile, and vectors of columns.
 const TILES: [(usize, usize); 3] = [(8, 2), (4, 2), (4, 1)];

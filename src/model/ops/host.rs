@@ -134,10 +134,9 @@ impl TypedOp for HostOp {
                 let mut fact = (*fact).clone();
                 if fact.datum_type == TDim::datum_type() {
                     fact.datum_type = i64::datum_type();
-                    fact.konst = match fact.konst {
-                        Some(k) => Some(plain(&k)?.into_arc_tensor()),
-                        None => None,
-                    };
+                    // What has symbols is known to no code.
+                    let known = fact.konst.and_then(|k| plain(&k).ok());
+                    fact.konst = known.map(Tensor::into_arc_tensor);
                     fact.uniform = None;
                 }
                 Ok(fact)
