@@ -15,6 +15,7 @@ use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::fft::Fft;
 use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::grid_sample::GridSample;
@@ -26,7 +27,7 @@ use tract_onnx_opl::resize::Resize as OnnxResize;
 use super::builder::{Builder, Cx, Lowered, because};
 use super::kernels::{
     conv, deconv, elementwise, gather, grid, group_query, layout, matmul, narrow, nbits, norm, pad, pool,
-    quantize, recurrent, reduce, resize, select,
+    quantize, recurrent, reduce, resize, select, transform,
 };
 use crate::cpu::norm::Normalisation;
 use crate::cpu::recurrence::Recurrence;
@@ -91,6 +92,7 @@ const TABLE: &[Row] = &[
     row!(MatMulNBits => nbits::product),
     row!(GatherBlocks => nbits::gather),
     row!(GridSample => grid::sample),
+    row!(Fft => transform::lower),
     row!(Normalisation => norm::lower),
     row!(Recurrence => recurrent::lower),
     row!(code GroupQuery => group_query::lower),
@@ -135,7 +137,7 @@ pub const OPERATORS: &[(&str, Ran)] = &[
     ("Cos", Ran::By("elementwise", "test_cos")),
     ("Cosh", Ran::By("elementwise", "test_cosh")),
     ("CumSum", Ran::By("select", "test_cumsum_1d")),
-    ("DFT", Ran::Never("the engine's own transform has no kernel")),
+    ("DFT", Ran::By("transform", "test_dft")),
     ("DepthToSpace", Ran::By("layout", "test_depthtospace_example")),
     ("DequantizeLinear", Ran::By("elementwise", "test_dequantizelinear")),
     ("Div", Ran::By("elementwise", "test_div")),

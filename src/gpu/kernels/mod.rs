@@ -27,5 +27,6 @@ mod rows;
 pub(crate) mod select;
 mod shared;
 mod sliding;
+pub(crate) mod transform;
 mod wide;
 mod winograd;

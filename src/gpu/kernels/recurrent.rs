@@ -1,7 +1,7 @@
 //! Recurrent layers: all steps in one dispatch.
 //!
 //! In: `Recurrence` with constant weights. Out: one product for the gates' sums over the input of all steps, and a
-//! dispatch that takes the steps, in which a workgroup has one row of the batch in one direction.
+//! dispatch that takes the steps, in which a workgroup has one row of the batch in one direction, or a share of its units.
 
 use nearside_kernels::recurrence::Cell;
 use tract_onnx::prelude::*;
@@ -17,6 +17,8 @@ const BODY: &str = wgsl!("recurrent.wgsl");
 
 /// Three states must fit into the workgroup memory that every adapter has.
 const MOST_HIDDEN: usize = 1024;
+/// Units of a workgroup where a step is the only one.
+const SHARE: usize = 32;
 
 /// A constant input at ONNX's position, if the node has that input.
 fn constant(cx: &Cx, op: &Recurrence, at: usize) -> Lowered<Option<Arc<Tensor>>> {
@@ -89,15 +91,19 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     cx.run(kernel);
 
     // The steps.
-    let transposed = move |weights: &[f32]| {
+    // Four elements of the state to a vector, the last filled up with zeros.
+    let quarters = hidden.div_ceil(4);
+    let count = directions * quarters * gates * 4;
+    let vectors = move |weights: &[f32]| {
         let from = |at: usize| {
-            let (d, from, row) = (at / (hidden * gates), at / gates % hidden, at % gates);
-            weights[(d * gates + row) * hidden + from]
+            let (lane, row, rest) = (at % 4, at / 4 % gates, at / 4 / gates);
+            let (d, from) = (rest / quarters, rest % quarters * 4 + lane);
+            if from < hidden { weights[(d * gates + row) * hidden + from] } else { 0.0 }
         };
-        (0..directions * hidden * gates).map(from).collect()
+        (0..count).map(from).collect()
     };
-    let size = (directions * hidden * gates, true);
-    let weights = cx.builder.packed(state_weights, format!("steps {form}"), size, transposed)?;
+    let way = format!("steps {form}");
+    let weights = cx.builder.packed(state_weights, way, (count, true), vectors)?;
     let late_bias = if late {
         let of_state = move |bias: &[f32]| {
             let own = (0..directions).flat_map(|d| &bias[(2 * d + 1) * gates..][..gates]);
@@ -134,11 +140,16 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
         Cell::Gru { .. } => 1,
         Cell::Rnn => 2,
     };
-    let lanes = hidden.next_power_of_two().clamp(16, 256);
+    // An early reset needs all units between the two halves of a step.
+    let alone = steps == 1 && op.cell != (Cell::Gru { late_reset: false });
+    let share = if alone { hidden.min(SHARE) } else { hidden };
+    let lanes = share.next_power_of_two().clamp(16, 256);
     let head = format!(
-        "const CELL = {cell}u;\nconst LATE = {late};\nconst HIDDEN = {hidden}u;\nconst LANES = {lanes}u;\n"
+        "const CELL = {cell}u;\nconst LATE = {late};\nconst HIDDEN = {hidden}u;\n\
+         const QUARTERS = {quarters}u;\nconst SHARE = {share}u;\nconst LANES = {lanes}u;\n"
     );
-    let mut kernel = cx.kernel(head + BODY, [batch as u32, directions as u32, 1], all);
+    let groups = [batch, directions, hidden.div_ceil(share)].map(|g| g as u32);
+    let mut kernel = cx.kernel(head + BODY, groups, all);
     let backwards = op.backwards.iter().rev().fold(0, |bits, b| bits << 1 | usize::from(*b));
     let [row_t, row_b, y_t, y_d, y_b] = if op.batch_first {
         [1, steps, directions * hidden, hidden, steps * directions * hidden]
@@ -160,6 +171,7 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     ];
     kernel.params = params.iter().map(|(n, v)| ((*n).to_owned(), Param::U(*v as u32))).collect();
     kernel.reads = vec![sums, weights, first, late_bias];
+    kernel.wide = vec![false, true];
     kernel.more = vec![last];
     cx.run(kernel);
     Ok(())

@@ -2,8 +2,8 @@
 //! projections, rotary positions, a cache that grows or is filled in place, windows, soft caps, sinks.
 //!
 //! In: projected states, the cache, how much of it each row fills. Out: what is attended to, and the
-//! new cache. The first prompt goes through the engine's own products where it knows the form; from
-//! then on a token costs one pass over the cache, which plain loops do as well.
+//! new cache. The CPU's first prompt goes through the engine's own products where it knows the form; from
+//! then on a token costs one pass over the cache, which plain loops do as well. The GPU has kernels for this code.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -56,7 +56,7 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let ours = host(node, op)?;
     // The engine's own refuses most forms, by attributes and inputs.
     match super::theirs(ctx, node) {
-        Ok(theirs) => either(theirs, ours, move |inputs| first_prompt(inputs, heads)),
+        Ok(theirs) => unless_on_gpu(theirs, ours, move |inputs| first_prompt(inputs, heads)),
         Err(_) => Ok(ours),
     }
 }
