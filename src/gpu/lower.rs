@@ -26,8 +26,8 @@ use tract_onnx_opl::resize::Resize as OnnxResize;
 
 use super::builder::{Builder, Cx, Lowered, because};
 use super::kernels::{
-    conv, deconv, elementwise, gather, grid, group_query, layout, matmul, narrow, nbits, norm, pad, pool,
-    quantize, recurrent, reduce, resize, select, transform,
+    conv, deconv, elementwise, gather, grid, group_query, layout, matmul, narrow, nbits, norm, pad,
+    pool, quantize, recurrent, reduce, resize, select, transform,
 };
 use crate::cpu::norm::Normalisation;
 use crate::cpu::recurrence::Recurrence;
@@ -137,7 +137,7 @@ pub const OPERATORS: &[(&str, Ran)] = &[
     ("Cos", Ran::By("elementwise", "test_cos")),
     ("Cosh", Ran::By("elementwise", "test_cosh")),
     ("CumSum", Ran::By("select", "test_cumsum_1d")),
-    ("DFT", Ran::By("transform", "test_dft")),
+    ("DFT", Ran::By("transform", "webgpu::DFT_96")),
     ("DepthToSpace", Ran::By("layout", "test_depthtospace_example")),
     ("DequantizeLinear", Ran::By("elementwise", "test_dequantizelinear")),
     ("Div", Ran::By("elementwise", "test_div")),

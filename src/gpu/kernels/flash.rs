@@ -74,9 +74,7 @@ impl Heads {
         let fours = self.width.div_ceil(4);
         let (across, down) = match side {
             None => (fours.next_power_of_two().min(64), 1),
-            Some(side) => {
-                (fours.next_multiple_of(side).min(MOST_COLUMNS * side), 4 * 64 / side)
-            }
+            Some(side) => (fours.next_multiple_of(side).min(MOST_COLUMNS * side), 4 * 64 / side),
         };
         let groups = [self.rows.div_ceil(down), fours.div_ceil(across), self.count()];
         Division { across, side, groups }

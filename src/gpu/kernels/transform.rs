@@ -41,7 +41,9 @@ pub(crate) fn lower(cx: &mut Cx, op: &Fft) -> Lowered<()> {
         return because("a transform of other numbers than float32");
     }
     let n = x.shape.get(op.axis).copied().filter(|n| *n <= MOST);
-    let (Some(n), Some(2)) = (n, x.shape.last()) else { return because("a transform of this size") };
+    let (Some(n), Some(2)) = (n, x.shape.last()) else {
+        return because("a transform of this size");
+    };
     let inner: usize = x.shape[op.axis + 1..x.shape.len() - 1].iter().product();
     let way = if op.inverse { 1.0 } else { -1.0 };
     let turn = |at: usize| way * TAU * at as f64 / n as f64;
@@ -49,7 +51,9 @@ pub(crate) fn lower(cx: &mut Cx, op: &Fft) -> Lowered<()> {
     let turns = cx.builder.constant(Arc::new(tensor1(&turns.collect::<Vec<_>>())))?;
     let output = cx.output(0)?;
     let mut kernel = elements(cx, BODY, output)?;
-    kernel.params.extend([("n", n), ("inner", inner)].map(|(k, v)| (k.to_owned(), Param::U(v as u32))));
+    kernel
+        .params
+        .extend([("n", n), ("inner", inner)].map(|(k, v)| (k.to_owned(), Param::U(v as u32))));
     kernel.reads = vec![x, turns];
     cx.run(kernel);
     Ok(())
