@@ -75,14 +75,14 @@ const least = (numbers) => Math.min(...numbers);
 const middle = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
 const decoders = Object.entries(MODELS).map(([name, tolerance]) => ({
-  name, tolerance, options: withModels(name), source: () => ({ model: address(name), feeds: toWire(npz(name, 'prefill_inputs')) }),
+  name, tolerance, busy: true, options: withModels(name), source: () => ({ model: address(name), feeds: toWire(npz(name, 'prefill_inputs')) }),
 }));
 decoders.push({
   name: 'a decoder with GroupQueryAttention', tolerance: 1e-3, options: {},
   source: () => ({ model: { base64: readFileSync(join(GROUP_QUERY, 'model.onnx'), 'base64') }, feeds: toWire(readNpz(join(GROUP_QUERY, 'prefill_inputs.npz'))) }),
 });
 
-for (const { name, tolerance, options, source } of decoders) {
+for (const { name, tolerance, busy, options, source } of decoders) {
   test(`chromium webgpu: ${name}, prefill and ${STEPS} steps, all on the GPU, its caches staying there`, options, async (t) => {
     const { places, cache, size, taken } = await inPage((page) => page.evaluate(decode, { ...source(), steps: STEPS }));
     assert.deepEqual(places, ['gpu-buffer']);
@@ -100,7 +100,9 @@ for (const { name, tolerance, options, source } of decoders) {
     const clocked = least(of(timed.taken.slice(5), 'clocked'));
     t.diagnostic(`a step: ${least(of(later, 'all')).toFixed(1)} ms at best, ${middle(of(later, 'all')).toFixed(1)} in the median, ${clocked.toFixed(1)} by the GPU's clock; planning ${least(of(later, 'plan')).toFixed(1)} and ${middle(of(later, 'plan')).toFixed(1)}, at first ${least(of(first, 'plan')).toFixed(1)}`);
     assert.ok(least(of(later, 'plan')) < least(of(first, 'plan')) / 3, 'a later step is planned as the first ones are');
-    assert.ok(least(of(later, 'all')) < 2 * clocked, `a step takes ${least(of(later, 'all'))} ms, and the GPU ${clocked} ms of it`);
+    // Where the GPU has anything to do, all else but planning, which is held against the first steps, takes no longer.
+    const run = least(later.map(({ all, plan }) => all - plan));
+    assert.ok(!busy || run < 2 * clocked, `a step takes ${run} ms without planning, and the GPU ${clocked} ms of it`);
   });
 }
 

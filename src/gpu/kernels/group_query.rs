@@ -69,8 +69,8 @@ pub(crate) fn lower(cx: &mut Cx, coded: &Coded<'_, GroupQuery>) -> Lowered<()> {
     };
     let length = sizes.past.max(total);
     let first = sizes.steps == total;
-    if sizes.steps > length {
-        return because("attention over more steps than there are");
+    if sizes.steps == 0 || sizes.steps > length {
+        return because("attention over no steps, or over more than there are");
     }
     let integers = |cx: &mut Cx, at: usize| {
         let view = cx.dense_input(at)?;
