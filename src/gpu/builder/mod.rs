@@ -6,6 +6,7 @@
 
 mod cx;
 mod join;
+mod origin;
 mod pattern;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use tract_onnx::prelude::*;
 
 pub(crate) use cx::Cx;
 pub(crate) use join::In;
+pub(crate) use origin::{Derived, Origin, Value};
 
 use super::chain::Chain;
 use super::kernel::Kernel;
@@ -31,50 +33,6 @@ pub(crate) type Lowered<T> = Result<T, Reason>;
 /// `Err` with a reason.
 pub(crate) fn because<T>(reason: impl Into<Cow<'static, str>>) -> Lowered<T> {
     Err(Reason(reason.into()))
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    /// The host writes it before the dispatches that read it.
-    Upload,
-    /// Written once, when the program is made.
-    Constant(Arc<Tensor>),
-    /// The same, in a form of a kernel's own.
-    Derived(Derived),
-    /// A dispatch writes it.
-    Made,
-}
-
-impl Origin {
-    /// Whether it is written once.
-    pub(crate) fn is_constant(&self) -> bool {
-        matches!(self, Self::Constant(_) | Self::Derived(_))
-    }
-}
-
-/// What a kernel reads of a constant in a form of its own. It is made where it is not on the GPU yet: not for a plan
-/// that is only tried, and not again for the plans of other shapes.
-#[derive(Clone, Debug)]
-pub(crate) struct Derived {
-    pub(crate) source: Arc<Tensor>,
-    pub(crate) way: &'static str,
-    pub(crate) make: fn(&Tensor) -> Vec<u8>,
-}
-
-/// A dense value.
-#[derive(Clone, Debug)]
-pub(crate) struct Value {
-    pub(crate) len: usize,
-    /// Whether its elements take 16 bits.
-    pub(crate) half: bool,
-    pub(crate) origin: Origin,
-}
-
-impl Value {
-    pub(crate) fn bytes(&self) -> u64 {
-        self.len as u64 * if self.half { 2 } else { 4 }
-    }
 }
 
 /// An outlet of the graph as far as it is on the GPU.
@@ -111,6 +69,8 @@ pub(crate) struct Builder<'m> {
     exported: HashSet<OutletId>,
     /// Counts that the host must find to be 0, and whose indices they count.
     checks: Vec<(View, String)>,
+    /// What was seen to already, by any node.
+    done: HashSet<String>,
     /// Dispatches before this one belong to earlier segments: done when this one is lowered.
     since: usize,
 }
@@ -127,6 +87,7 @@ impl<'m> Builder<'m> {
             writers: HashMap::new(),
             exported,
             checks: vec![],
+            done: HashSet::new(),
             since: 0,
         }
     }
@@ -144,6 +105,11 @@ impl<'m> Builder<'m> {
     /// What was to be checked since the last call.
     pub(crate) fn take_checks(&mut self) -> Vec<(View, String)> {
         std::mem::take(&mut self.checks)
+    }
+
+    /// Whether a node before this one has seen to `what`; from now on one has.
+    pub(crate) fn once(&mut self, what: String) -> bool {
+        !self.done.insert(what)
     }
 
     fn exclusive(&self, outlet: OutletId) -> bool {
@@ -164,6 +130,9 @@ impl<'m> Builder<'m> {
         let len = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         let half = match &origin {
             Origin::Constant(tensor) => self.limits.half && transfer::is_half(tensor),
+            Origin::Derived(Derived { source, sorted: true, .. }) => {
+                self.limits.half && transfer::is_half(source)
+            }
             _ => false,
         };
         let bytes = len.and_then(|n| (n as u64).checked_mul(if half { 2 } else { 4 }));
@@ -230,17 +199,6 @@ impl<'m> Builder<'m> {
         }
         let (datum, shape) = (tensor.datum_type(), tensor.shape().to_vec());
         self.value(datum, &shape, Origin::Constant(tensor))
-    }
-
-    /// What `make` gives of a constant, as elements of `shape`; `way` tells apart what is made of one.
-    pub(crate) fn derived(
-        &mut self,
-        source: Arc<Tensor>,
-        way: &'static str,
-        (datum, shape): (DatumType, &[usize]),
-        make: fn(&Tensor) -> Vec<u8>,
-    ) -> Lowered<View> {
-        self.value(datum, shape, Origin::Derived(Derived { source, way, make }))
     }
 
     fn push(&mut self, kernel: Kernel) {

@@ -7,6 +7,7 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 
+use super::conv_weights::Packed;
 use super::matmul::product;
 use super::sliding::Sliding;
 use super::winograd;
@@ -14,8 +15,8 @@ use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
 use crate::gpu::value::{Carrier, View};
 
-const PACKED: &str = include_str!("conv.wgsl");
-const GROUPED: &str = include_str!("grouped.wgsl");
+const PACKED: &str = wgsl!("conv.wgsl");
+const GROUPED: &str = wgsl!("grouped.wgsl");
 
 /// Strides of the weights by role.
 struct Weights {
@@ -164,9 +165,14 @@ fn direct(
             let oc = if og >= 8 { 8 } else { 4 };
             let blocks = og.div_ceil(oc);
             put("blocks", blocks as isize);
-            let packed = pack(&konst, op, weights, (ig, og, oc), sliding.kernel)?;
+            let form = Packed {
+                groups: op.group,
+                sizes: [og, ig, sliding.kernel[1], sliding.kernel[2]],
+                strides: [weights.out, weights.input, weights.space[1], weights.space[2]],
+                oc,
+            };
             let text = format!("const OC = {oc}u;\n{}{PACKED}", rows_of(sliding, oc));
-            (text, blocks * op.group, cx.builder.constant(packed)?)
+            (text, blocks * op.group, form.of(cx, konst)?)
         }
         None => {
             put("w_o", weights.view.offset as isize);
@@ -258,43 +264,4 @@ fn rows_of(sliding: &Sliding, oc: usize) -> String {
          fn together(s: ptr<function, Sums>) -> array<vec4<f32>, OC> {{\n  \
          return array<vec4<f32>, OC>({all});\n}}\n"
     )
-}
-
-/// The weights as `[group, block of channels, input, ky, kx, channel]`, short blocks filled with zeros.
-fn pack(
-    konst: &Tensor,
-    op: &Conv,
-    weights: &Weights,
-    (ig, og, oc): (usize, usize, usize),
-    kernel: [usize; 3],
-) -> Lowered<Arc<Tensor>> {
-    let bytes = konst.as_bytes();
-    let blocks = og.div_ceil(oc);
-    let (ky, kx) = (kernel[1], kernel[2]);
-    let mut packed = vec![0f32; op.group * blocks * ig * ky * kx * oc];
-    let mut at = 0;
-    for g in 0..op.group {
-        for block in 0..blocks {
-            for i in 0..ig {
-                for y in 0..ky {
-                    for x in 0..kx {
-                        for lane in 0..oc.min(og - block * oc) {
-                            let from = g as isize * weights.group
-                                + (block * oc + lane) as isize * weights.out
-                                + i as isize * weights.input
-                                + y as isize * weights.space[1]
-                                + x as isize * weights.space[2];
-                            let word = usize::try_from(from)
-                                .ok()
-                                .and_then(|f| bytes.get(f * 4..f * 4 + 4)?.try_into().ok());
-                            let Some(word) = word else { return because("odd weights") };
-                            packed[at + lane] = f32::from_le_bytes(word);
-                        }
-                        at += oc;
-                    }
-                }
-            }
-        }
-    }
-    Ok(Arc::new(tensor1(&packed)))
 }
