@@ -53,10 +53,15 @@ export interface Placement {
   readonly dispatches: number;
   /** Bytes of constants in the memory of the GPU; those of few bits stay so. */
   readonly weights: number;
+  /** Bytes of what lies between the kernels there. */
+  readonly values: number;
   readonly segments: readonly {
     readonly device: 'gpu' | 'cpu';
-    /** `reason`: why the node is not on the GPU. */
-    readonly nodes: readonly { readonly name: string; readonly operator: string; readonly reason?: string }[];
+    /**
+     * `reason`: why the node is not on the GPU. `f16`: what of it is float16 there, its result alone (`memory`), or also
+     * what its kernel multiplies and adds (`arithmetic`).
+     */
+    readonly nodes: readonly { readonly name: string; readonly operator: string; readonly f16?: 'memory' | 'arithmetic'; readonly reason?: string }[];
   }[];
 }
 

@@ -138,6 +138,11 @@ impl Page {
         let (view, strides) = output;
         let address = self.address("e_out", view.offset, strides);
         let address = if self.wide { format!("({address}) >> 2u") } else { address };
+        let result = match (view.half, self.wide) {
+            (false, _) => result,
+            (true, false) => format!("f16({result})"),
+            (true, true) => format!("vec4<f16>({result})"),
+        };
         text + &format!("  out0[{address}] = {result};\n")
     }
 

@@ -45,6 +45,8 @@ pub(crate) use broadcasts::release_broadcasts;
 pub(crate) use engine::fold;
 #[cfg(feature = "gpu")]
 pub(crate) use norms::norms;
+#[cfg(feature = "gpu")]
+pub(crate) use precision::{HALF, mark_halves};
 pub(crate) use stride::Stride;
 
 use std::sync::Arc;

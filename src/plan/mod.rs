@@ -191,6 +191,10 @@ fn specialised(
     check_size(&typed)?;
     let outputs = element_types(&declared, &typed)?;
     resolve_outputs(&mut typed)?;
+    #[cfg(feature = "gpu")]
+    if target == optimize::Target::Gpu {
+        optimize::mark_halves(&mut typed)?;
+    }
     let mut typed = optimize::rewrite(typed, target)?;
     optimize::declutter(&mut typed)?;
     Ok((typed, outputs))

@@ -6,12 +6,13 @@
 //! Out: one test a case of a model, compared with ONNX Runtime's reference and never answered by the CPU alone unless
 //! the row says why; one test each for the node tests and the single operators: a case runs wholly on the GPU and is
 //! right, or the GPU refuses it; one for the operators that the table of kernels claims; `plain`: the same as on an
-//! adapter without subgroups and float16; and what a session owes its caller whatever the GPU does (`gpu_session`).
+//! adapter without subgroups and float16; `half`: with arithmetic in float16; and what a session owes its caller whatever the GPU does (`gpu_session`).
 
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod case;
 mod compare;
+mod gpu_half;
 mod gpu_memory;
 mod gpu_session;
 mod listed;
@@ -59,6 +60,8 @@ struct Cases {
     skipped: BTreeMap<String, String>,
     /// Models that are also run as on an adapter without anything optional.
     plain: Vec<String>,
+    /// Models that are also run with arithmetic in float16, which a CPU that plays the adapter is not asked for.
+    half: Vec<String>,
 }
 
 fn main() {
@@ -75,6 +78,8 @@ fn main() {
     }
     let options = GpuOptions { plain: true, ..GpuOptions::default() };
     let plain = pollster::block_on(Gpu::open_with(options)).ok().filter(|_| gpu.is_ok());
+    let options = GpuOptions { half_math: Some(true), ..GpuOptions::default() };
+    let half = pollster::block_on(Gpu::open_with(options)).ok().filter(|_| gpu.is_ok());
     let folder = |name: &str, place: &str| {
         std::env::var_os(name).map_or_else(|| root.join("../shared").join(place), PathBuf::from)
     };
@@ -86,12 +91,17 @@ fn main() {
             let name = format!("{}::{case}", row.model);
             let absent = gpu.is_err() || !dir.exists() || cases.skipped.contains_key(&row.model);
             let cpu = cases.cpu.contains_key(&row.model) || cases.cpu.contains_key(&name);
-            if cases.plain.contains(&row.model) {
-                let (gpu, dir, case) = (plain.clone(), dir.clone(), case.clone());
+            for (kind, lent, listed) in
+                [("plain", &plain, &cases.plain), ("half", &half, &cases.half)]
+            {
+                if !listed.contains(&row.model) {
+                    continue;
+                }
+                let (gpu, dir, case) = (lent.clone(), dir.clone(), case.clone());
                 let tolerance = tolerance.clone();
                 let run = move || model(gpu, &dir, &case, &tolerance, cpu);
-                let trial = Trial::test(format!("plain::{name}"), run);
-                trials.push(trial.with_ignored_flag(absent || plain.is_none()));
+                let trial = Trial::test(format!("{kind}::{name}"), run);
+                trials.push(trial.with_ignored_flag(absent || lent.is_none()));
             }
             let (gpu, dir, case) = (gpu.as_ref().ok().cloned(), dir.clone(), case.clone());
             let trial = Trial::test(name, move || model(gpu, &dir, &case, &tolerance, cpu));
@@ -118,9 +128,11 @@ fn main() {
     let (lent, same) = (gpu.clone(), cases.clone());
     let trial = Trial::test("operators", move || operators(lent, &same));
     trials.push(trial.with_ignored_flag(absent));
-    let absent = plain.is_none();
-    let trial = Trial::test("plain::operators", move || operators(plain, &cases));
-    trials.push(trial.with_ignored_flag(absent));
+    for (kind, lent) in [("plain", plain), ("half", half)] {
+        let (absent, same) = (lent.is_none(), cases.clone());
+        let trial = Trial::test(format!("{kind}::operators"), move || operators(lent, &same));
+        trials.push(trial.with_ignored_flag(absent));
+    }
     let absent = gpu.is_none() || !archive.exists();
     let trial = Trial::test("claims", move || claims(gpu, &archive));
     trials.push(trial.with_ignored_flag(absent));

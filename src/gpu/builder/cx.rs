@@ -35,7 +35,8 @@ impl Cx<'_, '_> {
     /// The bits of an input of floats, as integers.
     pub(crate) fn bits(&mut self, ix: usize) -> Lowered<View> {
         let view = self.input(ix)?;
-        let view = if view.half { self.builder.words(&self.node.name, view)? } else { view };
+        let view =
+            if view.half { self.builder.stored(&self.node.name, view, false)? } else { view };
         Ok(View { carrier: Carrier::U32, ..view })
     }
 
@@ -70,7 +71,8 @@ impl Cx<'_, '_> {
     /// A value for an output of the node.
     pub(crate) fn output(&mut self, slot: usize) -> Lowered<View> {
         let (datum, shape) = self.output_fact(slot)?;
-        let view = self.temporary(datum, &shape)?;
+        let half = self.builder.is_half(OutletId::new(self.node.id, slot));
+        let view = self.builder.value_as((datum, half), &shape, Origin::Made)?;
         self.is(slot, view.clone(), true);
         Ok(view)
     }
@@ -109,6 +111,7 @@ impl Cx<'_, '_> {
             params: vec![],
             reads: vec![],
             wide: vec![],
+            narrow: false,
             acc: output.carrier,
             chain: Chain::plain(&output.shape),
             output,
@@ -116,6 +119,11 @@ impl Cx<'_, '_> {
             score: None,
             pattern: Pattern::None,
         }
+    }
+
+    /// Whether operands are multiplied as f16: both lie so, and the adapter is better at it.
+    pub(crate) fn narrow(&self, a: &View, b: &View) -> bool {
+        a.half && b.half && self.builder.limits().half_math
     }
 
     /// Adds a dispatch of nothing but `chain`.

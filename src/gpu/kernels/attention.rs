@@ -133,6 +133,8 @@ pub(super) fn recognised(
         let sums = sums(columns, side);
         format!("const X = {side}u;\nconst COLUMNS = {columns}u;\n{sums}{parts}{shared}")
     };
+    let narrow = cx.narrow(&q.view, &k.view);
+    body += if narrow { "alias E = f16;\n" } else { "alias E = f32;\n" };
     let mut wide = vec![];
     for (at, (name, m)) in [("q", &q), ("k", &k), ("v", &v)].into_iter().enumerate() {
         let (row, element) = if name == "k" { (m.across, m.down) } else { (m.down, m.across) };
@@ -168,6 +170,7 @@ pub(super) fn recognised(
     kernel.params = params;
     kernel.reads = vec![q.view, k.view, v.view];
     kernel.wide = wide;
+    kernel.narrow = narrow;
     kernel.score = Some(score);
     if kernel.bindings() > MAX_STORAGE_BINDINGS {
         return None;
@@ -337,17 +340,19 @@ fn start(name: &str, view: &View) -> (String, Vec<(String, Param)>) {
 
 /// Four neighbours of a row: one load, or four, of which those behind the row's end are 0.
 fn loads(name: &str, at: usize, wide: bool, (rows, elements): (&str, &str)) -> String {
+    let kind = if name == "v" { "f32" } else { "E" };
     let place = format!("base + min(row, p.{rows} - 1u) * p.{name}_row");
-    let head = format!("fn {name}4(base: u32, row: u32, four: u32) -> vec4<f32> {{\n");
+    let head = format!("fn {name}4(base: u32, row: u32, four: u32) -> vec4<{kind}> {{\n");
     if wide {
         let four = format!("min(four, (p.{elements} >> 2u) - 1u)");
-        return format!("{head}  return in{at}[(({place}) >> 2u) + {four}];\n}}\n");
+        return format!("{head}  return vec4<{kind}>(in{at}[(({place}) >> 2u) + {four}]);\n}}\n");
     }
     let one = |l: usize| {
-        format!("select(0.0, in{at}[at + {l}u * p.{name}_one], four * 4u + {l}u < p.{elements})")
+        let one = format!("{kind}(in{at}[at + {l}u * p.{name}_one])");
+        format!("select({kind}(), {one}, four * 4u + {l}u < p.{elements})")
     };
     format!(
-        "{head}  let at = {place} + four * 4u * p.{name}_one;\n  return vec4<f32>({}, {}, {}, {});\n}}\n",
+        "{head}  let at = {place} + four * 4u * p.{name}_one;\n  return vec4<{kind}>({}, {}, {}, {});\n}}\n",
         one(0),
         one(1),
         one(2),

@@ -3,7 +3,7 @@
 // accumulators, which are scaled down whenever a row's highest score rises (Milakov and Gimelshein; Dao et al.).
 // Host text: `q_at(b)`, `k_at(b)`, `v_at(b)`, where matrix b starts; `q4`, `k4`, `v4`, four neighbours of a row;
 // `score(b, row, key, x)`; `shared_max` and `shared_sum` of the 8 invocations of a row; X, which is 8; COLUMNS; `Sums`,
-// `scale(sums, by)`, `add(sums, …)` and `together(sums)`, all of them.
+// E, what is multiplied of queries and keys, four products before they are added; `scale(sums, by)`, `add(sums, …)` and `together(sums)`, all of them.
 const LOWEST = -3.4028234663852886e38f;
 
 var<workgroup> shares: array<vec4<f32>, 256>;
@@ -35,13 +35,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       let w2 = k4(k, key + 2u, d);
       let w3 = k4(k, key + 3u, d);
       var x = q4(q, row, d);
-      s0 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+      s0 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
       x = q4(q, row + 1u, d);
-      s1 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+      s1 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
       x = q4(q, row + 2u, d);
-      s2 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+      s2 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
       x = q4(q, row + 3u, d);
-      s3 += vec4<f32>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3));
+      s3 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
     }
     // What is done to a score is a text of its own length: it is here four times, not for each score.
     let last = p.keys - 1u;

@@ -34,13 +34,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let w2 = k4(k, key + 2u, d);
       let w3 = k4(k, key + 3u, d);
       var a = q4(q, row, d);
-      s0 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s0 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
       a = q4(q, row + 1u, d);
-      s1 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s1 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
       a = q4(q, row + 2u, d);
-      s2 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s2 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
       a = q4(q, row + 3u, d);
-      s3 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s3 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
     }
     let last = p.keys - 1u;
     let there = vec4<u32>(key, key + 1u, key + 2u, key + 3u) <= vec4<u32>(last);

@@ -95,6 +95,9 @@ pub(crate) fn product(
     let small = m <= 32 || n <= 32 || m * n * count <= 64 * 64 * 16;
     let (tx, ty) = if small { (8, 8) } else { (16, 16) };
     let kind = carrier.wgsl();
+    // As f16 few products are added before their sum is: its error does not grow with k.
+    let narrow = m > 1 && cx.narrow(&a, &b);
+    let element = if narrow { "f16" } else { kind };
     // Four neighbours at a time, where everything lies on multiples of four.
     let even = |values: &[isize]| values.iter().all(|v| v % 4 == 0);
     let along = |view: usize| [step(view, 1) as isize, step(view, 2) as isize];
@@ -110,7 +113,7 @@ pub(crate) fn product(
         };
     let fours = !vector && a_wide && b_wide;
     let (body, groups) = if fours {
-        wide::body(cx, kind, (m, n, count), b.strides[rank - 2] == 1)
+        wide::body(cx, (kind, element), (m, n, count), b.strides[rank - 2] == 1)
     } else if vector {
         let slices = Lanes::new(cx, 16, 256, b_by_k);
         let head = format!(
@@ -121,8 +124,10 @@ pub(crate) fn product(
         (head + VECTOR, [n.div_ceil(16), 1, count])
     } else {
         let head = format!(
-            "alias T = {kind};\nconst TX = {tx}u;\nconst TY = {ty}u;\nconst STEP = 16u;\n\
-             const A_BY_K = {a_by_k};\nconst B_BY_K = {b_by_k};\n"
+            "alias T = {kind};\nalias E = {element};\nconst BLOCK = {}u;\n\
+             const TX = {tx}u;\nconst TY = {ty}u;\nconst STEP = 16u;\n\
+             const A_BY_K = {a_by_k};\nconst B_BY_K = {b_by_k};\n",
+            if narrow { 4 } else { 1 }
         );
         (head + TILED, [n.div_ceil(tx * 4), m.div_ceil(ty * 4), count])
     };
@@ -156,6 +161,7 @@ pub(crate) fn product(
     kernel.params = params.iter().map(|(name, p)| ((*name).to_owned(), *p)).collect();
     kernel.reads = vec![a, b];
     kernel.wide = vec![fours; 2];
+    kernel.narrow = narrow;
     kernel.acc = carrier;
     Ok(kernel)
 }
