@@ -42,6 +42,8 @@ export interface Verdict {
   readonly gpuMs: number | null;
   /** Of how many runs that is the best. */
   readonly gpuRuns: number;
+  /** Whether the GPU rounds to float16 on the way. Where that is too little, it computes in float32 instead. */
+  readonly half: boolean;
 }
 
 /** Where the nodes of a graph ran. */

@@ -144,7 +144,8 @@ impl Kernel {
 
     /// The whole text.
     pub(crate) fn shader(&self) -> Shader {
-        let mut page = Page { bound: vec![], params: self.params.clone(), wide: false };
+        let narrow = self.narrow && matches!(self.body, Body::Elements);
+        let mut page = Page { bound: vec![], params: self.params.clone(), wide: false, narrow };
         for (at, view) in self.reads.iter().enumerate() {
             // A body's inputs keep their numbers, also where two of them are one value.
             let wide = self.wide.get(at).copied().unwrap_or(false);
@@ -254,8 +255,7 @@ impl Kernel {
         if cfg!(target_arch = "wasm32") && functions.contains("subgroup") {
             source += "enable subgroups;\n";
         }
-        let narrow = self.narrow && matches!(self.body, Body::Elements);
-        let float = if narrow { "f16" } else { "f32" };
+        let float = if page.narrow { "f16" } else { "f32" };
         for (alias, scalar) in [('F', float), ('I', "i32"), ('U', "u32"), ('B', "bool")] {
             if page.wide {
                 source += &format!("alias {alias} = vec4<{scalar}>;\n");

@@ -60,6 +60,8 @@ pub(super) struct Page {
     pub(super) bound: Vec<Bound>,
     pub(super) params: Vec<(String, Param)>,
     pub(super) wide: bool,
+    /// Its floats are f16.
+    pub(super) narrow: bool,
 }
 
 impl Page {
@@ -120,6 +122,7 @@ impl Page {
             Arg::Number(i) => match chain.numbers.get(i) {
                 Some(Param::I(_)) => format!("I(p.{own}_n{i})"),
                 Some(Param::U(_)) => format!("U(p.{own}_n{i})"),
+                _ if self.narrow => format!("F(f16(p.{own}_n{i}))"),
                 _ => format!("F(p.{own}_n{i})"),
             },
         };

@@ -46,7 +46,7 @@ pub(crate) use engine::fold;
 #[cfg(feature = "gpu")]
 pub(crate) use norms::norms;
 #[cfg(feature = "gpu")]
-pub(crate) use precision::{HALF, mark_halves};
+pub(crate) use precision::{HALF, forget_halves, mark_halves};
 pub(crate) use stride::Stride;
 
 use std::sync::Arc;

@@ -48,6 +48,13 @@ pub(crate) fn mark_halves(model: &mut TypedModel) -> TractResult<()> {
     Ok(())
 }
 
+/// Takes the labels back, but for what the caller hands over: everything in between is float32 then.
+#[cfg(feature = "gpu")]
+pub(crate) fn forget_halves(model: &mut TypedModel) {
+    let inputs = model.inputs.clone();
+    model.outlet_labels.retain(|outlet, _| inputs.contains(outlet));
+}
+
 /// Whether a value is the rounded form of one that others read as float32: the two become one, which must not lose
 /// precision.
 #[cfg(feature = "gpu")]

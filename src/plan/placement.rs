@@ -68,6 +68,11 @@ impl Placement {
         self.segments.iter().any(|s| s.device == "gpu")
     }
 
+    /// Whether anything on the GPU is float16.
+    pub(crate) fn is_half(&self) -> bool {
+        self.segments.iter().flat_map(|s| &s.nodes).any(|node| node.f16.is_some())
+    }
+
     /// Whether every node is.
     pub(super) fn is_whole(&self) -> bool {
         !self.segments.is_empty() && self.segments.iter().all(|s| s.device == "gpu")

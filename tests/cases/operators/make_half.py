@@ -56,6 +56,14 @@ def products():
     put("MatMul_twice", nodes, {"a": f16(9, 40)}, {"b": f16(40, 36), "c": f16(36, 12)}, tolerance=(5e-3, 2e-2))
 
 
+def few_bits():
+    for bits, rows in [(4, 1), (4, 6), (8, 6)]:
+        codes = rng.integers(0, 256, (24, 3, 32 * bits // 8)).astype(np.uint8)
+        constants = {"b": codes, "s": np.abs(f16(24 * 3, scale=0.05))}
+        one(f"MatMulNBits_{bits}_{rows}", "MatMulNBits", {"a": f16(rows, 96)}, constants, ["a", "b", "s"], SUMMED,
+            domain="com.microsoft", bits=bits, block_size=32, K=96, N=24)
+
+
 def convolutions():
     for name, x, w, more in [
         ("1x1", (1, 20, 8, 6), (12, 20, 1, 1), {}), ("1x1_odd", (1, 19, 9, 7), (13, 19, 1, 1), {}),
@@ -139,6 +147,7 @@ def mixed():
 
 
 products()
+few_bits()
 convolutions()
 attention()
 element_wise()
