@@ -16,6 +16,8 @@ mod engine;
 mod extremes;
 mod few_bits;
 mod finished;
+#[cfg(feature = "gpu")]
+mod halves;
 mod integers;
 mod norms;
 mod picks;
@@ -44,9 +46,9 @@ pub(crate) use broadcasts::release_broadcasts;
 #[cfg(feature = "gpu")]
 pub(crate) use engine::fold;
 #[cfg(feature = "gpu")]
-pub(crate) use norms::norms;
+pub(crate) use halves::{HALF, Halves, forget_halves};
 #[cfg(feature = "gpu")]
-pub(crate) use precision::{HALF, forget_halves, mark_halves};
+pub(crate) use norms::norms;
 pub(crate) use stride::Stride;
 
 use std::sync::Arc;

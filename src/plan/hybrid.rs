@@ -87,6 +87,7 @@ impl Frame {
 
 /// The graph in the form that the table of kernels knows.
 pub(crate) fn prepare(mut model: TypedModel) -> TractResult<TypedModel> {
+    let halves = crate::optimize::Halves::of(&model);
     let has = |model: &TypedModel, one: fn(&TypedNode) -> bool| model.nodes().iter().any(one);
     if has(&model, |node| node.op_is::<RmsNorm>()) {
         crate::optimize::norms(&mut model)?;
@@ -95,6 +96,7 @@ pub(crate) fn prepare(mut model: TypedModel) -> TractResult<TypedModel> {
         rewrite_einsum_to_prefix_matmul(&mut model, false)?;
     }
     crate::optimize::release_broadcasts(&mut model)?;
+    halves.settle(&mut model)?;
     Ok(model)
 }
 

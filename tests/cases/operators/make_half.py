@@ -59,7 +59,7 @@ def products():
 def few_bits():
     for bits, rows in [(4, 1), (4, 6), (8, 6)]:
         codes = rng.integers(0, 256, (24, 3, 32 * bits // 8)).astype(np.uint8)
-        constants = {"b": codes, "s": np.abs(f16(24 * 3, scale=0.05))}
+        constants = {"b": codes, "s": np.abs(f16(24 * 3, scale=0.005))}
         one(f"MatMulNBits_{bits}_{rows}", "MatMulNBits", {"a": f16(rows, 96)}, constants, ["a", "b", "s"], SUMMED,
             domain="com.microsoft", bits=bits, block_size=32, K=96, N=24)
 
