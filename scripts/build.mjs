@@ -1,5 +1,6 @@
-// The build: `npm run build [-- native pkg edge] [--no-opt] [--record]`. In: the sources and what set-up installed.
-// Out: the native binary in the cargo target folder, pkg/wasm/ (the npm package's module), edge/build/ (the Worker).
+// The build: `npm run build [-- native pkg edge | without-gpu] [--no-opt] [--record]`. In: the sources and what set-up
+// installed. Out: the native binary in the cargo target folder, pkg/wasm/ (the npm package's module), edge/build/ (the
+// Worker); and where it is asked for, the package's module without the WebGPU engine, for its size alone.
 // The one decision: cargo runs one build after the other (each uses all cores), while wasm-opt of a
 // finished module runs beside the next cargo build, because it uses one core for minutes.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,8 +13,8 @@ import { wasmEnv } from './lib/wasm-target.mjs';
 import { bundle } from './lib/bundle.mjs';
 import { lower } from './lib/lower.mjs';
 import { corpusKey, trim } from './lib/trim.mjs';
-import { divide, shareGlue, untrimmed, variantsKey } from './lib/variants.mjs';
-import { publish, wasmOpt } from './lib/wasm.mjs';
+import { ENGINES, divide, shareGlue, untrimmed, variantsKey } from './lib/variants.mjs';
+import { measure, publish, wasmOpt } from './lib/wasm.mjs';
 import { setup } from './setup.mjs';
 
 const TRIPLE = 'wasm32-unknown-unknown';
@@ -51,6 +52,31 @@ async function finishPkg({ optimise, bound }) {
   return { did: `${did}, ${sizes(size)}`, size };
 }
 
+const withoutGpu = join(root, 'tests', 'out', 'without-gpu');
+
+/** As the package's, as far as its whole engine. */
+async function finishWithoutGpu({ optimise, bound }) {
+  const { did } = await publish({
+    label: 'without-gpu',
+    input: wasmFile('nearside_web.wasm'),
+    folder: withoutGpu,
+    module: 'nearside_bg.wasm',
+    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), variantsKey(), ...AGAIN],
+    optimise,
+    bound,
+    async derive(out) {
+      for (const level of optimise ? AGAIN : []) await wasmOpt(join(out, 'nearside_bg.wasm'), 'without-gpu, again', [], level);
+      divide(out, 'nearside_bg.wasm');
+      // What is measured stands under the name that it was made by.
+      copyFileSync(join(out, ENGINES.relaxed.whole), join(out, 'nearside_bg.wasm'));
+    },
+    bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
+      '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm'], { label: 'wasm-pack', env: wasmEnv() }),
+  });
+  const size = measure(join(withoutGpu, 'nearside_bg.wasm'));
+  return { did: `${did}, ${sizes(size)}`, size };
+}
+
 async function finishEdge({ optimise, bound }) {
   const shim = join(root, 'edge', 'shim.mjs');
   if (!existsSync(shim)) throw new Error('edge/shim.mjs is missing: the Worker has no entry');
@@ -82,22 +108,29 @@ async function finishEdge({ optimise, bound }) {
 const parts = [
   { name: 'pkg', compile: () => cargo(['-p', 'nearside-web', '--features', 'gpu', ...WASM], wasmEnv()), finish: finishPkg },
   { name: 'edge', compile: () => cargo(['-p', 'edge', ...WASM], wasmEnv()), finish: finishEdge },
+  { name: 'without-gpu', apart: true, compile: () => cargo(['-p', 'nearside-web', ...WASM], wasmEnv()), finish: finishWithoutGpu },
   { name: 'native', compile: () => cargo(['--release', ...nativeFeatures, '--bin', 'nearside']) },
 ];
 
-function record(size) {
+/** Only of what was built: the size of the module without the WebGPU engine has a record of its own. */
+function record({ 'without-gpu': without, ...size }) {
+  if (without) write('size-without-gpu', without);
+  if (Object.keys(size).length > 0) write('size', size);
+}
+
+function write(name, size) {
   const folder = join(root, 'tests', 'records');
   mkdirSync(folder, { recursive: true });
   const rustc = capture('rustc', ['--version']).out.split(' ')[1];
   const entry = { date: new Date().toISOString().slice(0, 10), machine: `${process.platform} ${process.arch}, ${cpus().length} cores`, rustc, ...size };
-  writeFileSync(join(folder, 'size.json'), `${JSON.stringify(entry, null, 2)}\n`);
-  say('  recorded in tests/records/size.json');
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(entry, null, 2)}\n`);
+  say(`  recorded in tests/records/${name}.json`);
 }
 
 export async function build({ only = [], optimise = true, recordSize = false } = {}) {
   const since = performance.now();
   say('Build');
-  const wanted = parts.filter(({ name }) => only.length === 0 || only.includes(name));
+  const wanted = parts.filter(({ name, apart }) => (only.length === 0 ? !apart : only.includes(name)));
   const size = {};
   const finishing = [];
   for (const { name, compile, finish } of wanted) {
@@ -131,7 +164,7 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
     const only = args.filter((arg) => !arg.startsWith('--'));
     const unknown = only.find((name) => !parts.some((part) => part.name === name))
       ?? args.find((arg) => arg.startsWith('--') && !['--no-opt', '--record'].includes(arg));
-    if (unknown) throw new Error(`unknown: ${unknown}; usage: npm run build [-- native pkg edge] [--no-opt] [--record]`);
+    if (unknown) throw new Error(`unknown: ${unknown}; usage: npm run build [-- native pkg edge without-gpu] [--no-opt] [--record]`);
     await setup({ tests: false });
     await build({ only, optimise: !args.includes('--no-opt'), recordSize: args.includes('--record') });
   });

@@ -52,7 +52,7 @@ export class EngineGpu {
   }
 
   async #start(GpuHandle) {
-    const [handle, text] = await Promise.all([this.#awaited('opening the GPU', () => withChosen(() => GpuHandle.open())), recall()]);
+    const [handle, text] = await Promise.all([this.#awaited('opening the GPU', () => withChosen((ask) => GpuHandle.open(ask))), recall()]);
     if (text) handle.learn(text);
     opened(() => handle.device());
     return handle;

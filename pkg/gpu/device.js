@@ -68,34 +68,23 @@ function withSubgroups(adapter) {
 }
 
 /**
- * Has `open`, which asks for an adapter and a device, get the application's. The engine's library offers no other way
- * in: for as long as the call lasts, `navigator.gpu` has a `requestAdapter` of its own.
+ * Has `open` open the engine's GPU. The engine's library offers no other way in: it calls what `open` is given where it
+ * would call `navigator.gpu.requestAdapter`, for the first device and for each one after a loss.
  * @template T
- * @param {() => Promise<T>} open
+ * @param {(ask: (...wanted: any[]) => Promise<any>) => Promise<T>} open
  * @returns {Promise<T>}
  */
 export async function withChosen(open) {
   if (current) await current;
-  const device = chosen;
   const gpu = /** @type {any} */ (globalThis.navigator?.gpu);
-  if (!gpu) return open();
-  if (!device) {
-    const request = gpu.requestAdapter.bind(gpu);
-    gpu.requestAdapter = async (/** @type {any[]} */ ...wanted) => withSubgroups(await request(...wanted));
-    try {
-      return await open();
-    } finally {
-      delete gpu.requestAdapter;
-    }
-  }
-  const { features, limits, adapterInfo } = device;
-  const adapter = { features, limits, info: { description: adapterInfo?.description ?? '', isFallbackAdapter: false, subgroupMinSize: 0, subgroupMaxSize: 0 }, requestDevice: async () => device };
-  gpu.requestAdapter = async () => adapter;
-  try {
-    return await open();
-  } finally {
-    delete gpu.requestAdapter;
+  const request = gpu?.requestAdapter.bind(gpu);
+  return open(async (...wanted) => {
+    if (!chosen) return withSubgroups(await request(...wanted));
+    const device = chosen;
     // After a loss the engine opens one of its own.
     chosen = undefined;
-  }
+    const { features, limits, adapterInfo } = device;
+    const info = { description: adapterInfo?.description ?? '', isFallbackAdapter: false, subgroupMinSize: 0, subgroupMaxSize: 0 };
+    return { features, limits, info, requestDevice: async () => device };
+  });
 }

@@ -81,13 +81,18 @@ export const nodeTests = (folder) => async () => {
   return settle({ passed: pass, failed: fail + cancelled, skipped: skipped + todo }, result, 'pass' in counts);
 };
 
-/** tests/size.json names files and their ceilings in bytes. */
+/**
+ * tests/size.json names files and their ceilings in bytes; `beyond` names a record of tests/records, over whose size the
+ * ceiling lies: `npm run build -- without-gpu --record` makes that of the module without the WebGPU engine anew.
+ */
 export const sizeCheck = ({ optimise }) => async () => {
   if (!optimise) return { passed: 0, failed: 0, skipped: 1, output: '', note: 'not optimised, so not measured' };
   const counts = { passed: 0, failed: 0, skipped: 0, output: '' };
-  for (const { file, gzip: ceiling } of JSON.parse(readFileSync(join(root, 'tests', 'size.json'), 'utf8'))) {
-    const { gzip } = measure(join(root, file));
-    const line = `${file}: ${gzip} bytes gzip, ceiling ${ceiling}`;
+  const read = (...names) => JSON.parse(readFileSync(join(root, 'tests', ...names), 'utf8'));
+  for (const { file, gzip: ceiling, beyond } of read('size.json')) {
+    const before = beyond ? read('records', beyond).gzip : 0;
+    const gzip = measure(join(root, file)).gzip - before;
+    const line = `${file}: ${gzip} bytes gzip${beyond ? ` beyond ${before} of ${beyond}` : ''}, ceiling ${ceiling}`;
     say(`    ${line}`);
     counts[gzip <= ceiling ? 'passed' : 'failed'] += 1;
     if (gzip > ceiling) counts.output += `${line}\n`;

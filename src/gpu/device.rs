@@ -225,7 +225,11 @@ impl Device {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = instance.request_adapter(&wanted).await.map_err(|e| {
+        #[cfg(not(target_arch = "wasm32"))]
+        let asked = instance.request_adapter(&wanted);
+        #[cfg(target_arch = "wasm32")]
+        let asked = super::borrowed::asking(|| instance.request_adapter(&wanted));
+        let adapter = asked.await.map_err(|e| {
             unavailable("this machine has no GPU adapter").with_source(Text::of(&e))
         })?;
         let has = adapter.limits();

@@ -15,6 +15,7 @@ use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::fft::Fft;
 use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::grid_sample::GridSample;
@@ -25,18 +26,24 @@ use tract_onnx_opl::resize::Resize as OnnxResize;
 
 use super::builder::{Builder, Cx, Lowered, because};
 use super::kernels::{
-    conv, deconv, elementwise, gather, grid, layout, matmul, narrow, nbits, norm, pad, pool,
-    quantize, recurrent, reduce, resize, select,
+    conv, deconv, elementwise, gather, grid, group_query, layout, matmul, narrow, nbits, norm, pad,
+    pool, quantize, recurrent, reduce, resize, select, transform,
 };
 use crate::cpu::norm::Normalisation;
 use crate::cpu::recurrence::Recurrence;
-use crate::model::ops::{GatherBlocks, MatMulNBits, Quotient, RoundTo, ToNarrow};
+use crate::model::ops::{
+    GatherBlocks, GroupQuery, MatMulNBits, Quotient, RoundTo, ToNarrow, code_of,
+};
 use crate::optimize::{CheckIndices, Stride};
 
 /// Lowers a node whose operator it knows; `None` for all others.
 type Row = fn(&mut Cx, &dyn TypedOp) -> Option<Lowered<()>>;
 
 macro_rules! row {
+    // An operator that the CPU has as code of ours.
+    (code $op:ty => $lower:path) => {
+        |cx, _| code_of::<$op>(cx.node).map(|code| $lower(cx, &code))
+    };
     ($op:ty => $lower:path) => {
         |cx, op| op.downcast_ref::<$op>().map(|op| $lower(cx, op))
     };
@@ -85,8 +92,10 @@ const TABLE: &[Row] = &[
     row!(MatMulNBits => nbits::product),
     row!(GatherBlocks => nbits::gather),
     row!(GridSample => grid::sample),
+    row!(Fft => transform::lower),
     row!(Normalisation => norm::lower),
     row!(Recurrence => recurrent::lower),
+    row!(code GroupQuery => group_query::lower),
 ];
 
 /// How an ONNX operator comes to run on the GPU.
@@ -128,7 +137,7 @@ pub const OPERATORS: &[(&str, Ran)] = &[
     ("Cos", Ran::By("elementwise", "test_cos")),
     ("Cosh", Ran::By("elementwise", "test_cosh")),
     ("CumSum", Ran::By("select", "test_cumsum_1d")),
-    ("DFT", Ran::Never("the engine's own transform has no kernel")),
+    ("DFT", Ran::By("transform", "test_dft")),
     ("DepthToSpace", Ran::By("layout", "test_depthtospace_example")),
     ("DequantizeLinear", Ran::By("elementwise", "test_dequantizelinear")),
     ("Div", Ran::By("elementwise", "test_div")),
@@ -153,7 +162,7 @@ pub const OPERATORS: &[(&str, Ran)] = &[
     ("Greater", Ran::By("elementwise", "test_greater")),
     ("GreaterOrEqual", Ran::By("elementwise", "test_greater_equal")),
     ("GridSample", Ran::By("grid", "webgpu::GridSample_bilinear_border_1")),
-    ("GroupQueryAttention", Ran::Never("the engine's own attention has no kernel")),
+    ("GroupQueryAttention", Ran::By("group_query", "forms::GroupQueryAttention_token_rotary")),
     ("HardSigmoid", Ran::By("elementwise", "test_hardsigmoid")),
     ("HardSwish", Ran::By("elementwise", "test_hardswish")),
     ("If", Ran::Planned("test_if")),

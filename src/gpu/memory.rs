@@ -80,7 +80,7 @@ impl Deref for Memory {
 /// The constants of a device by the address of their tensor and what was made of it, as long as tensor and buffer both
 /// live.
 #[derive(Default)]
-pub(super) struct Constants(Mutex<HashMap<(usize, &'static str), Constant>>);
+pub(super) struct Constants(Mutex<HashMap<(usize, String), Constant>>);
 
 type Constant = (Weak<Tensor>, Weak<Memory>);
 
@@ -104,7 +104,7 @@ impl Device {
 
     /// The elements of a tensor that nobody changes.
     pub(super) fn constant(&self, tensor: &Arc<Tensor>, half: bool) -> Result<Arc<Memory>> {
-        self.shared(tensor, if half { "f16" } else { "" }, || {
+        self.shared(tensor, if half { "f16" } else { "" }.to_owned(), || {
             let words = if half { transfer::halves(tensor) } else { transfer::words(tensor) };
             words.ok_or_else(|| {
                 Error::new(ErrorKind::Internal, "a constant that the GPU cannot carry")
@@ -113,15 +113,23 @@ impl Device {
     }
 
     /// What is made of such a tensor: only where it is not there yet.
-    pub(super) fn derived(&self, derived: &Derived) -> Result<Arc<Memory>> {
-        let make = || Ok(Cow::Owned((derived.make)(&derived.source)));
-        self.shared(&derived.source, derived.way, make)
+    pub(super) fn derived(&self, derived: &Derived, half: bool) -> Result<Arc<Memory>> {
+        let make = || {
+            let made = (derived.make)(&derived.source);
+            let floats = made.chunks_exact(4).filter_map(|b| b.try_into().ok());
+            Ok(match half {
+                true => transfer::halved(floats.map(f32::from_le_bytes)).into(),
+                false => made.into(),
+            })
+        };
+        let way = derived.way.clone() + if half { " f16" } else { "" };
+        self.shared(&derived.source, way, make)
     }
 
     fn shared<'t>(
         &self,
         tensor: &'t Arc<Tensor>,
-        way: &'static str,
+        way: String,
         make: impl FnOnce() -> Result<Cow<'t, [u8]>>,
     ) -> Result<Arc<Memory>> {
         let address = (Arc::as_ptr(tensor).addr(), way);

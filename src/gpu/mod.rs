@@ -32,7 +32,7 @@
 
 mod arena;
 #[cfg(target_arch = "wasm32")]
-mod borrowed;
+pub(crate) mod borrowed;
 pub(crate) mod builder;
 mod chain;
 mod device;

@@ -208,7 +208,7 @@ fn buffers(gpu: &Device, builder: &Builder<'_>, arena: &Arena) -> Result<Buffers
         }
         let memory = match &value.origin {
             Origin::Constant(tensor) => Some(gpu.constant(tensor, value.half)?),
-            Origin::Derived(derived) => Some(gpu.derived(derived)?),
+            Origin::Derived(derived) => Some(gpu.derived(derived, value.half)?),
             _ => arena.places[at].map(|place| Arc::clone(&shared[place])),
         };
         buffers.extend(memory.map(|memory| (id, memory)));

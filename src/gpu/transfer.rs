@@ -58,7 +58,8 @@ pub(crate) fn is_half(tensor: &Tensor) -> bool {
     tensor.len() >= LEAST_HALVES && floats_of(tensor).is_some_and(|all| all.iter().all(exact))
 }
 
-fn floats_of(tensor: &Tensor) -> Option<&[f32]> {
+/// The elements of float32 as they lie.
+pub(crate) fn floats_of(tensor: &Tensor) -> Option<&[f32]> {
     if tensor.datum_type() != DatumType::F32 {
         return None;
     }
@@ -67,12 +68,19 @@ fn floats_of(tensor: &Tensor) -> Option<&[f32]> {
 
 /// The elements as f16, in whole words; what is out of range becomes infinite.
 pub(crate) fn halves(tensor: &Tensor) -> Option<std::borrow::Cow<'_, [u8]>> {
-    let mut bytes: Vec<u8> = match tensor.datum_type() {
-        DatumType::F16 if tensor.len() > 0 => tensor.as_bytes().to_vec(),
-        _ => floats_of(tensor)?.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect(),
-    };
+    if tensor.datum_type() == DatumType::F16 && tensor.len() > 0 {
+        let mut bytes = tensor.as_bytes().to_vec();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        return Some(bytes.into());
+    }
+    Some(halved(floats_of(tensor)?.iter().copied()).into())
+}
+
+/// Numbers as f16, in whole words.
+pub(crate) fn halved(all: impl Iterator<Item = f32>) -> Vec<u8> {
+    let mut bytes: Vec<u8> = all.flat_map(|x| f16::from_f32(x).to_le_bytes()).collect();
     bytes.resize(bytes.len().next_multiple_of(4), 0);
-    Some(bytes.into())
+    bytes
 }
 
 /// Whether the GPU can carry every element.

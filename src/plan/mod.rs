@@ -186,7 +186,11 @@ fn specialised(
     }
     graph.analyse(false)?;
     bind_values(&mut graph, key)?;
-    let mut typed = typed(graph)?;
+    let mut typed = match target {
+        optimize::Target::Cpu => typed(graph)?,
+        #[cfg(feature = "gpu")]
+        optimize::Target::Gpu => crate::model::ops::for_gpu(|| typed(graph))?,
+    };
     // The optimiser computes what is constant.
     check_size(&typed)?;
     let outputs = element_types(&declared, &typed)?;

@@ -26,8 +26,10 @@ impl GpuHandle {
 
 #[wasm_bindgen]
 impl GpuHandle {
-    /// Opens the adapter that the browser prefers for speed.
-    pub async fn open() -> JsResult<GpuHandle> {
+    /// Opens the adapter that the browser prefers for speed; `ask` is called in place of `navigator.gpu.requestAdapter`,
+    /// now and after each loss.
+    pub async fn open(ask: js_sys::Function) -> JsResult<GpuHandle> {
+        crate::gpu::borrowed::ask_by(ask);
         Gpu::open().await.map(GpuHandle).map_err(|e| js_error(&e))
     }
 

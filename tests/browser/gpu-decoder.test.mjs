@@ -1,14 +1,21 @@
 // Decoders on the GPU, in Chromium on a software adapter: caches that stay there and grow from step to step, what a step
-// costs, and how much memory weights of few bits take. In: the shared TinyLlamas. Out: a test for each.
+// costs, and how much memory weights of few bits take. In: the shared TinyLlamas, and a small decoder whose attention is
+// one operator. Out: a test for each.
 // The one decision: the CPU's engine takes the same steps, so that every step has a reference, and the GPU's session is
 // strict: no operator of any step may be the CPU's.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { root } from '../../scripts/lib/paths.mjs';
+import { readNpz } from '../lib/npz.mjs';
 import { address, npz, useGpuPages, withModels } from '../lib/gpu-page.mjs';
 import { toWire } from '../lib/wire.mjs';
 
 /** How far the logits of a step may be away from the CPU's, which computes float16 as float32 as the GPU does. */
 const MODELS = { 'tinyllama-260k-fp32': 1e-2, 'tinyllama-260k-fp16': 2e-2, 'tinyllama-260k-q4': 1e-2 };
+/** Whose attention is com.microsoft's GroupQueryAttention. */
+const GROUP_QUERY = join(root, 'tests', 'cases', 'decoder');
 const STEPS = 64;
 const inPage = useGpuPages();
 
@@ -17,11 +24,12 @@ async function decode({ model, feeds, steps, profile }) {
   const { InferenceSession, Tensor } = await import('/pkg/dist/nearside.js');
   const { fromWire: read } = await import('/tests/lib/wire.mjs');
   const own = { mode: 'only_on_device' };
-  const cpu = await InferenceSession.create(model, { nearside: own });
+  const source = () => (model.base64 ? Uint8Array.from(atob(model.base64), (char) => char.charCodeAt(0)) : model);
+  const cpu = await InferenceSession.create(source(), { nearside: own });
   const caches = cpu.outputNames.filter((name) => name.startsWith('present'));
   const logits = cpu.outputNames.find((name) => !caches.includes(name));
   const preferredOutputLocation = Object.fromEntries(caches.map((name) => [name, 'gpu-buffer']));
-  const gpu = await InferenceSession.create(model, {
+  const gpu = await InferenceSession.create(source(), {
     executionProviders: ['webgpu'], preferredOutputLocation, nearside: { ...own, profile, strict: true, gpu: { choose: 'always', check: false } },
   });
   let inputs = Object.fromEntries(Object.entries(read(feeds)).map(([name, { type, data, dims }]) => [name, new Tensor(type, data, dims)]));
@@ -66,9 +74,17 @@ async function decode({ model, feeds, steps, profile }) {
 const least = (numbers) => Math.min(...numbers);
 const middle = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
-for (const [model, tolerance] of Object.entries(MODELS)) {
-  test(`chromium webgpu: ${model}, prefill and ${STEPS} steps, all on the GPU, its caches staying there`, withModels(model), async (t) => {
-    const { places, cache, size, taken } = await inPage((page) => page.evaluate(decode, { model: address(model), feeds: toWire(npz(model, 'prefill_inputs')), steps: STEPS }));
+const decoders = Object.entries(MODELS).map(([name, tolerance]) => ({
+  name, tolerance, options: withModels(name), source: () => ({ model: address(name), feeds: toWire(npz(name, 'prefill_inputs')) }),
+}));
+decoders.push({
+  name: 'a decoder with GroupQueryAttention', tolerance: 1e-3, options: {},
+  source: () => ({ model: { base64: readFileSync(join(GROUP_QUERY, 'model.onnx'), 'base64') }, feeds: toWire(readNpz(join(GROUP_QUERY, 'prefill_inputs.npz'))) }),
+});
+
+for (const { name, tolerance, options, source } of decoders) {
+  test(`chromium webgpu: ${name}, prefill and ${STEPS} steps, all on the GPU, its caches staying there`, options, async (t) => {
+    const { places, cache, size, taken } = await inPage((page) => page.evaluate(decode, { ...source(), steps: STEPS }));
     assert.deepEqual(places, ['gpu-buffer']);
     assert.equal(size[0], size[1]);
     assert.equal(taken.length, STEPS + 1);
@@ -80,7 +96,7 @@ for (const [model, tolerance] of Object.entries(MODELS)) {
     // The first steps are planned one by one; then it is known how shapes grow.
     const [first, later] = [taken.slice(2, 4), taken.slice(5)];
     const of = (rows, what) => rows.map((row) => row[what]);
-    const timed = await inPage((page) => page.evaluate(decode, { model: address(model), feeds: toWire(npz(model, 'prefill_inputs')), steps: 12, profile: true }));
+    const timed = await inPage((page) => page.evaluate(decode, { ...source(), steps: 12, profile: true }));
     const clocked = least(of(timed.taken.slice(5), 'clocked'));
     t.diagnostic(`a step: ${least(of(later, 'all')).toFixed(1)} ms at best, ${middle(of(later, 'all')).toFixed(1)} in the median, ${clocked.toFixed(1)} by the GPU's clock; planning ${least(of(later, 'plan')).toFixed(1)} and ${middle(of(later, 'plan')).toFixed(1)}, at first ${least(of(first, 'plan')).toFixed(1)}`);
     assert.ok(least(of(later, 'plan')) < least(of(first, 'plan')) / 3, 'a later step is planned as the first ones are');

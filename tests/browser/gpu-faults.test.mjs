@@ -19,7 +19,9 @@ async function lose({ model, feeds, turns }) {
     const results = await session.run(tensors);
     return { data: Object.values(results)[0].data, report: results.report };
   };
-  const wanted = (await run()).data;
+  const first = await run();
+  const wanted = first.data;
+  const { features } = first.report.plan[0];
   const since = performance.now();
   await run();
   const whole = performance.now() - since;
@@ -31,20 +33,24 @@ async function lose({ model, feeds, turns }) {
     device.destroy();
     const { data, report } = await running;
     const farthest = data.reduce((most, value, at) => Math.max(most, Math.abs(value - wanted[at])), 0);
-    ended.push({ farthest, backend: report.backend, again: report.times.plan > 0 || report.gpuError !== undefined });
+    ended.push({ farthest, backend: report.backend, again: report.times.plan > 0 || report.gpuError !== undefined, features: report.plan?.[0]?.features });
   }
   await session.release();
-  return ended;
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
+  return { ended, features, subgroups: adapter.features.has('subgroups') };
 }
 
 test('chromium webgpu: a device that is destroyed in the middle of a run, 20 times', withModels('mnist-8'), async (t) => {
   const model = 'mnist-8';
-  const ended = await inPage((page) => page.evaluate(lose, { model: address(model), feeds: toWire(npz(model, 'inputs')), turns: 20 }));
+  const { ended, features, subgroups } = await inPage((page) => page.evaluate(lose, { model: address(model), feeds: toWire(npz(model, 'inputs')), turns: 20 }));
   assert.equal(ended.length, 20);
   for (const { farthest } of ended) assert.ok(farthest < 1e-3, `an answer is ${farthest} away`);
   const lost = ended.filter(({ again }) => again).length;
   t.diagnostic(`${lost} of 20 runs lost their device; ${ended.filter(({ backend }) => backend === 'webgpu').length} were answered by a GPU`);
   assert.ok(lost >= 10, `only ${lost} of 20 runs lost their device`);
+  // The next device has what the first one had.
+  assert.equal(features.includes('subgroups'), subgroups);
+  for (const row of ended.filter(({ backend }) => backend === 'webgpu')) assert.deepEqual(row.features, features);
 });
 
 /**

@@ -1,7 +1,7 @@
 //! What lies in a GPU's memory: a decoder's caches, which stay there and grow, weights of few bits, which stay so, and
 //! what happens where the memory does not suffice.
 //!
-//! In: shared models, and devices of the tests' own. Out: one test each.
+//! In: shared models, a small decoder of `tests/cases/decoder`, and devices of the tests' own. Out: one test each.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,14 +13,18 @@ use crate::gpu_session::{Test, farthest, load, must, npz, open, trusting};
 use crate::text;
 
 /// Each test with the model that it takes.
-pub(crate) const TESTS: [(&str, &str, Test); 4] = [
+pub(crate) const TESTS: [(&str, &str, Test); 5] = [
+    ("resident_group_query", GROUP_QUERY, resident),
     ("resident", "tinyllama-260k-fp32", resident),
     ("resident_q4", "tinyllama-260k-q4", resident),
     ("few_bits", "tinyllama-260k-q4", few_bits),
     ("out_of_memory", "resnet56-cifar10", out_of_memory),
 ];
 
-const STEPS: i64 = 24;
+/// A decoder whose attention is one operator of com.microsoft's, and with them another form of it.
+const GROUP_QUERY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/decoder");
+
+const STEPS: i64 = 64;
 /// The first steps of shapes that grow are planned one by one.
 const LEARNT: usize = 5;
 

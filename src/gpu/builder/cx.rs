@@ -77,6 +77,18 @@ impl Cx<'_, '_> {
         Ok(view)
     }
 
+    /// A value that becomes an output of the node in some way, or none.
+    pub(crate) fn value_of(
+        &mut self,
+        slot: Option<usize>,
+        datum: DatumType,
+        shape: &[usize],
+    ) -> Lowered<View> {
+        let outlet = slot.map(|slot| OutletId::new(self.node.id, slot));
+        let half = outlet.is_some_and(|outlet| self.builder.is_half(outlet));
+        self.builder.value_as((datum, half), shape, Origin::Made)
+    }
+
     /// An output of the node is this view. `fresh`: of a value that nothing else reads.
     pub(crate) fn is(&mut self, slot: usize, view: View, fresh: bool) {
         let outlet = OutletId::new(self.node.id, slot);

@@ -56,11 +56,20 @@ impl Origin {
 
 /// What a kernel reads of a constant in a form of its own. It is made where it is not on the GPU yet: not for a plan
 /// that is only tried, and not again for the plans of other shapes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Derived {
     pub(crate) source: Arc<Tensor>,
-    pub(crate) way: &'static str,
-    pub(crate) make: fn(&Tensor) -> Vec<u8>,
+    /// Tells apart what is made of one.
+    pub(crate) way: String,
+    pub(crate) make: Arc<dyn Fn(&Tensor) -> Vec<u8> + Send + Sync>,
+    /// Whether it has no other numbers than the source, but for zeros.
+    sorted: bool,
+}
+
+impl std::fmt::Debug for Derived {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Derived({})", self.way)
+    }
 }
 
 /// A dense value.
@@ -114,6 +123,8 @@ pub(crate) struct Builder<'m> {
     exported: HashSet<OutletId>,
     /// Counts that the host must find to be 0, and whose indices they count.
     checks: Vec<(View, String)>,
+    /// What was seen to already, by any node.
+    done: HashSet<String>,
     /// Dispatches before this one belong to earlier segments: done when this one is lowered.
     since: usize,
 }
@@ -130,6 +141,7 @@ impl<'m> Builder<'m> {
             writers: HashMap::new(),
             exported,
             checks: vec![],
+            done: HashSet::new(),
             since: 0,
         }
     }
@@ -147,6 +159,11 @@ impl<'m> Builder<'m> {
     /// What was to be checked since the last call.
     pub(crate) fn take_checks(&mut self) -> Vec<(View, String)> {
         std::mem::take(&mut self.checks)
+    }
+
+    /// Whether a node before this one has seen to `what`; from now on one has.
+    pub(crate) fn once(&mut self, what: String) -> bool {
+        !self.done.insert(what)
     }
 
     fn exclusive(&self, outlet: OutletId) -> bool {
@@ -170,6 +187,9 @@ impl<'m> Builder<'m> {
     ) -> Lowered<View> {
         let half = match &origin {
             Origin::Constant(tensor) => self.limits.half && transfer::is_half(tensor),
+            Origin::Derived(Derived { source, sorted: true, .. }) => {
+                self.limits.half && transfer::is_half(source)
+            }
             _ => false,
         };
         self.value_as((datum, half), shape, origin)
@@ -271,11 +291,32 @@ impl<'m> Builder<'m> {
     pub(crate) fn derived(
         &mut self,
         source: Arc<Tensor>,
-        way: &'static str,
+        way: impl Into<String>,
         (datum, shape): (DatumType, &[usize]),
-        make: fn(&Tensor) -> Vec<u8>,
+        make: impl Fn(&Tensor) -> Vec<u8> + Send + Sync + 'static,
     ) -> Lowered<View> {
-        self.value(datum, shape, Origin::Derived(Derived { source, way, make }))
+        let (way, make) = (way.into(), Arc::new(make));
+        let derived = Derived { source, way, make, sorted: false };
+        self.value(datum, shape, Origin::Derived(derived))
+    }
+
+    /// `count` floats that `make` gives of a constant's; `sorted`: they are the same, or zeros.
+    pub(crate) fn packed(
+        &mut self,
+        source: Arc<Tensor>,
+        way: String,
+        (count, sorted): (usize, bool),
+        make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'static,
+    ) -> Lowered<View> {
+        if transfer::floats_of(&source).is_none() {
+            return because("weights that are no float32");
+        }
+        let bytes = move |source: &Tensor| {
+            let packed = make(transfer::floats_of(source).unwrap_or_default());
+            packed.iter().flat_map(|x| x.to_le_bytes()).collect()
+        };
+        let derived = Derived { source, way, make: Arc::new(bytes), sorted };
+        self.value(DatumType::F32, &[count], Origin::Derived(derived))
     }
 
     fn push(&mut self, mut kernel: Kernel) {

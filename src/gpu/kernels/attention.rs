@@ -6,23 +6,11 @@
 
 use tract_onnx::prelude::DatumType;
 
-use super::flat::{address, coordinates};
-use super::shared::Lanes;
+use super::flash::{self, Aside, Heads, Side};
 use crate::gpu::builder::Cx;
 use crate::gpu::chain::Arg;
-use crate::gpu::kernel::{Kernel, MAX_GROUPS, MAX_STORAGE_BINDINGS, Param, Pattern};
+use crate::gpu::kernel::{Kernel, MAX_STORAGE_BINDINGS, Pattern};
 use crate::gpu::value::{Carrier, View, collapse, dense_strides};
-
-const TILES: &str = include_str!("attention.wgsl");
-const SUBGROUP: &str = include_str!("attention_subgroup.wgsl");
-const ROW: &str = include_str!("attention_row.wgsl");
-
-/// Rows up to which each has a workgroup of its own.
-const FEW: usize = 8;
-/// Vectors of the result's columns that an invocation makes of one row at most.
-const MOST_COLUMNS: usize = 4;
-/// Scores that are no burden for the memory, where without subgroups everyone would wait for everyone to do without.
-const LEAST_SCORES: usize = 1 << 19;
 
 /// An axis as it lies in memory: lengths and strides, outermost first.
 type Axis = Vec<(usize, isize)>;
@@ -80,98 +68,26 @@ pub(super) fn recognised(
     let sides = [(&q, rows, size), (&k, size, keys), (b, keys, width)];
     let [q, k, v] = together(cx, sides, batch)?;
     let lengths: Vec<usize> = batch_lengths(&q, &k, &v)?;
-    let strides: Vec<Vec<isize>> = [&q, &k, &v].map(|m| m.strides(&lengths)).into();
-    let all: Vec<&[isize]> = strides.iter().map(Vec::as_slice).collect();
-    let (dims, strides) = collapse(&lengths, &all);
-    let (dims, strides) = match dims.is_empty() {
-        true => (vec![1], vec![vec![0]; 3]),
-        false => (dims, strides),
-    };
-    let count: usize = batch.iter().product();
-    let few = rows < FEW;
-    let subgroup = cx.builder.limits().subgroup.filter(|n| *n >= 4);
-    if !few && subgroup.is_none() && rows * keys * count < LEAST_SCORES {
-        return None;
-    }
-    // Invocations that share rows.
-    let side = subgroup.map_or(8, |n| n.min(8));
-    let fours = width.div_ceil(4);
-    let (across, down) = match few {
-        true => (fours.next_power_of_two().min(64), 1),
-        false => (fours.next_multiple_of(side).min(MOST_COLUMNS * side), 4 * 64 / side),
-    };
-    let groups = [rows.div_ceil(down), fours.div_ceil(across), count];
-    // Each further part of the columns computes the scores anew.
-    if groups[1] > 2 || groups.iter().any(|g| *g > MAX_GROUPS as usize) {
-        return None;
-    }
-    let mut params: Vec<(String, Param)> = vec![];
-    let mut put = |name: &str, v: isize| {
-        params.push((name.to_owned(), Param::U((v as i32).cast_unsigned())));
-    };
-    put("rows", rows as isize);
-    put("keys", keys as isize);
-    put("size", size as isize);
-    put("size4", size.div_ceil(4) as isize);
-    put("width", width as isize);
-    put("c_m", if transposed { 1 } else { width as isize });
-    put("c_n", if transposed { rows as isize } else { 1 });
-    for (name, m) in [("q", &q), ("k", &k), ("v", &v)] {
+    let side = |m: &Matrices, keys: bool| {
+        let view = View { shape: lengths.clone(), strides: m.strides(&lengths), ..m.view.clone() };
         // Keys lie across the second operand.
-        let (row, element) = if name == "k" { (m.across, m.down) } else { (m.down, m.across) };
-        put(&format!("{name}_row"), row);
-        put(&format!("{name}_one"), element);
-    }
-    let mut body = if few {
-        format!("const FOURS = {across}u;\n")
-    } else {
-        let lanes = Lanes::new(cx, side, 64, true);
-        let shared = [("shared_max", "max(a, b)"), ("shared_sum", "a + b")];
-        let shared = shared.map(|(name, join)| lanes.join(name, "vec4<f32>", join)).concat();
-        let parts = lanes.parts("vec4<f32>");
-        let columns = across / side;
-        let sums = sums(columns, side);
-        format!("const X = {side}u;\nconst COLUMNS = {columns}u;\n{sums}{parts}{shared}")
+        let (row, one) = if keys { (m.across, m.down) } else { (m.down, m.across) };
+        Side { view, row, one }
     };
-    let narrow = cx.narrow(&q.view, &k.view);
-    body += if narrow { "alias E = f16;\n" } else { "alias E = f32;\n" };
-    let mut wide = vec![];
-    for (at, (name, m)) in [("q", &q), ("k", &k), ("v", &v)].into_iter().enumerate() {
-        let (row, element) = if name == "k" { (m.across, m.down) } else { (m.down, m.across) };
-        let length = if name == "v" { width } else { size };
-        let fours = |v: isize| v % 4 == 0;
-        let is_wide = element == 1
-            && length.is_multiple_of(4)
-            && fours(row)
-            && fours(m.view.offset as isize)
-            && strides[at].iter().all(|s| fours(*s));
-        wide.push(is_wide);
-        let view = View { shape: dims.clone(), strides: strides[at].clone(), ..m.view.clone() };
-        let (text, own) = start(name, &view);
-        body += &text;
-        // The sizes of the axes are shared.
-        params.extend(
-            own.into_iter().filter(|o| !params.iter().any(|p| p.0 == o.0)).collect::<Vec<_>>(),
-        );
-        let (rows, elements) = match name {
-            "q" => ("rows", "size"),
-            "k" => ("keys", "size"),
-            _ => ("keys", "width"),
-        };
-        body += &loads(name, at, is_wide, (rows, elements));
-    }
-    body += match (few, subgroup) {
-        (true, _) => ROW,
-        (false, None) => TILES,
-        (false, Some(_)) => SUBGROUP,
+    let heads = Heads {
+        sides: [side(&q, false), side(&k, true), side(&v, false)],
+        rows,
+        keys,
+        size,
+        width,
+        score,
+        aside: Aside::Nothing,
     };
-    let mut kernel = cx.kernel(body, groups.map(|g| g as u32), output.clone());
-    kernel.label = label;
-    kernel.params = params;
-    kernel.reads = vec![q.view, k.view, v.view];
-    kernel.wide = wide;
-    kernel.narrow = narrow;
-    kernel.score = Some(score);
+    if !heads.is_worth_it(cx) {
+        return None;
+    }
+    let steps = if transposed { (1, rows) } else { (width, 1) };
+    let kernel = Kernel { label, ..flash::kernel(cx, heads, output.clone(), steps).ok()? };
     if kernel.bindings() > MAX_STORAGE_BINDINGS {
         return None;
     }
@@ -328,65 +244,4 @@ fn behind(source: &View, n: usize, stride: isize) -> Option<Axis> {
     let strides: Vec<isize> = axis.iter().map(|a| a.1).collect();
     let (shape, strides) = collapse(&shape, &[&strides]);
     Some(shape.into_iter().zip(strides.into_iter().next()?).collect())
-}
-
-/// Where matrix `b` of an operand starts.
-fn start(name: &str, view: &View) -> (String, Vec<(String, Param)>) {
-    let (text, mut params) = coordinates("n", &view.shape);
-    let (place, own) = address(name, view, |axis| format!("c{axis}"));
-    params.extend(own);
-    (format!("fn {name}_at(i: u32) -> u32 {{\n{text}  return {place};\n}}\n"), params)
-}
-
-/// Four neighbours of a row: one load, or four, of which those behind the row's end are 0.
-fn loads(name: &str, at: usize, wide: bool, (rows, elements): (&str, &str)) -> String {
-    let kind = if name == "v" { "f32" } else { "E" };
-    let place = format!("base + min(row, p.{rows} - 1u) * p.{name}_row");
-    let head = format!("fn {name}4(base: u32, row: u32, four: u32) -> vec4<{kind}> {{\n");
-    if wide {
-        let four = format!("min(four, (p.{elements} >> 2u) - 1u)");
-        return format!("{head}  return vec4<{kind}>(in{at}[(({place}) >> 2u) + {four}]);\n}}\n");
-    }
-    let one = |l: usize| {
-        let one = format!("{kind}(in{at}[at + {l}u * p.{name}_one])");
-        format!("select({kind}(), {one}, four * 4u + {l}u < p.{elements})")
-    };
-    format!(
-        "{head}  let at = {place} + four * 4u * p.{name}_one;\n  return vec4<{kind}>({}, {}, {}, {});\n}}\n",
-        one(0),
-        one(1),
-        one(2),
-        one(3)
-    )
-}
-
-/// The accumulators of 4 rows by `columns` vectors, `side` apart, and what is done to them.
-fn sums(columns: usize, side: usize) -> String {
-    let lanes = ["x", "y", "z", "w"];
-    let (mut fields, mut scale, mut add) = (String::new(), String::new(), String::new());
-    let mut all = vec![];
-    for c in 0..columns {
-        for key in 0..4 {
-            add += &format!("  w{key} = v4(v, key + {key}u, column + {}u);\n", c * side);
-        }
-        for (r, lane) in lanes.iter().enumerate() {
-            fields += &format!("  o{c}_{r}: vec4<f32>,\n");
-            scale += &format!("  (*s).o{c}_{r} *= by.{lane};\n");
-            add += &format!(
-                "  (*s).o{c}_{r} += a{r}.x * w0 + a{r}.y * w1 + a{r}.z * w2 + a{r}.w * w3;\n"
-            );
-            all.push(format!("(*s).o{c}_{r}"));
-        }
-    }
-    let count = columns * 4;
-    format!(
-        "struct Sums {{\n{fields}}}\n\
-         fn scale(s: ptr<function, Sums>, by: vec4<f32>) {{\n{scale}}}\n\
-         fn together(s: ptr<function, Sums>) -> array<vec4<f32>, {count}> {{\n  \
-         return array<vec4<f32>, {count}>({});\n}}\n\
-         fn add(s: ptr<function, Sums>, v: u32, key: u32, column: u32, a0: vec4<f32>, a1: vec4<f32>, \
-         a2: vec4<f32>, a3: vec4<f32>) {{\n  var w0: vec4<f32>;\n  var w1: vec4<f32>;\n  \
-         var w2: vec4<f32>;\n  var w3: vec4<f32>;\n{add}}}\n",
-        all.join(", ")
-    )
 }

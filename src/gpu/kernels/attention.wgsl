@@ -1,30 +1,30 @@
-// softmax(score(Q x K)) x V, the scores never in memory: a workgroup of 8 x 8 invocations makes 32 rows and meets the
-// keys 32 at a time. Each invocation has 4 x 4 scores of a tile, and 4 rows by COLUMNS vectors of the result in named
+// softmax(score(Q x K)) x V, the scores never in memory: X neighbouring invocations, of 64 in a workgroup, make 4 rows and
+// meet the keys 4 * X at a time. Each has 4 x 4 scores of a tile, and 4 rows by COLUMNS vectors of the result in named
 // accumulators, which are scaled down whenever a row's highest score rises (Milakov and Gimelshein; Dao et al.).
 // Host text: `q_at(b)`, `k_at(b)`, `v_at(b)`, where matrix b starts; `q4`, `k4`, `v4`, four neighbours of a row;
-// `score(b, row, key, x)`; `shared_max` and `shared_sum` of the 8 invocations of a row; X, which is 8; COLUMNS; `Sums`,
-// E, what is multiplied of queries and keys, four products before they are added; `scale(sums, by)`, `add(sums, …)` and `together(sums)`, all of them.
+// E, what is multiplied of queries and keys, four products before they are added; `score(b, row, key, x)`; `aside(b, top)`, what of a row's sum no key has; `shared_max` and `shared_sum` of the X
+// invocations of a row; X; COLUMNS; `Sums`, `scale(sums, by)`, `add(sums, …)` and `together(sums)`, all of them;
+// `spread(sums, …)`, which adds the values by the shares of all X invocations, of which the first is $OWN - x.
 const LOWEST = -3.4028234663852886e38f;
-
-var<workgroup> shares: array<vec4<f32>, 256>;
 
 fn most(v: vec4<f32>) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
 fn total(v: vec4<f32>) -> f32 { return v.x + v.y + v.z + v.w; }
 
-@compute @workgroup_size(8, 8, 1)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) flat: u32$LANE) {
+  let x = flat % X;
   let b = group.z;
   let q = q_at(b);
   let k = k_at(b);
   let v = v_at(b);
-  let row = group.x * 32u + local.y * 4u;
-  let column = group.y * (COLUMNS * 8u) + local.x;
-  let own = local.y * 8u;
+  let row = (group.x * (64u / X) + flat / X) * 4u;
+  let column = group.y * (COLUMNS * X) + x;
+  let own = $OWN - x;
   var sums = Sums();
   var top = vec4<f32>(LOWEST);
   var sum = vec4<f32>();
-  for (var k0 = 0u; k0 < p.keys; k0 += 32u) {
-    let key = k0 + local.x * 4u;
+  for (var k0 = 0u; k0 < p.keys; k0 += X * 4u) {
+    let key = k0 + x * 4u;
     var s0 = vec4<f32>();
     var s1 = vec4<f32>();
     var s2 = vec4<f32>();
@@ -34,14 +34,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       let w1 = k4(k, key + 1u, d);
       let w2 = k4(k, key + 2u, d);
       let w3 = k4(k, key + 3u, d);
-      var x = q4(q, row, d);
-      s0 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
-      x = q4(q, row + 1u, d);
-      s1 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
-      x = q4(q, row + 2u, d);
-      s2 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
-      x = q4(q, row + 3u, d);
-      s3 += vec4<f32>(vec4<E>(dot(x, w0), dot(x, w1), dot(x, w2), dot(x, w3)));
+      var a = q4(q, row, d);
+      s0 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
+      a = q4(q, row + 1u, d);
+      s1 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
+      a = q4(q, row + 2u, d);
+      s2 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
+      a = q4(q, row + 3u, d);
+      s3 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
     }
     // What is done to a score is a text of its own length: it is here four times, not for each score.
     let last = p.keys - 1u;
@@ -55,37 +55,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       rows[r] = select(vec4<f32>(LOWEST), done, there);
     }
     let tops = vec4<f32>(most(rows[0]), most(rows[1]), most(rows[2]), most(rows[3]));
-    let now = max(top, shared_max(own + local.x, local.x, tops));
-    // Nobody reads the last tile's shares any more.
-    workgroupBarrier();
+    let now = max(top, shared_max(flat, x, tops));
     let none = vec4<f32>();
     let p0 = select(none, exp(rows[0] - now.x), there);
     let p1 = select(none, exp(rows[1] - now.y), there);
     let p2 = select(none, exp(rows[2] - now.z), there);
     let p3 = select(none, exp(rows[3] - now.w), there);
-    let at = own * 4u + local.x;
-    shares[at] = p0;
-    shares[at + 8u] = p1;
-    shares[at + 16u] = p2;
-    shares[at + 24u] = p3;
     let by = exp(top - now);
     sum = sum * by + vec4<f32>(total(p0), total(p1), total(p2), total(p3));
     scale(&sums, by);
     top = now;
-    workgroupBarrier();
-    let fours = min(8u, (p.keys - k0 + 3u) / 4u);
-    for (var f = 0u; f < fours; f++) {
-      let first = own * 4u + f;
-      add(&sums, v, k0 + f * 4u, column, shares[first], shares[first + 8u], shares[first + 16u], shares[first + 24u]);
-    }
+    spread(&sums, own, x, v, k0, column, p0, p1, p2, p3);
   }
-  let all = shared_sum(own + local.x, local.x, sum);
+  let all = shared_sum(flat, x, sum);
   let base = b * p.rows * p.width;
   var made = together(&sums);
   for (var c = 0u; c < COLUMNS; c++) {
-    let first = (column + c * 8u) * 4u;
+    let first = (column + c * X) * 4u;
     for (var r = 0u; r < 4u && row + r < p.rows; r++) {
-      let value = made[c * 4u + r] / all[r];
+      let value = made[c * 4u + r] / (all[r] + aside(b, top[r]));
       let at = base + (row + r) * p.c_m + first * p.c_n;
       for (var l = 0u; l < 4u && first + l < p.width; l++) { store(at + l * p.c_n, value[l]); }
     }

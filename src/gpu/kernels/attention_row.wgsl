@@ -56,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var all = 0.0;
   for (var e = 0u; e < 64u; e++) { all += shares[e]; }
   for (var e = flat + FOURS; e < 64u; e += FOURS) { made += parts[e]; }
-  made /= all;
+  made /= all + aside(b, top);
   let first = column * 4u;
   let at = b * p.rows * p.width + row * p.c_m + first * p.c_n;
   for (var l = 0u; l < 4u && first + l < p.width; l++) { store(at + l * p.c_n, made[l]); }

@@ -14,8 +14,8 @@ use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param};
 use crate::gpu::value::{Carrier, View};
 
-const PACKED: &str = include_str!("conv.wgsl");
-const GROUPED: &str = include_str!("grouped.wgsl");
+const PACKED: &str = wgsl!("conv.wgsl");
+const GROUPED: &str = wgsl!("grouped.wgsl");
 
 /// Strides of the weights by role.
 struct Weights {
@@ -164,9 +164,14 @@ fn direct(
             let oc = if og >= 8 { 8 } else { 4 };
             let blocks = og.div_ceil(oc);
             put("blocks", blocks as isize);
-            let packed = pack(&konst, op, weights, (ig, og, oc), sliding.kernel)?;
+            let form = Packed {
+                groups: op.group,
+                sizes: [og, ig, sliding.kernel[1], sliding.kernel[2]],
+                strides: [weights.out, weights.input, weights.space[1], weights.space[2]],
+                oc,
+            };
             let text = format!("const OC = {oc}u;\n{}{PACKED}", rows_of(sliding, oc));
-            (text, blocks * op.group, cx.builder.constant(packed)?)
+            (text, blocks * op.group, form.of(cx, konst)?)
         }
         None => {
             put("w_o", weights.view.offset as isize);
@@ -260,41 +265,54 @@ fn rows_of(sliding: &Sliding, oc: usize) -> String {
     )
 }
 
+/// Whether a tensor has all that lies at these strides.
+pub(super) fn within(tensor: &Tensor, sizes: [usize; 4], strides: [isize; 4]) -> bool {
+    let last = sizes.iter().zip(strides).map(|(n, s)| (*n as isize - 1) * s).sum::<isize>();
+    let there = usize::try_from(last).is_ok_and(|last| last < tensor.len());
+    there && strides.iter().all(|s| *s >= 0)
+}
+
 /// The weights as `[group, block of channels, input, ky, kx, channel]`, short blocks filled with zeros.
-fn pack(
-    konst: &Tensor,
-    op: &Conv,
-    weights: &Weights,
-    (ig, og, oc): (usize, usize, usize),
-    kernel: [usize; 3],
-) -> Lowered<Arc<Tensor>> {
-    let bytes = konst.as_bytes();
-    let blocks = og.div_ceil(oc);
-    let (ky, kx) = (kernel[1], kernel[2]);
-    let mut packed = vec![0f32; op.group * blocks * ig * ky * kx * oc];
-    let mut at = 0;
-    for g in 0..op.group {
-        for block in 0..blocks {
+#[derive(Debug)]
+struct Packed {
+    groups: usize,
+    /// Outputs and inputs of a group, rows and columns of the window; and how far apart each lie.
+    sizes: [usize; 4],
+    strides: [isize; 4],
+    /// Channels of a block.
+    oc: usize,
+}
+
+impl Packed {
+    fn of(self, cx: &mut Cx, konst: Arc<Tensor>) -> Lowered<View> {
+        let [og, ig, ky, kx] = self.sizes;
+        let count = self.groups * og.div_ceil(self.oc) * self.oc * ig * ky * kx;
+        // All channels follow each other, as those of a group do.
+        if !within(&konst, [self.groups * og, ig, ky, kx], self.strides) {
+            return because("odd weights");
+        }
+        cx.builder.packed(konst, format!("{self:?}"), (count, true), move |all| self.made(all))
+    }
+
+    fn made(&self, all: &[f32]) -> Vec<f32> {
+        let [og, ig, ky, kx] = self.sizes;
+        let [by_output, by_input, by_row, by_column] = self.strides;
+        let mut packed = vec![];
+        for first in
+            (0..self.groups).flat_map(|g| (0..og).step_by(self.oc).map(move |o| g * og + o))
+        {
+            let there = self.oc.min(og - first % og);
             for i in 0..ig {
-                for y in 0..ky {
-                    for x in 0..kx {
-                        for lane in 0..oc.min(og - block * oc) {
-                            let from = g as isize * weights.group
-                                + (block * oc + lane) as isize * weights.out
-                                + i as isize * weights.input
-                                + y as isize * weights.space[1]
-                                + x as isize * weights.space[2];
-                            let word = usize::try_from(from)
-                                .ok()
-                                .and_then(|f| bytes.get(f * 4..f * 4 + 4)?.try_into().ok());
-                            let Some(word) = word else { return because("odd weights") };
-                            packed[at + lane] = f32::from_le_bytes(word);
-                        }
-                        at += oc;
-                    }
+                for (y, x) in (0..ky).flat_map(|y| (0..kx).map(move |x| (y, x))) {
+                    let at = i as isize * by_input + y as isize * by_row + x as isize * by_column;
+                    packed.extend((0..self.oc).map(|lane| {
+                        let from = at + (first + lane) as isize * by_output;
+                        let known = usize::try_from(from).ok().and_then(|from| all.get(from));
+                        known.copied().filter(|_| lane < there).unwrap_or_default()
+                    }));
                 }
             }
         }
+        packed
     }
-    Ok(Arc::new(tensor1(&packed)))
 }

@@ -43,15 +43,30 @@ pub(super) fn checked(cx: &mut Cx, view: &View, lengths: &[usize], user: &str) -
     if lengths.len() > 4 {
         return because("indices into more than four axes");
     }
-    let count = cx.temporary(tract_onnx::prelude::DatumType::U32, &[1])?;
     let pick: String = (0..lengths.len())
         .map(|at| format!("  if (k % {}u == {at}u) {{ n = p.n{at}; }}\n", lengths.len()))
         .collect();
-    // One workgroup: indices are few.
+    let bad = format!(
+        "  var n = 0i;\n{pick}  let at = in0[k];\n  return select(0u, 1u, at < -n || at >= n);\n"
+    );
+    let bounds = lengths.iter().enumerate();
+    let params = bounds.map(|(at, n)| (format!("n{at}"), Param::I(*n as i32))).collect();
+    counted(cx, &bad, view.len(), (params, vec![view.clone()]), user)
+}
+
+/// Has the run fail unless `bad`, a text that gives 1 for what is wrong at `k`, gives 0 for all `k` below `length`.
+pub(super) fn counted(
+    cx: &mut Cx,
+    bad: &str,
+    length: usize,
+    (params, reads): (Vec<(String, Param)>, Vec<View>),
+    user: &str,
+) -> Lowered<()> {
+    let count = cx.temporary(tract_onnx::prelude::DatumType::U32, &[1])?;
+    // One workgroup: what is checked is little.
     let body = format!(
         "var<workgroup> parts: array<u32, 64>;\n\
-         fn bad(k: u32) -> u32 {{\n  var n = 0i;\n{pick}  let at = in0[k];\n  \
-         return select(0u, 1u, at < -n || at >= n);\n}}\n\
+         fn bad(k: u32) -> u32 {{\n{bad}}}\n\
          @compute @workgroup_size(64)\n\
          fn main(@builtin(local_invocation_index) lane: u32) {{\n  var sum = 0u;\n  \
          for (var k = lane; k < p.length; k += 64u) {{ sum += bad(k); }}\n  \
@@ -60,11 +75,9 @@ pub(super) fn checked(cx: &mut Cx, view: &View, lengths: &[usize], user: &str) -
          for (var k = 0u; k < 64u; k++) {{ all += parts[k]; }}\n    store(0u, all);\n  }}\n}}\n"
     );
     let mut kernel = cx.kernel(body, [1; 3], count.clone());
-    kernel.params = vec![u("length", view.len())];
-    for (at, n) in lengths.iter().enumerate() {
-        kernel.params.push((format!("n{at}"), Param::I(*n as i32)));
-    }
-    kernel.reads = vec![view.clone()];
+    kernel.params = params;
+    kernel.params.push(u("length", length));
+    kernel.reads = reads;
     cx.run(kernel);
     cx.must_be_zero(count, user);
     Ok(())

@@ -9,7 +9,7 @@ use super::flat::elements;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::Param;
 
-const BODY: &str = include_str!("grid.wgsl");
+const BODY: &str = wgsl!("grid.wgsl");
 
 pub(crate) fn sample(cx: &mut Cx, op: &GridSample) -> Lowered<()> {
     let (image, grid) = (cx.input(0)?, cx.dense_input(1)?);

@@ -8,13 +8,13 @@ use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 
 use super::attention;
 use super::shared::Lanes;
-use super::wide;
+use super::wide::{self, Fours};
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param, Pattern};
 use crate::gpu::value::{View, collapse, dense_strides};
 
-const TILED: &str = include_str!("matmul.wgsl");
-const VECTOR: &str = include_str!("vector.wgsl");
+const TILED: &str = wgsl!("matmul.wgsl");
+const VECTOR: &str = wgsl!("vector.wgsl");
 
 pub(crate) fn lower(cx: &mut Cx, op: &PrefixMatMul) -> Lowered<()> {
     let ((a_type, _), (b_type, _)) = (cx.input_fact(0)?, cx.input_fact(1)?);
@@ -104,16 +104,16 @@ pub(crate) fn product(
     let a_wide = k.is_multiple_of(4)
         && (a.strides[rank - 1] == 1 && even(&[a.strides[rank - 2], a.offset as isize]))
         && even(&along(0));
-    let b_wide = even(&along(1))
-        && b.offset.is_multiple_of(4)
-        && match (b.strides[rank - 2], b.strides[rank - 1]) {
-            (1, across) => across % 4 == 0,
-            (down, 1) => down % 4 == 0 && n.is_multiple_of(4),
-            _ => false,
-        };
-    let fours = !vector && a_wide && b_wide;
-    let (body, groups) = if fours {
-        wide::body(cx, (kind, element), (m, n, count), b.strides[rank - 2] == 1)
+    let aligned = even(&along(1)) && b.offset.is_multiple_of(4);
+    let second = match (b.strides[rank - 2], b.strides[rank - 1]) {
+        (1, across) if aligned && across % 4 == 0 => Some(Fours::Down),
+        (down, 1) if aligned && down % 4 == 0 && n.is_multiple_of(4) => Some(Fours::Across),
+        (_, 1) => Some(Fours::Odd),
+        _ => None,
+    };
+    let fours = second.filter(|_| !vector && a_wide);
+    let (body, groups) = if let Some(second) = fours {
+        wide::body(cx, (kind, element), (m, n, count), second)
     } else if vector {
         let slices = Lanes::new(cx, 16, 256, b_by_k);
         let head = format!(
@@ -160,7 +160,7 @@ pub(crate) fn product(
     let mut kernel = cx.kernel(body, groups, output);
     kernel.params = params.iter().map(|(name, p)| ((*name).to_owned(), *p)).collect();
     kernel.reads = vec![a, b];
-    kernel.wide = vec![fours; 2];
+    kernel.wide = vec![fours.is_some(), fours.is_some_and(|second| second != Fours::Odd)];
     kernel.narrow = narrow;
     kernel.acc = carrier;
     Ok(kernel)

@@ -1,12 +1,17 @@
 //! The kernels, by family: each a `.rs` that lowers nodes and, where it has a body, a `.wgsl` beside it.
 
+#[macro_use]
+mod text;
+
 mod attention;
 pub(crate) mod conv;
 pub(crate) mod deconv;
 pub(crate) mod elementwise;
+mod flash;
 mod flat;
 pub(crate) mod gather;
 pub(crate) mod grid;
+pub(crate) mod group_query;
 pub(crate) mod layout;
 pub(crate) mod matmul;
 pub(crate) mod narrow;
@@ -22,5 +27,6 @@ mod rows;
 pub(crate) mod select;
 mod shared;
 mod sliding;
+pub(crate) mod transform;
 mod wide;
 mod winograd;

@@ -14,7 +14,7 @@ use crate::gpu::kernel::{MAX_GROUPS, Param};
 use crate::gpu::value::View;
 use crate::model::ops::{GatherBlocks, MatMulNBits};
 
-const PRODUCT: &str = include_str!("nbits.wgsl");
+const PRODUCT: &str = wgsl!("nbits.wgsl");
 
 /// The code at `at` among the codes of `BITS` bits in `words`, which start with row `row` of `row_bytes` bytes.
 const CODE: &str = "

@@ -11,7 +11,7 @@ use crate::cpu::norm::Normalisation;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::Param;
 
-const BODY: &str = include_str!("norm.wgsl");
+const BODY: &str = wgsl!("norm.wgsl");
 
 pub(crate) fn lower(cx: &mut Cx, op: &Normalisation) -> Lowered<()> {
     let view = cx.dense_input(0)?;

@@ -9,7 +9,7 @@ use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{MAX_GROUPS, Param};
 use crate::gpu::value::Carrier;
 
-const BODY: &str = include_str!("pool.wgsl");
+const BODY: &str = wgsl!("pool.wgsl");
 
 pub(crate) fn max(cx: &mut Cx, op: &MaxPool) -> Lowered<()> {
     if op.with_index_outputs.is_some() {

@@ -1,7 +1,7 @@
 //! Recurrent layers: all steps in one dispatch.
 //!
 //! In: `Recurrence` with constant weights. Out: one product for the gates' sums over the input of all steps, and a
-//! dispatch that takes the steps, in which a workgroup has one row of the batch in one direction.
+//! dispatch that takes the steps, in which a workgroup has one row of the batch in one direction, or a share of its units.
 
 use nearside_kernels::recurrence::Cell;
 use tract_onnx::prelude::*;
@@ -11,20 +11,35 @@ use crate::cpu::recurrence::Recurrence;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::chain::Chain;
 use crate::gpu::kernel::{MAX_GROUPS, Param};
-use crate::gpu::transfer::floats;
 use crate::gpu::value::{Carrier, View};
 
-const BODY: &str = include_str!("recurrent.wgsl");
+const BODY: &str = wgsl!("recurrent.wgsl");
 
 /// Three states must fit into the workgroup memory that every adapter has.
 const MOST_HIDDEN: usize = 1024;
+/// Units of a workgroup where a step is the only one.
+const SHARE: usize = 32;
 
-/// The numbers of a constant input at ONNX's position, if the node has that input.
-fn constant(cx: &Cx, op: &Recurrence, at: usize) -> Lowered<Option<Vec<f32>>> {
+/// A constant input at ONNX's position, if the node has that input.
+fn constant(cx: &Cx, op: &Recurrence, at: usize) -> Lowered<Option<Arc<Tensor>>> {
     let Some(slot) = op.slot(at) else { return Ok(None) };
-    match cx.konst(slot).and_then(|konst| floats(&konst)) {
-        Some(values) => Ok(Some(values)),
+    match cx.konst(slot) {
+        Some(konst) => Ok(Some(konst)),
         None => because("weights that are no constants"),
+    }
+}
+
+/// What is made of the bias, which may be absent.
+fn of_bias(
+    cx: &mut Cx,
+    bias: Option<&Arc<Tensor>>,
+    way: String,
+    count: usize,
+    make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'static,
+) -> Lowered<View> {
+    match bias {
+        Some(bias) => cx.builder.packed(Arc::clone(bias), way, (count, false), make),
+        None => cx.builder.constant(Arc::new(tensor1(&vec![0f32; count]))),
     }
 }
 
@@ -43,8 +58,13 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     let late = matches!(op.cell, Cell::Gru { late_reset: true });
     let none = || because("a recurrent layer without weights");
     let Some(state_weights) = constant(cx, op, 2)? else { return none() };
-    let bias = constant(cx, op, 3)?.unwrap_or_else(|| vec![0.0; directions * 2 * gates]);
+    let bias = constant(cx, op, 3)?;
     let (Some(x), Some(w)) = (op.slot(0), op.slot(1)) else { return none() };
+    if state_weights.len() != directions * gates * hidden
+        || bias.as_ref().is_some_and(|b| b.len() != directions * 2 * gates)
+    {
+        return because("weights that do not fit");
+    }
 
     // The sums over the input, of every step at once.
     let x = cx.dense_input(x)?;
@@ -52,18 +72,18 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     let w = cx.input(w)?.permuted(&[0, 2, 1]);
     let sums = cx.temporary(DatumType::F32, &[directions, steps * batch, gates])?;
     let mut kernel = product(cx, x, w, sums.clone(), false)?;
-    let both = |at: usize| {
-        let (d, row) = (at / gates, at % gates);
-        let of_input = bias[d * 2 * gates + row];
-        // A late reset comes before the bias of the state.
-        if late && row >= 2 * hidden {
-            of_input
-        } else {
-            of_input + bias[d * 2 * gates + gates + row]
-        }
+    let both = move |bias: &[f32]| {
+        let both = |at: usize| {
+            let (d, row) = (at / gates, at % gates);
+            let own = d * 2 * gates + row;
+            // A late reset comes before the bias of the state.
+            let alone = late && row >= 2 * hidden;
+            bias[own] + if alone { 0.0 } else { bias[own + gates] }
+        };
+        (0..directions * gates).map(both).collect()
     };
-    let both: Vec<f32> = (0..directions * gates).map(both).collect();
-    let view = cx.builder.constant(Arc::new(tensor1(&both)))?;
+    let form = format!("{directions} {gates} {late}");
+    let view = of_bias(cx, bias.as_ref(), format!("sums {form}"), directions * gates, both)?;
     let shape = sums.shape.clone();
     let view = View { shape, strides: vec![gates as isize, 0, 1], ..view };
     let (last, loaded) = (kernel.chain.result, kernel.chain.load(view));
@@ -71,15 +91,25 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     cx.run(kernel);
 
     // The steps.
-    let transposed = |at: usize| {
-        let (d, from, row) = (at / (hidden * gates), at / gates % hidden, at % gates);
-        state_weights.get((d * gates + row) * hidden + from).copied().unwrap_or(0.0)
+    // Four elements of the state to a vector, the last filled up with zeros.
+    let quarters = hidden.div_ceil(4);
+    let count = directions * quarters * gates * 4;
+    let vectors = move |weights: &[f32]| {
+        let from = |at: usize| {
+            let (lane, row, rest) = (at % 4, at / 4 % gates, at / 4 / gates);
+            let (d, from) = (rest / quarters, rest % quarters * 4 + lane);
+            if from < hidden { weights[(d * gates + row) * hidden + from] } else { 0.0 }
+        };
+        (0..count).map(from).collect()
     };
-    let transposed: Vec<f32> = (0..directions * hidden * gates).map(transposed).collect();
-    let weights = cx.builder.constant(Arc::new(tensor1(&transposed)))?;
+    let way = format!("steps {form}");
+    let weights = cx.builder.packed(state_weights, way, (count, true), vectors)?;
     let late_bias = if late {
-        let of_state = (0..directions).flat_map(|d| &bias[(2 * d + 1) * gates..][..gates]);
-        cx.builder.constant(Arc::new(tensor1(&of_state.copied().collect::<Vec<f32>>())))?
+        let of_state = move |bias: &[f32]| {
+            let own = (0..directions).flat_map(|d| &bias[(2 * d + 1) * gates..][..gates]);
+            own.copied().collect()
+        };
+        of_bias(cx, bias.as_ref(), format!("late {form}"), directions * gates, of_state)?
     } else {
         weights.clone()
     };
@@ -110,11 +140,16 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
         Cell::Gru { .. } => 1,
         Cell::Rnn => 2,
     };
-    let lanes = hidden.next_power_of_two().clamp(16, 256);
+    // An early reset needs all units between the two halves of a step.
+    let alone = steps == 1 && op.cell != (Cell::Gru { late_reset: false });
+    let share = if alone { hidden.min(SHARE) } else { hidden };
+    let lanes = share.next_power_of_two().clamp(16, 256);
     let head = format!(
-        "const CELL = {cell}u;\nconst LATE = {late};\nconst HIDDEN = {hidden}u;\nconst LANES = {lanes}u;\n"
+        "const CELL = {cell}u;\nconst LATE = {late};\nconst HIDDEN = {hidden}u;\n\
+         const QUARTERS = {quarters}u;\nconst SHARE = {share}u;\nconst LANES = {lanes}u;\n"
     );
-    let mut kernel = cx.kernel(head + BODY, [batch as u32, directions as u32, 1], all);
+    let groups = [batch, directions, hidden.div_ceil(share)].map(|g| g as u32);
+    let mut kernel = cx.kernel(head + BODY, groups, all);
     let backwards = op.backwards.iter().rev().fold(0, |bits, b| bits << 1 | usize::from(*b));
     let [row_t, row_b, y_t, y_d, y_b] = if op.batch_first {
         [1, steps, directions * hidden, hidden, steps * directions * hidden]
@@ -136,6 +171,7 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     ];
     kernel.params = params.iter().map(|(n, v)| ((*n).to_owned(), Param::U(*v as u32))).collect();
     kernel.reads = vec![sums, weights, first, late_bias];
+    kernel.wide = vec![false, true];
     kernel.more = vec![last];
     cx.run(kernel);
     Ok(())

@@ -1,36 +1,44 @@
 // Steps of LSTM, GRU or RNN: a workgroup takes one row of the batch in one direction through all steps, an invocation
-// the hidden units LANE, LANE + LANES, …; the state lies in workgroup memory.
-// in0: the gates' sums over the input, [direction, row, gate * HIDDEN]; in1: weights of the state,
-// [direction, from, gate * HIDDEN]; in2: the first state, [hidden or cell, direction, batch, HIDDEN]; in3: the bias of a
-// late reset, [direction, gate * HIDDEN]. out1: the last state. Gates as ONNX orders them.
-// Host constants: CELL (0 LSTM, 1 GRU, 2 RNN), LATE, HIDDEN, LANES.
-var<workgroup> h: array<f32, HIDDEN>;
-var<workgroup> next: array<f32, HIDDEN>;
+// the hidden units LANE, LANE + LANES, …; the state lies in workgroup memory. Of a single step, where no unit waits for
+// another, several workgroups take SHARE units each.
+// in0: the gates' sums over the input, [direction, row, gate * HIDDEN]; in1: weights of the state, vectors of QUARTERS *
+// 4 of its elements, [direction, quarter, gate * HIDDEN]; in2: the first state, [hidden or cell, direction, batch,
+// HIDDEN]; in3: the bias of a late reset, [direction, gate * HIDDEN]. out1: the last state. Gates as ONNX orders them.
+// Host constants: CELL (0 LSTM, 1 GRU, 2 RNN), LATE, HIDDEN, QUARTERS, SHARE, LANES.
+var<workgroup> h: array<f32, QUARTERS * 4u>;
+var<workgroup> next: array<f32, QUARTERS * 4u>;
 var<workgroup> cell: array<f32, HIDDEN>;
 
 fn sigmoid(x: f32) -> f32 { return 1.0 / (1.0 + exp(-x)); }
+fn state(k: u32) -> vec4<f32> { return vec4<f32>(h[4u * k], h[4u * k + 1u], h[4u * k + 2u], h[4u * k + 3u]); }
+fn reset(k: u32) -> vec4<f32> { return vec4<f32>(next[4u * k], next[4u * k + 1u], next[4u * k + 2u], next[4u * k + 3u]); }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
   let b = group.x;
   let d = group.y;
+  let first = group.z * SHARE + lane;
+  let last = min(HIDDEN, (group.z + 1u) * SHARE);
   let own = (d * p.batch + b) * HIDDEN;
   let states = p.directions * p.batch * HIDDEN;
-  for (var j = lane; j < HIDDEN; j += LANES) {
-    h[j] = in2[own + j];
-    if (CELL == 0u) { cell[j] = in2[states + own + j]; }
+  for (var j = lane; j < QUARTERS * 4u; j += LANES) {
+    h[j] = 0.0;
+    next[j] = 0.0;
+    if (j < HIDDEN) { h[j] = in2[own + j]; }
+    if (CELL == 0u && j < HIDDEN) { cell[j] = in2[states + own + j]; }
   }
   workgroupBarrier();
-  let weights = d * HIDDEN * p.gates;
+  let weights = d * QUARTERS * p.gates;
   for (var step = 0u; step < p.steps; step++) {
     let t = select(step, p.steps - 1u - step, ((p.backwards >> d) & 1u) == 1u);
     let row = (d * p.rows + t * p.row_t + b * p.row_b) * p.gates;
-    for (var j = lane; j < HIDDEN; j += LANES) {
+    for (var j = first; j < last; j += LANES) {
       var w = weights + j;
       if (CELL == 0u) {
         var sum = vec4<f32>(in0[row + j], in0[row + HIDDEN + j], in0[row + 2u * HIDDEN + j], in0[row + 3u * HIDDEN + j]);
-        for (var k = 0u; k < HIDDEN; k++) {
-          sum += h[k] * vec4<f32>(in1[w], in1[w + HIDDEN], in1[w + 2u * HIDDEN], in1[w + 3u * HIDDEN]);
+        for (var k = 0u; k < QUARTERS; k++) {
+          let x = state(k);
+          sum += vec4<f32>(dot(x, in1[w]), dot(x, in1[w + HIDDEN]), dot(x, in1[w + 2u * HIDDEN]), dot(x, in1[w + 3u * HIDDEN]));
           w += p.gates;
         }
         let c = sigmoid(sum.z) * cell[j] + sigmoid(sum.x) * tanh_(sum.w);
@@ -38,53 +46,52 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         next[j] = sigmoid(sum.y) * tanh_(c);
       } else if (CELL == 1u) {
         var update = in0[row + j];
-        var reset = in0[row + HIDDEN + j];
+        var again = in0[row + HIDDEN + j];
         var late = 0.0;
-        for (var k = 0u; k < HIDDEN; k++) {
-          update += h[k] * in1[w];
-          reset += h[k] * in1[w + HIDDEN];
-          if (LATE) { late += h[k] * in1[w + 2u * HIDDEN]; }
+        for (var k = 0u; k < QUARTERS; k++) {
+          let x = state(k);
+          update += dot(x, in1[w]);
+          again += dot(x, in1[w + HIDDEN]);
+          if (LATE) { late += dot(x, in1[w + 2u * HIDDEN]); }
           w += p.gates;
         }
         cell[j] = sigmoid(update);
         if (LATE) {
           let bias = in3[d * p.gates + 2u * HIDDEN + j];
-          next[j] = tanh_(in0[row + 2u * HIDDEN + j] + sigmoid(reset) * (late + bias));
+          next[j] = tanh_(in0[row + 2u * HIDDEN + j] + sigmoid(again) * (late + bias));
         } else {
-          next[j] = sigmoid(reset) * h[j];
+          next[j] = sigmoid(again) * h[j];
         }
       } else {
         var sum = in0[row + j];
-        for (var k = 0u; k < HIDDEN; k++) {
-          sum += h[k] * in1[w];
+        for (var k = 0u; k < QUARTERS; k++) {
+          sum += dot(state(k), in1[w]);
           w += p.gates;
         }
         next[j] = tanh_(sum);
       }
     }
     workgroupBarrier();
-    if (CELL == 1u) {
-      for (var j = lane; j < HIDDEN; j += LANES) {
-        var fresh = next[j];
+    for (var j = first; j < last; j += LANES) {
+      var fresh = next[j];
+      if (CELL == 1u) {
         if (!LATE) {
           fresh = in0[row + 2u * HIDDEN + j];
           var w = weights + 2u * HIDDEN + j;
-          for (var k = 0u; k < HIDDEN; k++) {
-            fresh += next[k] * in1[w];
+          for (var k = 0u; k < QUARTERS; k++) {
+            fresh += dot(reset(k), in1[w]);
             w += p.gates;
           }
           fresh = tanh_(fresh);
         }
-        h[j] = (1.0 - cell[j]) * fresh + cell[j] * h[j];
+        fresh = (1.0 - cell[j]) * fresh + cell[j] * h[j];
       }
-      workgroupBarrier();
-    } else {
-      for (var j = lane; j < HIDDEN; j += LANES) { h[j] = next[j]; }
-      workgroupBarrier();
+      h[j] = fresh;
+      store(t * p.y_t + d * p.y_d + b * p.y_b + j, fresh);
     }
-    for (var j = lane; j < HIDDEN; j += LANES) { store(t * p.y_t + d * p.y_d + b * p.y_b + j, h[j]); }
+    workgroupBarrier();
   }
-  for (var j = lane; j < HIDDEN; j += LANES) {
+  for (var j = first; j < last; j += LANES) {
     out1[own + j] = h[j];
     if (CELL == 0u) { out1[states + own + j] = cell[j]; }
   }

@@ -13,9 +13,9 @@ use crate::gpu::chain::Chain;
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param, Pattern};
 use crate::gpu::value::{Carrier, View};
 
-const REDUCE: &str = include_str!("reduce.wgsl");
-const ARG: &str = include_str!("arg.wgsl");
-const SOFTMAX: &str = include_str!("softmax.wgsl");
+const REDUCE: &str = wgsl!("reduce.wgsl");
+const ARG: &str = wgsl!("arg.wgsl");
+const SOFTMAX: &str = wgsl!("softmax.wgsl");
 
 /// (what is carried at the start, with an element, with another's, at the end), over `T`.
 fn steps(reducer: Reducer, carrier: Carrier) -> Option<[&'static str; 4]> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
+use super::conv::within;
 use super::flat::each;
 use super::matmul::product;
 use super::sliding::Sliding;
@@ -15,8 +16,8 @@ use crate::gpu::builder::{Cx, Lowered};
 use crate::gpu::kernel::{Kernel, Param};
 use crate::gpu::value::View;
 
-const IN: &str = include_str!("winograd_in.wgsl");
-const OUT: &str = include_str!("winograd_out.wgsl");
+const IN: &str = wgsl!("winograd_in.wgsl");
+const OUT: &str = wgsl!("winograd_out.wgsl");
 
 /// Channels on either side below which the transforms cost more than they save.
 const LEAST_CHANNELS: usize = 32;
@@ -33,7 +34,7 @@ pub(super) fn lower(
     cx: &mut Cx,
     sliding: &Sliding,
     x: &View,
-    (konst, strides): (&Tensor, Strides),
+    (konst, strides): (&Arc<Tensor>, Strides),
     (ic, oc): (usize, usize),
     output: &View,
 ) -> Lowered<Option<Kernel>> {
@@ -48,11 +49,14 @@ pub(super) fn lower(
     // Whole vectors, and an odd number of them: rows a power of two apart would meet in one place of a cache.
     let tiles = (real.div_ceil(4) | 1) * 4;
     let most = (TILE * ic.max(oc) * tiles) as u64 * 4;
-    if most > cx.builder.limits().max_value_bytes {
+    let whole = within(konst, [oc, ic, 3, 3], strides);
+    if most > cx.builder.limits().max_value_bytes || !whole {
         return Ok(None);
     }
-    let Some(weights) = transformed(konst, strides, (ic, oc)) else { return Ok(None) };
-    let weights = cx.builder.constant(Arc::new(weights))?;
+    let way = format!("winograd {strides:?} {ic} {oc}");
+    let made = move |all: &[f32]| transformed(all, strides, (ic, oc)).unwrap_or_default();
+    let weights = cx.builder.packed(Arc::clone(konst), way, (TILE * oc * ic, false), made)?;
+    let Some(weights) = weights.reshaped(&[TILE, oc, ic]) else { return Ok(None) };
     let image = cx.temporary(DatumType::F32, &[TILE, ic, tiles])?;
     let mut kernel = each(cx, IN, ic * tiles, image.clone())?;
     kernel.params.extend(params(sliding, (tiles, real, down, wide), ic));
@@ -85,9 +89,7 @@ fn params(
 }
 
 /// `[element of a tile, output channel, input channel]`: G g Gt of each window.
-fn transformed(konst: &Tensor, strides: Strides, (ic, oc): (usize, usize)) -> Option<Tensor> {
-    let plain = konst.try_as_plain_ram().ok()?;
-    let all: &[f32] = plain.as_slice().ok()?;
+fn transformed(all: &[f32], strides: Strides, (ic, oc): (usize, usize)) -> Option<Vec<f32>> {
     let mut made = vec![0f32; TILE * oc * ic];
     let [by_output, by_input, by_row, by_column] = strides;
     for o in 0..oc {
@@ -111,7 +113,7 @@ fn transformed(konst: &Tensor, strides: Strides, (ic, oc): (usize, usize)) -> Op
             }
         }
     }
-    Tensor::from_shape(&[TILE, oc, ic], &made).ok()
+    Some(made)
 }
 
 /// Three weights of a line for four elements of a tile.

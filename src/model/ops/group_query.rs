@@ -2,8 +2,8 @@
 //! projections, rotary positions, a cache that grows or is filled in place, windows, soft caps, sinks.
 //!
 //! In: projected states, the cache, how much of it each row fills. Out: what is attended to, and the
-//! new cache. The first prompt goes through the engine's own products where it knows the form; from
-//! then on a token costs one pass over the cache, which plain loops do as well.
+//! new cache. The CPU's first prompt goes through the engine's own products where it knows the form; from
+//! then on a token costs one pass over the cache, which plain loops do as well. The GPU has kernels for this code.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -15,17 +15,18 @@ use super::host::*;
 const LONGEST: usize = 1 << 24;
 
 #[derive(Debug)]
-struct GroupQuery {
-    heads: usize,
-    kv_heads: usize,
-    scale: Option<f32>,
-    causal: bool,
-    rotary: bool,
-    interleaved: bool,
+pub(crate) struct GroupQuery {
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    pub(crate) scale: Option<f32>,
+    pub(crate) causal: bool,
+    pub(crate) rotary: bool,
+    pub(crate) interleaved: bool,
     /// How many keys up to its own a query sees; 0 for all.
-    window: usize,
-    softcap: f32,
-    smooth: bool,
+    pub(crate) window: usize,
+    pub(crate) softcap: f32,
+    /// Whether a sink of score 0 takes its part.
+    pub(crate) smooth: bool,
 }
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
@@ -55,7 +56,7 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let ours = host(node, op)?;
     // The engine's own refuses most forms, by attributes and inputs.
     match super::theirs(ctx, node) {
-        Ok(theirs) => either(theirs, ours, move |inputs| first_prompt(inputs, heads)),
+        Ok(theirs) => unless_on_gpu(theirs, ours, move |inputs| first_prompt(inputs, heads)),
         Err(_) => Ok(ours),
     }
 }
@@ -73,13 +74,13 @@ fn first_prompt(inputs: &[&TypedFact], heads: usize) -> bool {
 }
 
 /// The sizes of one call.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    steps: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes<D = usize> {
+    pub(crate) batch: D,
+    pub(crate) steps: D,
     /// Of a head.
-    size: usize,
-    past: usize,
+    pub(crate) size: usize,
+    pub(crate) past: D,
 }
 
 /// Rows of heads in one tensor: `[batch, steps, stride]`, of which `width` from `offset` on.
@@ -101,17 +102,27 @@ fn f32s(tensor: &Tensor) -> TractResult<Vec<f32>> {
 }
 
 impl GroupQuery {
-    fn sizes(&self, q: &[usize], packed: bool, past: Option<&[usize]>) -> TractResult<Sizes> {
-        let [batch, steps, width] = *q else { bail!("a query of {} axes", q.len()) };
+    pub(crate) fn sizes<D: DimLike>(
+        &self,
+        q: &[D],
+        packed: bool,
+        past: Option<&[D]>,
+    ) -> TractResult<Sizes<D>> {
+        let [batch, steps, width] = q else { bail!("a query of {} axes", q.len()) };
+        let width = width.to_usize()?;
         let heads = if packed { self.heads + 2 * self.kv_heads } else { self.heads };
         ensure!(heads > 0 && width.is_multiple_of(heads), "{width} is not {heads} heads");
         let size = width / heads;
         let past = match past {
-            Some([b, h, length, d]) if (*b, *h, *d) == (batch, self.kv_heads, size) => *length,
+            Some([b, h, length, d])
+                if b == batch && *h == D::from(self.kv_heads) && *d == D::from(size) =>
+            {
+                length.clone()
+            }
             Some(shape) => bail!("a past of shape {shape:?}"),
-            None => 0,
+            None => D::zero(),
         };
-        Ok(Sizes { batch, steps, size, past })
+        Ok(Sizes { batch: batch.clone(), steps: steps.clone(), size, past })
     }
 
     /// Turns the first `2 * cos.len()` values of a head.
@@ -142,18 +153,20 @@ impl Host for GroupQuery {
 
     fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
         let q = need(inputs, 0)?;
-        let past = maybe(inputs, 3).map(dims).transpose()?;
-        let s = self.sizes(&dims(q)?, maybe(inputs, 1).is_none(), past.as_deref())?;
+        let past = maybe(inputs, 3).map(|past| past.shape.to_tvec());
+        let s = self.sizes(&q.shape.to_tvec(), maybe(inputs, 1).is_none(), past.as_deref())?;
         // Unless the length is known, the cache grows; `compute` refuses others, and the session
         // then binds it by value.
         let total = maybe(inputs, 6).filter(|f| f.konst.is_some());
-        let length = match total.map(|_| steering(inputs, 6)).transpose()?.as_deref() {
-            Some([total]) => s.past.max(usize::try_from(*total)?),
-            _ => s.past + s.steps,
+        let total = total.map(|_| steering(inputs, 6)).transpose()?;
+        let length = match (total.as_deref(), s.past.to_usize()) {
+            (Some([total]), Ok(past)) => past.max(usize::try_from(*total)?).to_dim(),
+            _ => s.past + &s.steps,
         };
-        let cache = q.datum_type.fact([s.batch, self.kv_heads, length, s.size]);
-        let y = q.datum_type.fact([s.batch, s.steps, self.heads * s.size]);
-        Ok(tvec!(y, cache.clone(), cache))
+        let cache = tvec!(s.batch.clone(), self.kv_heads.to_dim(), length, s.size.to_dim());
+        let cache = q.datum_type.fact(cache);
+        let y = tvec!(s.batch, s.steps, (self.heads * s.size).to_dim());
+        Ok(tvec!(q.datum_type.fact(y), cache.clone(), cache))
     }
 
     fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {

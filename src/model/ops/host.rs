@@ -7,6 +7,7 @@
 //! Arithmetic is done in f64 and cast back: small code for operators that are rarely the hot ones.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt::Debug;
 
 use tract_onnx::pb::NodeProto;
@@ -134,10 +135,9 @@ impl TypedOp for HostOp {
                 let mut fact = (*fact).clone();
                 if fact.datum_type == TDim::datum_type() {
                     fact.datum_type = i64::datum_type();
-                    fact.konst = match fact.konst {
-                        Some(k) => Some(plain(&k)?.into_arc_tensor()),
-                        None => None,
-                    };
+                    // What has symbols is known to no code.
+                    let known = fact.konst.and_then(|k| plain(&k).ok());
+                    fact.konst = known.map(Tensor::into_arc_tensor);
                     fact.uniform = None;
                 }
                 Ok(fact)
@@ -230,6 +230,34 @@ pub(super) fn either(
     fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
 ) -> Built {
     choice(theirs, ours, Arc::new(fits), Infers::Ours)
+}
+
+/// The same, where ours has kernels of the GPU, for which it stays what it is.
+pub(super) fn unless_on_gpu(
+    theirs: (Box<dyn InferenceOp>, Vec<String>),
+    ours: (Box<dyn InferenceOp>, Vec<String>),
+    fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
+) -> Built {
+    let fits = move |inputs: &[&TypedFact]| !FOR_GPU.get() && fits(inputs);
+    choice(theirs, ours, Arc::new(fits), Infers::Ours)
+}
+
+thread_local! {
+    /// Whether this thread types a graph for the GPU: the importer calls operators, to which nobody could hand it.
+    static FOR_GPU: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work`, in which a graph is typed for the GPU.
+#[cfg(feature = "gpu")]
+pub(crate) fn for_gpu<T>(work: impl FnOnce() -> T) -> T {
+    struct Former(bool);
+    impl Drop for Former {
+        fn drop(&mut self) {
+            FOR_GPU.set(self.0);
+        }
+    }
+    let _former = Former(FOR_GPU.replace(true));
+    work()
 }
 
 /// The same, where theirs infers for both, since it follows dimensions through.

@@ -87,6 +87,10 @@ mod wires;
 
 pub(crate) use branch::Choice;
 pub(crate) use gather_blocks::GatherBlocks;
+#[cfg(feature = "gpu")]
+pub(crate) use group_query::{GroupQuery, Sizes as GroupQuerySizes};
+#[cfg(feature = "gpu")]
+pub(crate) use host::for_gpu;
 pub(crate) use host::{Coded, code_of};
 pub(crate) use integer_product::IntegerProduct;
 pub(crate) use narrow::ToNarrow;

@@ -120,6 +120,18 @@ def norms():
     by_ort("Softmax_many", "Softmax", {"x": f32(120, 6)}, {}, ["x"])
 
 
-for make in (biased, products, integers, convolutions, lookups, norms):
+def transforms():
+    by_ort("DFT_96", "DFT", {"x": f32(2, 96, 1)}, {}, ["x"], axis=1, atol=1e-4)
+    by_ort("DFT_inverse", "DFT", {"x": f32(2, 60, 3, 2)}, {}, ["x"], axis=1, inverse=1, atol=1e-4)
+    by_ort("DFT_onesided", "DFT", {"x": f32(3, 5, 1)}, {}, ["x"], axis=1, onesided=1, atol=1e-4)
+
+
+def rows_that_begin_anywhere():
+    by_ort("MatMul_fours_odd", "MatMul", {"a": f32(9, 64), "b": f32(64, 37)}, {}, ["a", "b"])
+    by_ort("MatMul_fours_odd_batch", "MatMul", {"a": f32(3, 6, 32), "b": f32(3, 32, 3)}, {}, ["a", "b"])
+    by_ort("Conv_1x1_many", "Conv", {"x": f32(2, 32, 13, 13)}, {"w": f32(24, 32, 1, 1, scale=0.3), "b": f32(24)}, ["x", "w", "b"])
+
+
+for make in (biased, products, integers, convolutions, lookups, norms, transforms, rows_that_begin_anywhere):
     make()
 write("webgpu", CASES)
