@@ -109,7 +109,13 @@ impl Page {
             let address = self.address(&format!("{own}_v{at}"), view.offset, strides);
             let address = if wide { format!("({address}) >> 2u") } else { address };
             let kind = kind(view.carrier);
-            text += &format!("  let v{at} = {kind}({variable}[{address}]);\n");
+            let element = format!("{variable}[{address}]");
+            // A vector of four is not made of one number of another type.
+            let element = match view.half && !self.narrow && !wide {
+                true => format!("f32({element})"),
+                false => element,
+            };
+            text += &format!("  let v{at} = {kind}({element});\n");
             names.push(format!("v{at}"));
         }
         for (at, value) in chain.numbers.iter().enumerate() {

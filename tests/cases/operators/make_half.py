@@ -94,6 +94,8 @@ def element_wise():
     large = np.array([300, -300, 65504, -65504, 255.875, 1, 0, 6e-8], np.float16)
     one("Mul_infinite", "Mul", {"a": large, "b": np.array([300, 300, 1, 1.5, 256, 65504, 65504, 0.25], np.float16)}, {}, ["a", "b"])
     one("Add_halfway", "Add", {"a": np.array([2048, 2050, 1, 1], np.float16), "b": np.array([1, 1, 2**-11, 3 * 2**-11], np.float16)}, {}, ["a", "b"])
+    nodes = chained(("Add", ["a", "b"], "s", {}), ("Tanh", ["s"], "t", {}), ("Mul", ["t", "a"], "y", {}))
+    put("chain_spread", nodes, {"a": f16(3, 5, 8), "b": f16(5, 1)}, {}, tolerance=(2e-3, 2e-3))
     one("LeakyRelu", "LeakyRelu", {"x": f16(4, 9)}, {}, ["x"], alpha=0.125)
     one("Exp_infinite", "Exp", {"x": np.array([1, 11, 12, -20], np.float16)}, {}, ["x"], tolerance=(2e-3, 1e-3))
     one("Erf", "Erf", {"x": f16(5, 7, scale=2)}, {}, ["x"])
