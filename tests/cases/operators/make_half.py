@@ -84,6 +84,20 @@ def attention():
         put(f"attention_{name}", nodes, {**feeds, "mask": mask}, {"scale": np.float16(0.25)}, tolerance=SUMMED)
 
 
+def queries():
+    """GroupQueryAttention: the caches are float16, and what is appended to them."""
+    for name, steps, past, rotary in [("prefill", 7, 0, 1), ("step", 1, 9, 1), ("plain", 2, 5, 0)]:
+        total = steps + past
+        feeds = {"q": f16(1, steps, 4 * 16), "k": f16(1, steps, 2 * 16), "v": f16(1, steps, 2 * 16), "pk": f16(1, 2, past, 16), "pv": f16(1, 2, past, 16)}
+        constants = {"ends": np.array([total - 1], np.int32), "total": np.array(total, np.int32)}
+        order = ["q", "k", "v", "pk", "pv", "ends", "total"]
+        if rotary:
+            constants |= {"cos": f16(32, 8), "sin": f16(32, 8)}
+            order += ["cos", "sin"]
+        one(f"GroupQueryAttention_{name}", "GroupQueryAttention", feeds, constants, order, SUMMED, outputs=("y", "nk", "nv"),
+            domain="com.microsoft", num_heads=4, kv_num_heads=2, do_rotary=rotary)
+
+
 def element_wise():
     a, b = f16(3, 5, 8), f16(5, 8)
     nodes = chained(("Add", ["a", "b"], "s", {}), ("Mul", ["s", "a"], "m", {}), ("Relu", ["m"], "r", {}), ("Clip", ["r", "low", "high"], "c", {}),
@@ -152,6 +166,7 @@ products()
 few_bits()
 convolutions()
 attention()
+queries()
 element_wise()
 moved()
 rows()
