@@ -137,7 +137,7 @@ pub const OPERATORS: &[(&str, Ran)] = &[
     ("Cos", Ran::By("elementwise", "test_cos")),
     ("Cosh", Ran::By("elementwise", "test_cosh")),
     ("CumSum", Ran::By("select", "test_cumsum_1d")),
-    ("DFT", Ran::By("transform", "test_dft")),
+    ("DFT", Ran::By("transform", "webgpu::DFT_96")),
     ("DepthToSpace", Ran::By("layout", "test_depthtospace_example")),
     ("DequantizeLinear", Ran::By("elementwise", "test_dequantizelinear")),
     ("Div", Ran::By("elementwise", "test_div")),

@@ -7,14 +7,13 @@ use tract_onnx::prelude::DatumType;
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::PrefixMatMul;
 
 use super::attention;
-use super::shared::Lanes;
+use super::vector;
 use super::wide::{self, Fours};
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::kernel::{Kernel, MAX_GROUPS, Param, Pattern};
 use crate::gpu::value::{View, collapse, dense_strides};
 
 const TILED: &str = wgsl!("matmul.wgsl");
-const VECTOR: &str = wgsl!("vector.wgsl");
 
 pub(crate) fn lower(cx: &mut Cx, op: &PrefixMatMul) -> Lowered<()> {
     let ((a_type, _), (b_type, _)) = (cx.input_fact(0)?, cx.input_fact(1)?);
@@ -106,22 +105,17 @@ pub(crate) fn product(
         && even(&along(0));
     let aligned = even(&along(1)) && b.offset.is_multiple_of(4);
     let second = match (b.strides[rank - 2], b.strides[rank - 1]) {
-        (1, across) if aligned && across % 4 == 0 => Some(Fours::Down),
+        (1, across) if aligned && (across % 4 == 0 || n == 1) => Some(Fours::Down),
         (down, 1) if aligned && down % 4 == 0 && n.is_multiple_of(4) => Some(Fours::Across),
         (_, 1) => Some(Fours::Odd),
         _ => None,
     };
-    let fours = second.filter(|_| !vector && a_wide);
-    let (body, groups) = if let Some(second) = fours {
+    // Of one row four neighbours are read where the matrix's lie along k.
+    let fours = second.filter(|second| a_wide || vector && *second != Fours::Down);
+    let (body, groups) = if vector {
+        vector::body(cx, kind, (n, k, count), fours, b_by_k)
+    } else if let Some(second) = fours {
         wide::body(cx, (kind, element), (m, n, count), second)
-    } else if vector {
-        let slices = Lanes::new(cx, 16, 256, b_by_k);
-        let head = format!(
-            "alias T = {kind};\nconst B_BY_K = {b_by_k};\n{}{}",
-            slices.parts("T"),
-            slices.join("shared_sum", "T", "a + b")
-        );
-        (head + VECTOR, [n.div_ceil(16), 1, count])
     } else {
         let head = format!(
             "alias T = {kind};\nalias E = {element};\nconst BLOCK = {}u;\n\
@@ -160,7 +154,8 @@ pub(crate) fn product(
     let mut kernel = cx.kernel(body, groups, output);
     kernel.params = params.iter().map(|(name, p)| ((*name).to_owned(), *p)).collect();
     kernel.reads = vec![a, b];
-    kernel.wide = vec![fours.is_some(), fours.is_some_and(|second| second != Fours::Odd)];
+    let first = fours.is_some_and(|second| !vector || second == Fours::Down);
+    kernel.wide = vec![first, fours.is_some_and(|second| second != Fours::Odd)];
     kernel.narrow = narrow;
     kernel.acc = carrier;
     Ok(kernel)

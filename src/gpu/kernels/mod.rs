@@ -5,6 +5,7 @@ mod text;
 
 mod attention;
 pub(crate) mod conv;
+mod conv_weights;
 pub(crate) mod deconv;
 pub(crate) mod elementwise;
 mod flash;
@@ -28,5 +29,6 @@ pub(crate) mod select;
 mod shared;
 mod sliding;
 pub(crate) mod transform;
+mod vector;
 mod wide;
 mod winograd;

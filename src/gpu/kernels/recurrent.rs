@@ -69,7 +69,10 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     // The sums over the input, of every step at once.
     let x = cx.dense_input(x)?;
     let x = x.reshaped(&[1, steps * batch, op.inputs]).map_or_else(|| because("no view"), Ok)?;
-    let w = cx.input(w)?.permuted(&[0, 2, 1]);
+    let w = match cx.konst(w).filter(|konst| konst.len() == directions * gates * op.inputs) {
+        Some(konst) => by_input(cx, konst, [directions, op.inputs, gates])?,
+        None => cx.input(w)?.permuted(&[0, 2, 1]),
+    };
     let sums = cx.temporary(DatumType::F32, &[directions, steps * batch, gates])?;
     let mut kernel = product(cx, x, w, sums.clone(), false)?;
     let both = move |bias: &[f32]| {
@@ -175,6 +178,21 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     kernel.more = vec![last];
     cx.run(kernel);
     Ok(())
+}
+
+/// The weights of the input with the gates innermost, as products of one row read them best.
+fn by_input(cx: &mut Cx, konst: Arc<Tensor>, shape: [usize; 3]) -> Lowered<View> {
+    let [directions, inputs, gates] = shape;
+    let count = directions * inputs * gates;
+    let made = move |weights: &[f32]| {
+        let from = |at: usize| {
+            let (d, input, row) = (at / (inputs * gates), at / gates % inputs, at % gates);
+            weights[(d * gates + row) * inputs + input]
+        };
+        (0..count).map(from).collect()
+    };
+    let view = cx.builder.packed(konst, format!("inputs {shape:?}"), (count, true), made)?;
+    view.reshaped(&shape).map_or_else(|| because("no view"), Ok)
 }
 
 /// `[hidden or cell, direction, batch, unit]` before the first step.

@@ -52,6 +52,12 @@ pub(super) fn body(
     (head + BODY, [across.div_ceil(wx), down.div_ceil(wy), count])
 }
 
+/// `b4(at)`: four neighbours of the second operand from anywhere on, as `kind`.
+pub(super) fn unaligned(kind: &str) -> String {
+    let neighbours = [0, 1, 2, 3].map(|at| format!("in1[at + {at}u]")).join(", ");
+    format!("fn b4(at: u32) -> {kind} {{ return {kind}({neighbours}); }}\n")
+}
+
 /// The accumulators and what is added to them.
 fn sums(rows: usize, fours: usize, second: Fours) -> String {
     let (mut fields, mut all, mut start, mut loads, mut adds) =
@@ -83,8 +89,7 @@ fn sums(rows: usize, fours: usize, second: Fours) -> String {
             }
         }
         Fours::Odd => {
-            let neighbours = [0, 1, 2, 3].map(|at| format!("in1[at + {at}u]")).join(", ");
-            of(&mut four, format!("fn b4(at: u32) -> E4 {{ return E4({neighbours}); }}"));
+            four = unaligned("E4");
             for f in 0..fours {
                 of(&mut start, format!("var b{f} = b + n + {}u;", f * 4));
                 for step in 0..4 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
-use super::conv::within;
+use super::conv_weights::within;
 use super::flat::each;
 use super::matmul::product;
 use super::sliding::Sliding;

@@ -121,7 +121,10 @@ def norms():
 
 
 def transforms():
-    by_ort("DFT_96", "DFT", {"x": f32(2, 96, 1)}, {}, ["x"], axis=1, atol=1e-4)
+    # ONNX Runtime's is 1e-4 off where the length is no power of two.
+    x = f32(2, 96, 1)
+    y = np.fft.fft(x[..., 0].astype(np.float64), axis=1)
+    by_numpy("DFT_96", "DFT", {"x": x}, {}, ["x"], np.stack([y.real, y.imag], -1).astype(np.float32), axis=1)
     by_ort("DFT_inverse", "DFT", {"x": f32(2, 60, 3, 2)}, {}, ["x"], axis=1, inverse=1, atol=1e-4)
     by_ort("DFT_onesided", "DFT", {"x": f32(3, 5, 1)}, {}, ["x"], axis=1, onesided=1, atol=1e-4)
 
