@@ -1,5 +1,5 @@
 """How far a float16 model is from its reference where each operator's result is rounded to float16: the reason of the
-rows `rounded` in gpu.json.
+rows `half_tolerances` in gpu.json.
 
 `python rounded.py MODELS NAME [CASE]` (needs numpy, onnx, onnxruntime). ONNX Runtime's CPU provider computes float16 models
 in float32 and drops most roundings between operators, so the references have few. Here the model is made float32, and

@@ -65,7 +65,7 @@ struct Cases {
     /// Models that are also run with arithmetic in float16, which a CPU that plays the adapter is not asked for.
     half: Vec<String>,
     /// By model: how far what is rounded to float16 on the way may be from what is not.
-    rounded: BTreeMap<String, Vec<Tolerance>>,
+    half_tolerances: BTreeMap<String, Vec<Tolerance>>,
 }
 
 fn main() {
@@ -92,7 +92,7 @@ fn main() {
         let dir = folder("NEARSIDE_MODELS", "models").join(&row.model);
         for case in &row.cases {
             let exact = vec![models.tolerances[&row.tolerance].clone()];
-            let tolerance = cases.rounded.get(&row.model).unwrap_or(&exact).clone();
+            let tolerance = cases.half_tolerances.get(&row.model).unwrap_or(&exact).clone();
             let name = format!("{}::{case}", row.model);
             let absent = gpu.is_err() || !dir.exists() || cases.skipped.contains_key(&row.model);
             let cpu = cases.cpu.contains_key(&row.model) || cases.cpu.contains_key(&name);
