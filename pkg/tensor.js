@@ -94,8 +94,8 @@ function dimsFor(dims, length) {
   return Object.freeze([...dims]);
 }
 
-/** Of these types a GPU buffer is shared: elsewhere the engine's elements take other room than the type's. */
-const SHARED = ['float32', 'int32', 'uint32'];
+/** Of these types a GPU buffer is shared, of float16 by devices with `shader-f16`: elsewhere the engine's elements take other room than the type's. */
+const SHARED = ['float16', 'float32', 'int32', 'uint32'];
 
 /** What stands behind a tensor of a caller's GPU buffer; the counterpart of gpu/resident.js. */
 function behind({ type, gpuBuffer, download, dispose }) {

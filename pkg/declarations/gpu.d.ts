@@ -42,6 +42,8 @@ export interface Verdict {
   readonly gpuMs: number | null;
   /** Of how many runs that is the best. */
   readonly gpuRuns: number;
+  /** Whether the GPU rounds to float16 on the way. Where that is too little, it computes in float32 instead. */
+  readonly half: boolean;
 }
 
 /** Where the nodes of a graph ran. */
@@ -53,10 +55,15 @@ export interface Placement {
   readonly dispatches: number;
   /** Bytes of constants in the memory of the GPU; those of few bits stay so. */
   readonly weights: number;
+  /** Bytes of what lies between the kernels there. */
+  readonly values: number;
   readonly segments: readonly {
     readonly device: 'gpu' | 'cpu';
-    /** `reason`: why the node is not on the GPU. */
-    readonly nodes: readonly { readonly name: string; readonly operator: string; readonly reason?: string }[];
+    /**
+     * `reason`: why the node is not on the GPU. `f16`: what of it is float16 there, its result alone (`memory`), or also
+     * what its kernel multiplies and adds (`arithmetic`).
+     */
+    readonly nodes: readonly { readonly name: string; readonly operator: string; readonly f16?: 'memory' | 'arithmetic'; readonly reason?: string }[];
   }[];
 }
 

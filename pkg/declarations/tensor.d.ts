@@ -58,8 +58,8 @@ export declare namespace Tensor {
   }
   /** Where outputs can be placed. */
   type OutputLocation = 'cpu' | 'cpu-pinned' | 'gpu-buffer';
-  /** The types whose GPU buffers can be shared: elsewhere the engine's elements take other room. */
-  type GpuBufferDataTypes = 'float32' | 'int32' | 'uint32';
+  /** The types whose GPU buffers can be shared, `float16` where the device has `shader-f16`: elsewhere the engine's elements take other room. */
+  type GpuBufferDataTypes = 'float16' | 'float32' | 'int32' | 'uint32';
 }
 
 /** A tensor of a known element type. */

@@ -145,6 +145,21 @@ impl Chain {
     }
 }
 
+/// Expressions that are as good in float16 as in float32 where all they read and give is float16: exact ones, and those
+/// that round once.
+pub(crate) const SAFE: &[&str] = &[
+    "$0 + $1",
+    "$0 - $1",
+    "$1 - $0",
+    "$0 * $1",
+    "$0 * $0",
+    "-$0",
+    "abs($0)",
+    "min($0, $1)",
+    "max($0, $1)",
+    "select($0, $0 * $1, $0 < F(0.0))",
+];
+
 /// Functions that expressions may call; a kernel gets those that it names.
 pub(crate) const FUNCTIONS: &[(&str, &str)] = &[
     // Abramowitz and Stegun 7.1.26 is only good to 1e-7 absolute; near 0 the series keeps the relative error.

@@ -32,6 +32,9 @@ pub struct GpuOptions {
     pub max_tensor_bytes: Option<u64>,
     /// None of the adapter's optional features, as on an adapter that has none.
     pub plain: bool,
+    /// Whether what lies as float16 is multiplied and added as such. The adapter's choice, where nothing is said: one
+    /// that a CPU plays has no arithmetic for it.
+    pub half_math: Option<bool>,
     /// Most bytes of GPU memory in all; as much as the adapter gives, where none is given.
     pub max_bytes: Option<u64>,
     /// The file that keeps what the first runs of models showed, between processes. None: nothing is kept.
@@ -53,6 +56,8 @@ pub(crate) struct Device {
     name: String,
     /// Whether a CPU plays the adapter.
     software: bool,
+    /// Whether float16 is computed with, where memory holds it.
+    half_math: bool,
     /// The least size of a subgroup, where there are any.
     subgroup: Option<usize>,
     health: Arc<Mutex<Health>>,
@@ -269,6 +274,7 @@ impl Device {
             queue,
             name,
             software,
+            half_math: options.half_math.unwrap_or(!software),
             subgroup: subgroup.map(|n| n as usize),
             health,
             pipelines: Pipelines::default(),
@@ -323,7 +329,8 @@ impl Device {
         let bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let half = self.device.features().contains(wgpu::Features::SHADER_F16);
         let busy = if self.software { BUSY_CORES } else { BUSY_GPU };
-        Limits { max_value_bytes: bytes, half, subgroup: self.subgroup, busy }
+        let half_math = half && self.half_math;
+        Limits { max_value_bytes: bytes, half, half_math, subgroup: self.subgroup, busy }
     }
 
     /// Fails if anything went wrong since the last call.

@@ -7,7 +7,9 @@
 //! A body sees: `p`, the parameters by name; `in0`, `in1`, … what it reads; and it hands element `i`
 //! (row-major) of its result to `store(i, value)`, behind which the fused chain lies.
 
-use super::chain::{Chain, FUNCTIONS};
+use tract_onnx::prelude::f16;
+
+use super::chain::{Chain, FUNCTIONS, SAFE, Statement};
 use super::page::{Bound, Page, kind};
 use super::value::{Carrier, ValueId, View, collapse, dense_strides};
 
@@ -53,6 +55,8 @@ pub(crate) struct Kernel {
     pub(crate) reads: Vec<View>,
     /// Which of them the body reads four elements at a time, as an `array<vec4<…>>`; the rest one by one.
     pub(crate) wide: Vec<bool>,
+    /// What lies as f16 is computed with as such: the body's `reads` are not widened; without a body, nothing is.
+    pub(crate) narrow: bool,
     /// What `store`'s argument is.
     pub(crate) acc: Carrier,
     pub(crate) chain: Chain,
@@ -98,6 +102,7 @@ impl Kernel {
             params: vec![],
             reads: vec![],
             wide: vec![],
+            narrow: false,
             acc: output.carrier,
             chain,
             output,
@@ -111,6 +116,15 @@ impl Kernel {
     pub(crate) fn views(&self) -> impl Iterator<Item = &View> {
         let scores = self.score.iter().flat_map(|chain| &chain.loads);
         self.reads.iter().chain(&self.chain.loads).chain(scores)
+    }
+
+    /// Whether it is nothing but work on float16 that float16 suffices for: each step rounds as the model's own does.
+    pub(crate) fn is_narrow(&self) -> bool {
+        let chain = &self.chain;
+        let halves = self.output.half && chain.loads.iter().all(|view| view.half);
+        let number = |p: &Param| matches!(p, Param::F(v) if f16::from_f32(*v).to_f32() == *v);
+        let safe = |s: &Statement| s.carrier == Carrier::F32 && SAFE.contains(&s.text.as_str());
+        halves && chain.numbers.iter().all(number) && chain.statements.iter().all(safe)
     }
 
     /// How many storage buffers it binds.
@@ -130,7 +144,8 @@ impl Kernel {
 
     /// The whole text.
     pub(crate) fn shader(&self) -> Shader {
-        let mut page = Page { bound: vec![], params: self.params.clone(), wide: false };
+        let narrow = self.narrow && matches!(self.body, Body::Elements);
+        let mut page = Page { bound: vec![], params: self.params.clone(), wide: false, narrow };
         for (at, view) in self.reads.iter().enumerate() {
             // A body's inputs keep their numbers, also where two of them are one value.
             let wide = self.wide.get(at).copied().unwrap_or(false);
@@ -150,6 +165,13 @@ impl Kernel {
                 let coordinates = page.coordinates("e", &dims);
                 let stores = page.stores(&self.chain, &strides, (&self.output, &out));
                 let acc = kind(self.acc);
+                // Chains widen what they read themselves.
+                let reads = page.bound.iter().take(self.reads.len()).enumerate();
+                let widened = |text: String, (at, b): (usize, &Bound)| match self.narrow {
+                    true => text,
+                    false => b.widened(&text, at),
+                };
+                let body = reads.fold(body.clone(), widened);
                 let scores = self.score.as_ref().map(|chain| page.scores(chain, self.acc));
                 let scores = scores.unwrap_or_default();
                 let body = format!(
@@ -225,15 +247,16 @@ impl Kernel {
     fn assemble(&self, page: &Page, functions: &str, groups: [u32; 3]) -> Shader {
         let mut source = String::new();
         let bound = || page.bound.iter().enumerate();
-        if bound().any(|(_, b)| b.is_half()) {
+        let mut written = std::iter::once(&self.output).chain(&self.more);
+        if bound().any(|(_, b)| b.is_half()) || written.any(|view| view.half) {
             source += "enable f16;\n";
         }
         // Where it is an extension of the language at all.
         if cfg!(target_arch = "wasm32") && functions.contains("subgroup") {
             source += "enable subgroups;\n";
         }
-        let functions = bound().fold(functions.to_owned(), |text, (at, b)| b.widened(&text, at));
-        for (alias, scalar) in [('F', "f32"), ('I', "i32"), ('U', "u32"), ('B', "bool")] {
+        let float = if page.narrow { "f16" } else { "f32" };
+        for (alias, scalar) in [('F', float), ('I', "i32"), ('U', "u32"), ('B', "bool")] {
             if page.wide {
                 source += &format!("alias {alias} = vec4<{scalar}>;\n");
             } else {
@@ -252,9 +275,9 @@ impl Kernel {
             params.push(0);
         }
         source += "}\n@group(0) @binding(0) var<uniform> p: Params;\n";
-        let array = |carrier: Carrier, wide: bool| match wide {
-            true => format!("array<vec4<{}>>", carrier.wgsl()),
-            false => format!("array<{}>", carrier.wgsl()),
+        let array = |view: &View, wide: bool| match wide {
+            true => format!("array<vec4<{}>>", view.stored()),
+            false => format!("array<{}>", view.stored()),
         };
         let mut binding = 1;
         for (at, bound) in bound() {
@@ -266,7 +289,7 @@ impl Kernel {
         }
         let outputs = std::iter::once((&self.output, page.wide));
         for (at, (view, wide)) in outputs.chain(self.more.iter().map(|v| (v, false))).enumerate() {
-            let array = array(view.carrier, wide);
+            let array = array(view, wide);
             source += &format!(
                 "@group(0) @binding({binding}) var<storage, read_write> out{at}: {array};\n"
             );
@@ -277,7 +300,7 @@ impl Kernel {
                 source += function;
             }
         }
-        source += &functions;
+        source += functions;
         Shader {
             label: self.label.clone(),
             source,

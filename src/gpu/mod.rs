@@ -25,8 +25,10 @@
 //!    `nearside check --conformance DIR --device gpu`.
 //!
 //! A kernel may be made of several dispatches (`cx.temporary` for what lies between them), and may take the
-//! place of dispatches before it ([`kernel::Pattern`]; attention does). Elements take 32 bits each, constants
-//! of float16 16 where the adapter has that: a body reads them as f32 all the same. 64-bit integers are
+//! place of dispatches before it ([`kernel::Pattern`]; attention does). Elements take 32 bits each, those of float16 16
+//! where the adapter has that: a body reads them as f32 all the same, `store` rounds, and a body that writes `out0[…]`
+//! itself writes `view.stored()`. One that multiplies f16 says `kernel.narrow`, and reads what lies so as it is; then
+//! few products are added before the sum, which is f32, is. 64-bit integers are
 //! computed in 32 bits, and inputs beyond that range make the run go to the CPU. What invocations share goes
 //! through `kernels/shared.rs`, which has subgroups where the adapter has them.
 

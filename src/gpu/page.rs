@@ -60,6 +60,8 @@ pub(super) struct Page {
     pub(super) bound: Vec<Bound>,
     pub(super) params: Vec<(String, Param)>,
     pub(super) wide: bool,
+    /// Its floats are f16.
+    pub(super) narrow: bool,
 }
 
 impl Page {
@@ -107,7 +109,13 @@ impl Page {
             let address = self.address(&format!("{own}_v{at}"), view.offset, strides);
             let address = if wide { format!("({address}) >> 2u") } else { address };
             let kind = kind(view.carrier);
-            text += &format!("  let v{at} = {kind}({variable}[{address}]);\n");
+            let element = format!("{variable}[{address}]");
+            // A vector of four is not made of one number of another type.
+            let element = match view.half && !self.narrow && !wide {
+                true => format!("f32({element})"),
+                false => element,
+            };
+            text += &format!("  let v{at} = {kind}({element});\n");
             names.push(format!("v{at}"));
         }
         for (at, value) in chain.numbers.iter().enumerate() {
@@ -120,6 +128,7 @@ impl Page {
             Arg::Number(i) => match chain.numbers.get(i) {
                 Some(Param::I(_)) => format!("I(p.{own}_n{i})"),
                 Some(Param::U(_)) => format!("U(p.{own}_n{i})"),
+                _ if self.narrow => format!("F(f16(p.{own}_n{i}))"),
                 _ => format!("F(p.{own}_n{i})"),
             },
         };
@@ -138,6 +147,11 @@ impl Page {
         let (view, strides) = output;
         let address = self.address("e_out", view.offset, strides);
         let address = if self.wide { format!("({address}) >> 2u") } else { address };
+        let result = match (view.half, self.wide) {
+            (false, _) => result,
+            (true, false) => format!("f16({result})"),
+            (true, true) => format!("vec4<f16>({result})"),
+        };
         text + &format!("  out0[{address}] = {result};\n")
     }
 

@@ -35,6 +35,7 @@ pub(crate) struct Program {
     dispatches: Vec<Option<Dispatch>>,
     buffers: Buffers,
     constant_bytes: u64,
+    value_bytes: u64,
     staging: Staging,
 }
 
@@ -65,7 +66,9 @@ impl Program {
         gpu.prepare(shaders.iter().flatten()).await?;
         let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let buffers = buffers(&gpu, builder, &assign(&builder.values, &shaders, kept));
+        let arena = assign(&builder.values, &shaders, kept);
+        let value_bytes = arena.buffers.iter().sum();
+        let buffers = buffers(&gpu, builder, &arena);
         let dispatches = buffers.and_then(|b| Ok((dispatches(&gpu, &shaders, &b)?, b)));
         // Scopes end in the reverse order, and before anything is awaited.
         let (memory, validation) = (memory.pop(), validation.pop());
@@ -76,15 +79,17 @@ impl Program {
         gpu.check()?;
         let constant = |(id, _): &(&ValueId, _)| builder.values[id.0].origin.is_constant();
         let constant_bytes = buffers.iter().filter(constant).map(|(_, m)| m.size()).sum();
-        Ok(Self { gpu, dispatches, buffers, constant_bytes, staging: Staging::default() })
+        let staging = Staging::default();
+        Ok(Self { gpu, dispatches, buffers, constant_bytes, value_bytes, staging })
     }
 
     /// Writes what the next segment reads.
-    pub(crate) fn write(&self, value: ValueId, tensor: &tract_onnx::prelude::Tensor) -> Result<()> {
-        let words = transfer::words(tensor).ok_or_else(|| {
+    pub(crate) fn write(&self, view: &View, tensor: &tract_onnx::prelude::Tensor) -> Result<()> {
+        let words = if view.half { transfer::halves(tensor) } else { transfer::words(tensor) };
+        let words = words.ok_or_else(|| {
             Error::new(ErrorKind::GpuUnavailable, "an integer beyond 32 bits cannot go to the GPU")
         })?;
-        if let Some(buffer) = self.buffers.get(&value) {
+        if let Some(buffer) = self.buffers.get(&view.value) {
             self.gpu.queue.write_buffer(buffer, 0, &words);
         }
         Ok(())
@@ -128,7 +133,7 @@ impl Program {
                 encoder.copy_buffer_to_buffer(buffer, 0, tensor.buffer(), 0, tensor.bytes());
             }
         }
-        let sizes: Vec<u64> = exchange.reads.iter().map(|v| v.len() as u64 * 4).collect();
+        let sizes: Vec<u64> = exchange.reads.iter().map(View::bytes).collect();
         let total = sizes.iter().sum();
         let words = if exchange.reads.is_empty() {
             self.gpu.queue.submit([encoder.finish()]);
@@ -160,6 +165,11 @@ impl Program {
     /// Bytes of its constants in GPU memory.
     pub(crate) fn constant_bytes(&self) -> u64 {
         self.constant_bytes
+    }
+
+    /// Bytes of what lies between its dispatches.
+    pub(crate) fn value_bytes(&self) -> u64 {
+        self.value_bytes
     }
 
     /// How many dispatches there are.

@@ -11,12 +11,9 @@ use super::device::Device;
 use super::memory::Memory;
 use super::readback::Staging;
 use super::transfer;
-use super::value::View;
+use super::value::{View, bytes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{DType, Tensor, volume};
-
-/// Bytes of an element in GPU memory.
-const ELEMENT: u64 = 4;
 
 /// A dense tensor in the memory of a GPU; a copy of it is the same memory.
 #[derive(Clone)]
@@ -25,6 +22,8 @@ pub struct GpuTensor {
     memory: Arc<Memory>,
     /// The type in which the plan that made it computes.
     datum: DatumType,
+    /// Its floats lie as f16.
+    half: bool,
     dtype: DType,
     shape: Vec<usize>,
 }
@@ -36,9 +35,13 @@ impl std::fmt::Debug for GpuTensor {
 }
 
 impl GpuTensor {
-    fn make(device: &Arc<Device>, datum: DatumType, dtype: DType, shape: &[usize]) -> Result<Self> {
-        let elements = volume(shape)? as u64;
-        let bytes = elements.saturating_mul(ELEMENT);
+    fn make(
+        device: &Arc<Device>,
+        (datum, half): (DatumType, bool),
+        dtype: DType,
+        shape: &[usize],
+    ) -> Result<Self> {
+        let bytes = bytes(volume(shape)?, half);
         let most = device.limits().max_value_bytes;
         if bytes > most {
             let text =
@@ -46,7 +49,7 @@ impl GpuTensor {
             return Err(Error::new(ErrorKind::OutOfMemory, text));
         }
         let (device, memory) = (Arc::clone(device), device.memory(bytes)?);
-        Ok(Self { device, memory, datum, dtype, shape: shape.to_vec() })
+        Ok(Self { device, memory, datum, half, dtype, shape: shape.to_vec() })
     }
 
     /// Memory for what `view` holds.
@@ -54,40 +57,53 @@ impl GpuTensor {
         let dtype = DType::from_datum(view.datum.unquantized()).ok_or_else(|| {
             Error::unsupported_type(format!("{:?} cannot stay on the GPU", view.datum))
         })?;
-        Self::make(device, view.datum, dtype, &view.shape)
+        Self::make(device, (view.datum, view.half), dtype, &view.shape)
     }
 
     /// A tensor of the host; nothing for types, values and shapes that the GPU does not hold.
     pub(crate) fn upload(device: &Arc<Device>, tensor: &Tensor) -> Result<Option<Self>> {
         let inner = tensor.as_tract();
-        if tensor.is_empty() || !transfer::fits(inner) {
+        let half = tensor.dtype() == DType::Float16 && device.limits().half;
+        if tensor.is_empty() || !(half || transfer::fits(inner)) {
             return Ok(None);
         }
-        let Some(words) = transfer::words(inner) else { return Ok(None) };
-        let made = Self::make(device, inner.datum_type(), tensor.dtype(), tensor.shape())?;
+        let words = if half { transfer::halves(inner) } else { transfer::words(inner) };
+        let Some(words) = words else { return Ok(None) };
+        // Plans compute in float32.
+        let datum = if half { DatumType::F32 } else { inner.datum_type() };
+        let made = Self::make(device, (datum, half), tensor.dtype(), tensor.shape())?;
         device.queue.write_buffer(&made.memory, 0, &words);
         Ok(Some(made))
     }
 
-    /// Room for elements that the caller writes into [`GpuTensor::buffer`]: of 32-bit types only, whose memory is
-    /// the same everywhere.
+    /// Room for elements that the caller writes into [`GpuTensor::buffer`]: of types whose memory is the same
+    /// everywhere, those of 32 bits, and float16 where the device has it.
     ///
     /// # Errors
     /// `TypeMismatch` for other types, `OutOfMemory` over the adapter's limit.
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn blank(device: &Arc<Device>, dtype: DType, shape: &[usize]) -> Result<Self> {
-        Self::make(device, dtype.to_datum(), dtype, shape)?.shared()
+        let half = dtype == DType::Float16 && device.limits().half;
+        let datum = if half { DatumType::F32 } else { dtype.to_datum() };
+        Self::make(device, (datum, half), dtype, shape)?.shared()
     }
 
-    /// Itself, where its memory is what others take it for: elements of the declared type, 32 bits each.
+    /// Itself, where its memory is what others take it for: elements of the declared type, packed.
     #[cfg(target_arch = "wasm32")]
     pub(crate) fn shared(self) -> Result<Self> {
-        let plain = matches!(self.dtype, DType::Float32 | DType::Int32 | DType::Uint32);
-        if plain && self.dtype.to_datum() == self.datum {
+        let plain = match self.dtype {
+            DType::Float16 => self.half,
+            DType::Float32 | DType::Int32 | DType::Uint32 => {
+                !self.half && self.dtype.to_datum() == self.datum
+            }
+            _ => false,
+        };
+        if plain {
             return Ok(self);
         }
         let text = format!(
-            "a GPU buffer is shared for float32, int32 and uint32, and this is {}: use getData()",
+            "a GPU buffer is shared for float32, int32, uint32 and, where the adapter has shader-f16, float16; \
+             this is {}: use getData()",
             self.dtype.name()
         );
         Err(Error::new(ErrorKind::TypeMismatch, text))
@@ -118,6 +134,11 @@ impl GpuTensor {
         self.datum
     }
 
+    /// Whether its floats lie as f16.
+    pub(crate) fn is_half(&self) -> bool {
+        self.half
+    }
+
     pub(crate) fn is_on(&self, device: &Arc<Device>) -> bool {
         Arc::ptr_eq(&self.device, device)
     }
@@ -128,7 +149,7 @@ impl GpuTensor {
 
     /// Bytes of its elements in GPU memory.
     pub(crate) fn bytes(&self) -> u64 {
-        self.shape.iter().product::<usize>() as u64 * ELEMENT
+        bytes(self.shape.iter().product(), self.half)
     }
 
     /// Its elements, after one awaited copy to the host.
@@ -153,7 +174,7 @@ impl GpuTensor {
         if let Some(error) = validation.pop().await {
             return Err(device.refused(error));
         }
-        let read = |words: &[u8]| transfer::tensor(self.datum, &self.shape, words);
+        let read = |words: &[u8]| transfer::tensor((self.datum, self.half), &self.shape, words);
         staging.read(device, target, self.bytes(), read).await
     }
 }

@@ -15,12 +15,14 @@ use wgpu::naga::valid::Capabilities;
 use super::builder::Origin;
 use super::{Builder, Limits};
 use crate::model::ops::MatMulNBits;
+use crate::optimize::HALF;
 
-const LIMITS: Limits = Limits { max_value_bytes: 1 << 27, half: false, subgroup: None, busy: 4096 };
+const LIMITS: Limits =
+    Limits { max_value_bytes: 1 << 27, half: false, half_math: false, subgroup: None, busy: 4096 };
 /// Of adapters with all that is optional, and subgroups of any size.
 const FULL: [Limits; 3] = [
-    Limits { half: true, subgroup: Some(4), ..LIMITS },
-    Limits { half: true, subgroup: Some(32), busy: 1, ..LIMITS },
+    Limits { half: true, half_math: true, subgroup: Some(4), ..LIMITS },
+    Limits { half: true, half_math: true, subgroup: Some(32), busy: 1, ..LIMITS },
     Limits { half: true, subgroup: Some(128), ..LIMITS },
 ];
 
@@ -29,7 +31,20 @@ fn check(model: &TypedModel) -> usize {
     let full = FULL.map(|limits| check_on(model, limits));
     let plain = check_on(model, LIMITS);
     assert_eq!(full, [plain; 3]);
+    let halves = halves(model);
+    assert_eq!(FULL.map(|limits| check_on(&halves, limits)), [plain; 3]);
     plain
+}
+
+/// The graph as it is of a model that is float16 throughout.
+fn halves(model: &TypedModel) -> TypedModel {
+    let mut model = model.clone();
+    let slots =
+        |node: &TypedNode| (0..node.outputs.len()).map(|s| (node.id, s)).collect::<Vec<_>>();
+    for (node, slot) in model.nodes().iter().flat_map(slots).collect::<Vec<_>>() {
+        model.set_outlet_label(OutletId::new(node, slot), HALF.to_owned()).unwrap();
+    }
+    model
 }
 
 fn check_on(model: &TypedModel, limits: Limits) -> usize {
@@ -178,6 +193,7 @@ fn attention_is_one_dispatch() {
     {
         let model = attention(rows, keys, group);
         assert_eq!(FULL.map(|limits| check_on(&model, limits)), [1; 3]);
+        assert_eq!(FULL.map(|limits| check_on(&halves(&model), limits)), [1; 3]);
         // Where everyone would wait for everyone, small scores are the better way.
         let few = rows == 1 || rows == 2048;
         let copies = if group > 1 { 2 } else { 0 };

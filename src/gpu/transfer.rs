@@ -1,4 +1,4 @@
-//! Elements between the engine's memory and the GPU's 32-bit carriers.
+//! Elements between the engine's memory and the GPU's 32-bit carriers, or its f16.
 //!
 //! In: tensors of any carried type. Out: 32-bit words, and back. A 64-bit integer that does not fit is
 //! told, never cut.
@@ -66,8 +66,13 @@ pub(crate) fn floats_of(tensor: &Tensor) -> Option<&[f32]> {
     tensor.try_as_plain_ram().ok()?.as_slice().ok()
 }
 
-/// The elements as f16, in whole words.
+/// The elements as f16, in whole words; what is out of range becomes infinite.
 pub(crate) fn halves(tensor: &Tensor) -> Option<std::borrow::Cow<'_, [u8]>> {
+    if tensor.datum_type() == DatumType::F16 && tensor.len() > 0 {
+        let mut bytes = tensor.as_bytes().to_vec();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        return Some(bytes.into());
+    }
     Some(halved(floats_of(tensor)?.iter().copied()).into())
 }
 
@@ -103,8 +108,12 @@ pub(crate) fn floats(tensor: &Tensor) -> Option<Vec<f32>> {
     Some(cast.try_as_plain_ram().ok()?.as_slice::<f32>().ok()?.to_vec())
 }
 
-/// Carrier words -> a tensor of the graph's type.
-pub(crate) fn tensor(datum: DatumType, shape: &[usize], words: &[u8]) -> Result<Tensor> {
+/// What [`words`] or, with `half`, [`halves`] makes -> a tensor of the graph's type.
+pub(crate) fn tensor(
+    (datum, half): (DatumType, bool),
+    shape: &[usize],
+    words: &[u8],
+) -> Result<Tensor> {
     let mut tensor = Tensor::zero_dt(datum, shape).map_err(|e| {
         Error::new(ErrorKind::OutOfMemory, "no room for a result of the GPU").with_source(e)
     })?;
@@ -113,7 +122,12 @@ pub(crate) fn tensor(datum: DatumType, shape: &[usize], words: &[u8]) -> Result<
     }
     let size = datum.size_of();
     let bytes = tensor.as_bytes_mut();
-    if size == 4 {
+    if half {
+        for (to, from) in bytes.chunks_exact_mut(4).zip(words.chunks_exact(2)) {
+            let [low, high] = [from[0], from[1]];
+            to.copy_from_slice(&f16::from_le_bytes([low, high]).to_f32().to_le_bytes());
+        }
+    } else if size == 4 {
         bytes.copy_from_slice(words.get(..bytes.len()).unwrap_or(words));
     } else {
         for (to, from) in bytes.chunks_exact_mut(size).zip(words.chunks_exact(4)) {
@@ -137,14 +151,19 @@ mod tests {
     #[test]
     fn integers_go_there_and_back_or_are_refused() -> Result<()> {
         let there = tensor1(&[-3i64, 2_147_483_647]);
-        let back = tensor(DatumType::I64, &[2], &words(&there).unwrap())?;
+        let back = tensor((DatumType::I64, false), &[2], &words(&there).unwrap())?;
         assert_eq!(back, there);
         assert!(!fits(&tensor1(&[2_147_483_648i64])) && words(&tensor1(&[1f64])).is_none());
         let quarters: Vec<f32> = (0..300u16).map(|n| f32::from(n) / 4.0).collect();
         assert!(is_half(&tensor1(&quarters)) && !is_half(&tensor1(&[0.1f32; 300])));
         assert_eq!(halves(&tensor1(&quarters)).map(|h| h.len()), Some(600));
+        let far = tensor1(&[0.1f32, 1e6, -2.0]);
+        let odd = halves(&far).unwrap();
+        assert_eq!(odd.len(), 8);
+        let back = tensor((DatumType::F32, true), &[3], &odd)?;
+        assert_eq!(back, tensor1(&[f16::from_f32(0.1).to_f32(), f32::INFINITY, -2.0]));
         let bytes = tensor1(&[-1i8, 5]);
-        assert_eq!(tensor(DatumType::I8, &[2], &words(&bytes).unwrap())?, bytes);
+        assert_eq!(tensor((DatumType::I8, false), &[2], &words(&bytes).unwrap())?, bytes);
         Ok(())
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! In: shapes and element types of the graph. Out: [`View`], what kernels read. The one decision:
 //! every element takes 32 bits (floats as f32, signed integers as i32, the rest as u32), so that one
-//! kernel text serves all element types; who uploads checks that 64-bit integers fit. Constants that lose
-//! nothing by it lie as f16 where the adapter has that, and are widened where they are read.
+//! kernel text serves all element types; who uploads checks that 64-bit integers fit. Where the adapter has f16, what
+//! is float16 in the model lies as f16, and so do constants that lose nothing by it: reading widens, writing rounds.
 
 use tract_onnx::prelude::DatumType;
 
@@ -48,12 +48,18 @@ pub(crate) struct View {
     pub(crate) value: ValueId,
     pub(crate) datum: DatumType,
     pub(crate) carrier: Carrier,
-    /// Floats lie in memory as f16; they are f32 to whoever reads them.
+    /// Floats lie in memory as f16; they are f32 to whoever reads or writes them.
     pub(crate) half: bool,
     pub(crate) offset: usize,
     pub(crate) shape: Vec<usize>,
     /// 0 where the axis is broadcast; negative where it runs backwards.
     pub(crate) strides: Vec<isize>,
+}
+
+/// Bytes of a dense value, in whole words.
+pub(crate) fn bytes(len: usize, half: bool) -> u64 {
+    let bytes = (len as u64).saturating_mul(if half { 2 } else { 4 });
+    bytes.saturating_add(3) & !3
 }
 
 /// Row-major strides.
@@ -68,6 +74,16 @@ pub(crate) fn dense_strides(shape: &[usize]) -> Vec<isize> {
 impl View {
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Bytes of so many elements as the view has, in a dense value.
+    pub(crate) fn bytes(&self) -> u64 {
+        bytes(self.len(), self.half)
+    }
+
+    /// The scalar type of its memory in WGSL.
+    pub(crate) fn stored(&self) -> &'static str {
+        if self.half { "f16" } else { self.carrier.wgsl() }
     }
 
     /// Whether the elements lie in row-major order from the value's start, without gaps.

@@ -34,6 +34,9 @@ pub struct Verdict {
     /// Of how many runs that is the best.
     #[serde(default)]
     pub gpu_runs: u32,
+    /// Whether the GPU rounds to float16 on the way, as the model's types say.
+    #[serde(default)]
+    pub half: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -133,7 +136,14 @@ mod tests {
     use super::*;
 
     fn verdict(ms: f64) -> Verdict {
-        Verdict { agrees: true, apart: Some(0.0), cpu_ms: Some(ms), gpu_ms: None, gpu_runs: 0 }
+        Verdict {
+            agrees: true,
+            apart: Some(0.0),
+            cpu_ms: Some(ms),
+            gpu_ms: None,
+            gpu_runs: 0,
+            half: false,
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod engine;
 mod extremes;
 mod few_bits;
 mod finished;
+#[cfg(feature = "gpu")]
+mod halves;
 mod integers;
 mod moves;
 mod norms;
@@ -45,6 +47,8 @@ pub(crate) use branches::has_branches;
 pub(crate) use broadcasts::release_broadcasts;
 #[cfg(feature = "gpu")]
 pub(crate) use engine::fold;
+#[cfg(feature = "gpu")]
+pub(crate) use halves::{HALF, Halves, forget_halves};
 #[cfg(feature = "gpu")]
 pub(crate) use norms::norms;
 #[cfg(feature = "gpu")]

@@ -1,4 +1,4 @@
-//! float16 graphs are computed in float32.
+//! float16 graphs are computed in float32; a GPU is told which values were float16 ([`super::halves`]).
 //!
 //! No engine target of ours has float16 arithmetic worth the name (wasm has none at all, so it is
 //! emulated element by element), and ONNX Runtime's CPU provider computes in float32 too, rounding

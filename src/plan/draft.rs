@@ -14,6 +14,7 @@ use crate::gpu::builder::{Lowered, Reason};
 use crate::gpu::lower::lower;
 use crate::gpu::value::{ValueId, View};
 use crate::gpu::{Builder, Limits};
+use crate::tensor::DType;
 
 /// One segment.
 pub(super) enum Stage {
@@ -24,7 +25,7 @@ pub(super) enum Stage {
     },
     Gpu {
         range: Range<usize>,
-        takes: Vec<(OutletId, ValueId)>,
+        takes: Vec<(OutletId, View)>,
         gives: Vec<(OutletId, View)>,
         /// Counts of indices that are out of range, and who is given them.
         checks: Vec<(View, String)>,
@@ -48,7 +49,7 @@ impl Stage {
             Self::Cpu { .. } => vec![],
             Self::Gpu { takes, gives, checks, .. } => {
                 let read = gives.iter().map(|g| g.1.value).chain(checks.iter().map(|c| c.0.value));
-                takes.iter().map(|t| t.1).chain(read).collect()
+                takes.iter().map(|t| t.1.value).chain(read).collect()
             }
         }
     }
@@ -59,6 +60,7 @@ pub(super) fn draft<'m>(
     model: &'m TypedModel,
     parts: &Partition,
     limits: Limits,
+    types: &[DType],
 ) -> TractResult<Draft<'m>> {
     // By segment: which outlets it makes, and who reads them.
     let mut home: HashMap<usize, usize> = HashMap::new();
@@ -109,7 +111,7 @@ pub(super) fn draft<'m>(
         let mut takes = vec![];
         for outlet in outside {
             if on_gpu.insert(outlet) {
-                takes.push((outlet, builder.upload(outlet).map_err(told)?.value));
+                takes.push((outlet, builder.upload(outlet).map_err(told)?));
             }
         }
         for id in &segment.nodes {
@@ -125,7 +127,7 @@ pub(super) fn draft<'m>(
                 .any(|s| !gpu_at(s.node));
             // An output that nobody on the CPU waits for comes with the last segment.
             if exported.contains(&outlet) && (to_cpu || last_gpu == Some(at)) {
-                gives.push((outlet, export(&mut builder, model, outlet)?));
+                gives.push((outlet, export(&mut builder, model, outlet, types)?));
             }
         }
         if last_gpu == Some(at) {
@@ -133,7 +135,7 @@ pub(super) fn draft<'m>(
             let late = model.output_outlets()?.iter().filter(|o| gpu_at(o.node));
             for outlet in late {
                 if !given.contains(outlet) && !gives.iter().any(|g| g.0 == *outlet) {
-                    gives.push((*outlet, export(&mut builder, model, *outlet)?));
+                    gives.push((*outlet, export(&mut builder, model, *outlet, types)?));
                 }
             }
         }
@@ -153,11 +155,24 @@ impl Stage {
     }
 }
 
-/// The outlet as dense memory, which is what a readback copies.
-fn export(builder: &mut Builder<'_>, model: &TypedModel, outlet: OutletId) -> TractResult<View> {
+/// The outlet as dense memory, which is what a readback copies. An output lies as its type says, since it may stay on
+/// the GPU.
+fn export(
+    builder: &mut Builder<'_>,
+    model: &TypedModel,
+    outlet: OutletId,
+    types: &[DType],
+) -> TractResult<View> {
+    let outputs = model.output_outlets()?;
+    let declared = outputs.iter().position(|o| *o == outlet).and_then(|at| types.get(at));
     let dense = |builder: &mut Builder<'_>| -> Lowered<View> {
         let view = builder.view(outlet)?;
-        builder.words(&model.node(outlet.node).name, view)
+        let half = match declared {
+            Some(DType::Float16) => builder.limits().half && view.datum == DatumType::F32,
+            Some(_) => false,
+            None => view.half,
+        };
+        builder.stored(&model.node(outlet.node).name, view, half)
     };
     dense(builder).map_err(told)
 }

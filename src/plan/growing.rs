@@ -14,7 +14,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Device;
 use crate::guard::guarded;
 use crate::limit;
-use crate::optimize::Target;
+use crate::optimize::{Target, forget_halves};
 use crate::value::Value;
 
 /// Ways of growth that are tried of one graph.
@@ -60,7 +60,10 @@ impl Segment {
         let graph = self.source.graph()?;
         let (typed, outputs) = guarded(ErrorKind::CannotPlan, "planning the model", || {
             specialise(graph, key, on.max_bytes, Target::Gpu)
-                .and_then(|(typed, outputs)| {
+                .and_then(|(mut typed, outputs)| {
+                    if self.gpu.is_wide() {
+                        forget_halves(&mut typed);
+                    }
                     limit::within(on.max_bytes, || {
                         check_size(&typed)?;
                         Ok((prepare(typed)?, outputs))
@@ -131,7 +134,8 @@ impl Segment {
     ) {
         let Ok(source) = self.source.graph() else { return };
         let template = guarded(ErrorKind::CannotPlan, "planning the model", || {
-            Template::build(source, key, growth, on.max_bytes).map_err(|e| plan_error(key, e))
+            let bounds = (on.max_bytes, self.gpu.is_wide());
+            Template::build(source, key, growth, bounds).map_err(|e| plan_error(key, e))
         });
         let Ok(template) = template else { return };
         let Some(plan) = self.made_from(&template, on, device, key, false).await else { return };

@@ -87,6 +87,7 @@ impl Frame {
 
 /// The graph in the form that the table of kernels knows.
 pub(crate) fn prepare(mut model: TypedModel) -> TractResult<TypedModel> {
+    let halves = crate::optimize::Halves::of(&model);
     let has = |model: &TypedModel, one: fn(&TypedNode) -> bool| model.nodes().iter().any(one);
     if has(&model, |node| node.op_is::<RmsNorm>()) {
         crate::optimize::norms(&mut model)?;
@@ -95,6 +96,7 @@ pub(crate) fn prepare(mut model: TypedModel) -> TractResult<TypedModel> {
         rewrite_einsum_to_prefix_matmul(&mut model, false)?;
     }
     crate::optimize::release_broadcasts(&mut model)?;
+    halves.settle(&mut model)?;
     Ok(model)
 }
 
@@ -123,12 +125,12 @@ impl Hybrid {
             refuse_cpu(model, &parts)?;
         }
         let mut draft = guarded(ErrorKind::CannotPlan, "lowering the model", || {
-            draft(model, &parts, limits).map_err(failed)
+            draft(model, &parts, limits, &types).map_err(failed)
         })?;
         let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
         draft.builder.prune(&kept);
         let program = Program::new(Arc::clone(gpu), &draft.builder, &kept).await?;
-        let placement = placement(model, &parts, gpu, (program.len(), program.constant_bytes()));
+        let placement = placement(model, &parts, gpu, &program, &draft.builder.halves());
         let outputs = model.output_outlets().map_err(failed)?;
         let want = |outlet: &OutletId| -> TractResult<Want> {
             Ok(match &model.outlet_fact(*outlet)?.konst {
@@ -192,12 +194,12 @@ impl Hybrid {
                 }
                 Stage::Gpu { range, takes, gives, checks } => {
                     let mut exchange = Exchange { profile: asked.profile, ..Exchange::default() };
-                    for (outlet, value) in takes {
-                        match frame.resident.get(outlet) {
-                            Some(tensor) => exchange.copies.push((tensor.clone(), *value)),
+                    for (outlet, view) in takes {
+                        match frame.resident.get(outlet).filter(|t| t.is_half() == view.half) {
+                            Some(tensor) => exchange.copies.push((tensor.clone(), view.value)),
                             None => {
                                 let tensor = frame.on_host(*outlet).await?;
-                                self.program.write(*value, &tensor)?;
+                                self.program.write(view, &tensor)?;
                             }
                         }
                     }
@@ -224,7 +226,8 @@ impl Hybrid {
                         }
                     }
                     for ((outlet, view), words) in fetched.into_iter().zip(words) {
-                        let tensor = transfer::tensor(view.datum, &view.shape, &words)?;
+                        let lies = (view.datum, view.half);
+                        let tensor = transfer::tensor(lies, &view.shape, &words)?;
                         frame.host.insert(*outlet, tensor.into_tvalue());
                     }
                 }

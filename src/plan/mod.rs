@@ -195,8 +195,17 @@ fn specialised(
     check_size(&typed)?;
     let outputs = element_types(&declared, &typed)?;
     resolve_outputs(&mut typed)?;
+    #[cfg(feature = "gpu")]
+    let halves = match target {
+        optimize::Target::Gpu => Some(optimize::Halves::mark(&mut typed)?),
+        optimize::Target::Cpu => None,
+    };
     let mut typed = optimize::rewrite(typed, target)?;
     optimize::declutter(&mut typed)?;
+    #[cfg(feature = "gpu")]
+    if let Some(halves) = halves {
+        halves.settle(&mut typed)?;
+    }
     Ok((typed, outputs))
 }
 

@@ -3,8 +3,8 @@
 //! In: tensors in the graph's order, of the host or of the GPU. Out: tensors, and where they were computed. A failure
 //! of the GPU is not the caller's: unless it must be strict, the CPU answers, and the times say why.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tract_onnx::tract_hir::internal::InferenceModel;
 
@@ -24,12 +24,28 @@ pub(super) struct GpuPlans {
     pub(super) cache: PlanCache<Hybrid>,
     binding: AtomicU8,
     identity: OnceLock<u64>,
+    /// What is float16 in the model does not suffice here: in between it is float32 on the GPU.
+    wide: AtomicBool,
     pub(super) templates: Mutex<Templates>,
 }
 
 impl GpuPlans {
     fn identity(&self, graph: &InferenceModel) -> u64 {
         *self.identity.get_or_init(|| trial::identity(graph))
+    }
+
+    pub(super) fn is_wide(&self) -> bool {
+        self.wide.load(Ordering::Relaxed)
+    }
+
+    /// From now on what is float16 in the model is float32; false where it is already.
+    fn widen(&self) -> bool {
+        if self.wide.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        self.cache.clear();
+        *self.templates.lock().unwrap_or_else(PoisonError::into_inner) = Templates::default();
+        true
     }
 }
 
@@ -62,6 +78,11 @@ impl Segment {
         self.source.graph().map_or(0, |graph| self.gpu.identity(&graph.graph))
     }
 
+    /// Has what is float16 in the model be float32 on the GPU; false where it is already.
+    pub(crate) fn widen(&self) -> bool {
+        self.gpu.widen()
+    }
+
     /// [`Segment::run`] on the GPU, and on the CPU what it cannot do.
     pub(crate) async fn run_on_gpu(
         &self,
@@ -75,14 +96,35 @@ impl Segment {
                 tensor.alive()?;
             }
         }
-        let key = trial::key(self.identity(), &inputs, &on.gpu.name());
+        loop {
+            match self.tried_on_gpu(on, inputs.clone(), asked, times).await? {
+                Some(outputs) => return Ok(outputs),
+                // Once more in float32.
+                None => times.gpu.placements.clear(),
+            }
+        }
+    }
+
+    /// Nothing where float16 was not good enough, and float32 may be.
+    async fn tried_on_gpu(
+        &self,
+        on: OnGpu<'_>,
+        inputs: Vec<Value>,
+        asked: Asked<'_>,
+        times: &mut Times,
+    ) -> Result<Option<Vec<Value>>> {
+        let wide = if self.gpu.is_wide() { ", float32" } else { "" };
+        let key = trial::key(self.identity(), &inputs, &(on.gpu.name() + wide));
         let known = on.gpu.verdicts().get(&key).filter(|_| on.check || on.fastest);
         let resident =
             inputs.iter().any(|i| matches!(i, Value::Gpu(_))) || asked.keep.contains(&true);
         if let Some(verdict) = &known {
             times.gpu.verdicts.push(verdict.clone());
             if let Some(error) = trial::wrong(verdict) {
-                return self.instead(on, error, inputs, times).await;
+                if verdict.half && self.gpu.widen() {
+                    return Ok(None);
+                }
+                return self.instead(on, error, inputs, times).await.map(Some);
             }
             if let Some(why) = trial::slower(verdict)
                 && on.fastest
@@ -90,7 +132,7 @@ impl Segment {
                 && !resident
             {
                 times.gpu.cpu_chosen = Some(why);
-                return self.on_cpu(on, inputs, times).await;
+                return self.on_cpu(on, inputs, times).await.map(Some);
             }
         }
         let before = times.run_ms;
@@ -104,18 +146,22 @@ impl Segment {
         }
         let (outputs, plan) = match answered {
             Ok(answered) => answered,
-            Err(error) => return self.instead(on, error, inputs, times).await,
+            Err(error) => return self.instead(on, error, inputs, times).await.map(Some),
         };
         if !plan.placement.has_gpu() {
-            return Ok(outputs);
+            return Ok(Some(outputs));
         }
         match known {
             None if (on.check || on.fastest) && plan.can_be_compared() => {
-                let verdict = self.judged(on, &inputs, &outputs, times).await?;
+                let half = plan.placement.is_half();
+                let verdict = self.judged(on, &inputs, (&outputs, half), times).await?;
                 on.gpu.verdicts().put(&key, verdict.clone());
                 times.gpu.verdicts.push(verdict.clone());
                 if let Some(error) = trial::wrong(&verdict) {
-                    return self.instead(on, error, inputs, times).await;
+                    if half && self.gpu.widen() {
+                        return Ok(None);
+                    }
+                    return self.instead(on, error, inputs, times).await.map(Some);
                 }
             }
             Some(verdict) if on.fastest && !times.planned && !asked.profile => {
@@ -128,7 +174,7 @@ impl Segment {
             }
             _ => {}
         }
-        Ok(outputs)
+        Ok(Some(outputs))
     }
 
     /// What the CPU makes of a run that the GPU failed, unless that must not be.
@@ -161,12 +207,12 @@ impl Segment {
         &self,
         on: OnGpu<'_>,
         inputs: &[Value],
-        outputs: &[Value],
+        (outputs, half): (&[Value], bool),
         times: &mut Times,
     ) -> Result<Verdict> {
         let inputs = on_host(inputs.to_vec()).await?;
         let outputs = on_host(outputs.to_vec()).await?;
-        let verdict = self.judge(&inputs, &outputs, on.max_bytes, times);
+        let verdict = self.judge(&inputs, (&outputs, half), on.max_bytes, times);
         if !on.fastest {
             // Nobody asks the CPU again: its weights need not stay.
             self.forget_cpu();

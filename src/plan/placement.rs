@@ -2,6 +2,7 @@
 //!
 //! In: a graph and its [`Partition`]. Out: [`Placement`], or the nodes that the GPU refuses as one error.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use tract_onnx::prelude::*;
 use super::Step;
 use super::partition::{Partition, Place};
 use crate::error::{Error, Problem, ProblemKind, Result};
-use crate::gpu::{Device, Timed, Verdict};
+use crate::gpu::{Device, Program, Timed, Verdict};
 
 /// Where nodes may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Placement {
     pub dispatches: usize,
     /// Bytes of constants in the GPU's memory.
     pub weights: u64,
+    /// Bytes of what lies between the kernels there.
+    pub values: u64,
     /// In the order in which they run.
     pub segments: Vec<PlacedSegment>,
 }
@@ -63,6 +66,11 @@ impl Placement {
     /// Whether any node is on the GPU.
     pub fn has_gpu(&self) -> bool {
         self.segments.iter().any(|s| s.device == "gpu")
+    }
+
+    /// Whether anything on the GPU is float16.
+    pub(crate) fn is_half(&self) -> bool {
+        self.segments.iter().flat_map(|s| &s.nodes).any(|node| node.f16.is_some())
     }
 
     /// Whether every node is.
@@ -104,6 +112,10 @@ pub struct PlacedNode {
     pub name: String,
     /// Its operator, by the engine's name.
     pub operator: String,
+    /// What of it is float16 on the GPU: `memory`, its result alone, or `arithmetic`, also what its kernel multiplies and
+    /// adds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f16: Option<&'static str>,
     /// Why it is not on the GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -129,7 +141,8 @@ pub(super) fn placement(
     model: &TypedModel,
     parts: &Partition,
     device: &Device,
-    (dispatches, weights): (usize, u64),
+    program: &Program,
+    halves: &HashMap<String, &'static str>,
 ) -> Placement {
     let node = |id: &usize| {
         let reason = match &parts.places[*id] {
@@ -137,7 +150,12 @@ pub(super) fn placement(
             _ => None,
         };
         let node = model.node(*id);
-        PlacedNode { name: node.name.clone(), operator: node.op.name().into_owned(), reason }
+        PlacedNode {
+            name: node.name.clone(),
+            operator: node.op.name().into_owned(),
+            f16: halves.get(&node.name).copied(),
+            reason,
+        }
     };
     let segments = parts.segments.iter().map(|s| PlacedSegment {
         device: if s.gpu { "gpu" } else { "cpu" },
@@ -147,8 +165,9 @@ pub(super) fn placement(
     Placement {
         adapter,
         features: device.features(),
-        dispatches,
-        weights,
+        dispatches: program.len(),
+        weights: program.constant_bytes(),
+        values: program.value_bytes(),
         segments: segments.collect(),
     }
 }

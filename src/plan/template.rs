@@ -89,7 +89,7 @@ impl Template {
         source: Graph,
         key: &PlanKey,
         growth: Growth,
-        max_bytes: u64,
+        (max_bytes, wide): (u64, bool),
     ) -> TractResult<Self> {
         let least = growth.smallest(key).context("nothing moves")?;
         // 0 and 1 mean other graphs: nothing at all, and what is broadcast.
@@ -106,7 +106,10 @@ impl Template {
             };
             above.zip(extents).map(dim).collect()
         };
-        let (model, outputs) = specialise_as(source, key, dims, max_bytes, Target::Gpu)?;
+        let (mut model, outputs) = specialise_as(source, key, dims, max_bytes, Target::Gpu)?;
+        if wide {
+            optimize::forget_halves(&mut model);
+        }
         // What needs numbers for that is prepared again once there are some.
         let model = prepare(model.clone()).unwrap_or(model);
         Ok(Self { growth, key: key.clone(), symbol, least, model, outputs })

@@ -37,7 +37,8 @@ const SHORT_MS: f64 = 100.0;
 pub(super) fn key(graph: u64, inputs: &[Value], adapter: &str) -> String {
     let elements: usize = inputs.iter().map(elements).sum();
     let size = elements.max(1).ilog2();
-    format!("{} {adapter} {graph:016x} {size}", env!("CARGO_PKG_VERSION"))
+    // The second way of computing float16.
+    format!("{} 2 {adapter} {graph:016x} {size}", env!("CARGO_PKG_VERSION"))
 }
 
 fn elements(value: &Value) -> usize {
@@ -78,16 +79,16 @@ fn sample(tensor: &tract_onnx::prelude::Tensor) -> Vec<u8> {
 }
 
 impl Segment {
-    /// Runs the CPU on the same inputs and compares. What the CPU cannot run is not compared.
+    /// Runs the CPU on the same inputs and compares; `half`: the GPU rounded to float16 on the way. What the CPU cannot run is not compared.
     pub(super) fn judge(
         &self,
         inputs: &[Tensor],
-        outputs: &[Tensor],
+        (outputs, half): (&[Tensor], bool),
         max_bytes: u64,
         times: &mut Times,
     ) -> Verdict {
         let clock = Clock::start();
-        let verdict = self.compared(inputs, outputs, max_bytes);
+        let verdict = self.compared(inputs, (outputs, half), max_bytes);
         times.gpu.check_ms += clock.elapsed_ms();
         verdict.unwrap_or(Verdict {
             agrees: true,
@@ -95,10 +96,16 @@ impl Segment {
             cpu_ms: None,
             gpu_ms: None,
             gpu_runs: 0,
+            half,
         })
     }
 
-    fn compared(&self, inputs: &[Tensor], outputs: &[Tensor], max_bytes: u64) -> Option<Verdict> {
+    fn compared(
+        &self,
+        inputs: &[Tensor],
+        (outputs, half): (&[Tensor], bool),
+        max_bytes: u64,
+    ) -> Option<Verdict> {
         let mut best = f64::INFINITY;
         let mut made = vec![];
         for _ in 0..2 {
@@ -112,14 +119,14 @@ impl Segment {
         let mut agrees = made.len() == outputs.len();
         let mut worst = 0.0f64;
         for (cpu, gpu) in made.iter().zip(outputs) {
-            let half = [cpu, gpu].iter().any(|t| t.dtype() == crate::DType::Float16);
+            let half = half || [cpu, gpu].iter().any(|t| t.dtype() == crate::DType::Float16);
             let off = apart(cpu, gpu);
             agrees &= off <= if half { HALF_TOLERANCE } else { TOLERANCE };
             worst = worst.max(off);
         }
         // JSON has no infinity.
         let apart = Some(worst.min(f64::MAX));
-        Some(Verdict { agrees, apart, cpu_ms: Some(best), gpu_ms: None, gpu_runs: 0 })
+        Some(Verdict { agrees, apart, cpu_ms: Some(best), gpu_ms: None, gpu_runs: 0, half })
     }
 }
 
@@ -230,6 +237,7 @@ mod tests {
             cpu_ms: Some(4.0),
             gpu_ms: None,
             gpu_runs: 0,
+            half: false,
         };
         let one = measured(&first, 9.0).unwrap();
         assert!(slower(&first).is_none() && slower(&one).is_none());

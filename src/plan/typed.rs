@@ -52,6 +52,13 @@ pub(super) fn concrete(
         })?;
         let slots = outlets.into_iter().enumerate();
         target.mapping.extend(slots.map(|(slot, outlet)| (OutletId::new(id, slot), outlet)));
+        for slot in 0..node.outputs.len() {
+            let from = OutletId::new(id, slot);
+            if let (Some(label), Some(to)) = (source.outlet_label(from), target.mapping.get(&from))
+            {
+                target.model.set_outlet_label(*to, label.to_owned())?;
+            }
+        }
     }
     target.finished(source.input_outlets()?, source.output_outlets()?)
 }

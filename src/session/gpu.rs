@@ -7,7 +7,7 @@ use super::feeds::{order_feeds, pick_outputs};
 use super::{RunResult, Session, picked};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{Gpu, Verdict};
-use crate::plan::{Asked, OnGpu, apart};
+use crate::plan::{Asked, OnGpu, Segment, apart};
 use crate::run::Run;
 use crate::tensor::Tensor;
 use crate::value::Value;
@@ -74,22 +74,33 @@ impl Session {
     /// # Errors
     /// As [`Session::run`] for the inputs; `ShapeMismatch` or `TypeMismatch` for outputs that are no such outputs.
     pub async fn prove(&self, golden: &Golden) -> Result<Verdict> {
-        let gpu = self.gpu()?;
-        let key = self.golden_key(golden, gpu);
-        let verdict = match gpu.verdicts().get(&key) {
-            Some(verdict) => verdict,
-            None => {
-                let verdict = self.proof(golden).await?;
-                if verdict.apart.is_some() {
-                    gpu.verdicts().put(&key, verdict.clone());
-                }
-                verdict
-            }
-        };
+        let mut verdict = self.proved(golden, "").await?;
+        // Where float16 is too little, float32 may suffice.
+        let widened = |segment: &Segment| segment.widen();
+        if !verdict.agrees
+            && verdict.half
+            && self.segments.iter().map(widened).fold(false, |any, one| any | one)
+        {
+            verdict = self.proved(golden, ", float32").await?;
+        }
         if verdict.apart.is_none() {
             return Ok(verdict);
         }
         Ok(self.proven.get_or_init(|| verdict).clone())
+    }
+
+    /// What golden inputs show, or have shown.
+    async fn proved(&self, golden: &Golden, way: &str) -> Result<Verdict> {
+        let gpu = self.gpu()?;
+        let key = self.golden_key(golden, gpu) + way;
+        if let Some(verdict) = gpu.verdicts().get(&key) {
+            return Ok(verdict);
+        }
+        let verdict = self.proof(golden).await?;
+        if verdict.apart.is_some() {
+            gpu.verdicts().put(&key, verdict.clone());
+        }
+        Ok(verdict)
     }
 
     async fn proof(&self, golden: &Golden) -> Result<Verdict> {
@@ -98,8 +109,14 @@ impl Session {
             golden.inputs.iter().map(|(name, tensor)| (name.clone(), tensor.clone().into()));
         let asked = GpuRun { fetches: &names, ..GpuRun::default() };
         let result = self.answer(feeds.collect(), &asked, self.on_gpu()?, false).await?;
-        let unproven =
-            Verdict { agrees: true, apart: None, cpu_ms: None, gpu_ms: None, gpu_runs: 0 };
+        let unproven = Verdict {
+            agrees: true,
+            apart: None,
+            cpu_ms: None,
+            gpu_ms: None,
+            gpu_runs: 0,
+            half: false,
+        };
         if !result.on_gpu() {
             // What the CPU answers says nothing of the GPU.
             return Ok(unproven);
@@ -108,7 +125,9 @@ impl Session {
             got.tensor().map_or(f64::INFINITY, |got| apart(wanted, got))
         });
         let off = off.fold(0.0, f64::max);
-        Ok(Verdict { agrees: off <= golden.tolerance, apart: Some(off.min(f64::MAX)), ..unproven })
+        let half = result.gpu.placements.iter().any(|p| p.is_half());
+        let apart = Some(off.min(f64::MAX));
+        Ok(Verdict { agrees: off <= golden.tolerance, apart, half, ..unproven })
     }
 
     /// What was proven by golden inputs needs no other comparison.
@@ -174,7 +193,8 @@ impl Session {
             (name, tensor.shape(), tensor.bytes()).hash(&mut hasher);
         }
         golden.tolerance.to_bits().hash(&mut hasher);
-        format!("{} {} golden {:016x}", env!("CARGO_PKG_VERSION"), gpu.name(), hasher.finish())
+        // The second way of computing float16.
+        format!("{} 2 {} golden {:016x}", env!("CARGO_PKG_VERSION"), gpu.name(), hasher.finish())
     }
 }
 

@@ -6,12 +6,13 @@
 //! Out: one test a case of a model, compared with ONNX Runtime's reference and never answered by the CPU alone unless
 //! the row says why; one test each for the node tests and the single operators: a case runs wholly on the GPU and is
 //! right, or the GPU refuses it; one for the operators that the table of kernels claims; `plain`: the same as on an
-//! adapter without subgroups and float16; and what a session owes its caller whatever the GPU does (`gpu_session`).
+//! adapter without subgroups and float16; `half`: with arithmetic in float16; and what a session owes its caller whatever the GPU does (`gpu_session`).
 
 #![allow(clippy::expect_used, clippy::panic)]
 
 mod case;
 mod compare;
+mod gpu_half;
 mod gpu_memory;
 mod gpu_session;
 mod listed;
@@ -61,6 +62,10 @@ struct Cases {
     skipped: BTreeMap<String, String>,
     /// Models that are also run as on an adapter without anything optional.
     plain: Vec<String>,
+    /// Models that are also run with arithmetic in float16, which a CPU that plays the adapter is not asked for.
+    half: Vec<String>,
+    /// By model: how far what is rounded to float16 on the way may be from what is not.
+    half_tolerances: BTreeMap<String, Vec<Tolerance>>,
 }
 
 fn main() {
@@ -77,6 +82,8 @@ fn main() {
     }
     let options = GpuOptions { plain: true, ..GpuOptions::default() };
     let plain = pollster::block_on(Gpu::open_with(options)).ok().filter(|_| gpu.is_ok());
+    let options = GpuOptions { half_math: Some(true), ..GpuOptions::default() };
+    let half = pollster::block_on(Gpu::open_with(options)).ok().filter(|_| gpu.is_ok());
     let folder = |name: &str, place: &str| {
         std::env::var_os(name).map_or_else(|| root.join("../shared").join(place), PathBuf::from)
     };
@@ -84,16 +91,22 @@ fn main() {
     for row in models.models {
         let dir = folder("NEARSIDE_MODELS", "models").join(&row.model);
         for case in &row.cases {
-            let tolerance = models.tolerances[&row.tolerance].clone();
+            let exact = vec![models.tolerances[&row.tolerance].clone()];
+            let tolerance = cases.half_tolerances.get(&row.model).unwrap_or(&exact).clone();
             let name = format!("{}::{case}", row.model);
             let absent = gpu.is_err() || !dir.exists() || cases.skipped.contains_key(&row.model);
             let cpu = cases.cpu.contains_key(&row.model) || cases.cpu.contains_key(&name);
-            if cases.plain.contains(&row.model) {
-                let (gpu, dir, case) = (plain.clone(), dir.clone(), case.clone());
-                let tolerance = tolerance.clone();
+            for (kind, lent, listed) in
+                [("plain", &plain, &cases.plain), ("half", &half, &cases.half)]
+            {
+                if !listed.contains(&row.model) {
+                    continue;
+                }
+                let (gpu, dir, case) = (lent.clone(), dir.clone(), case.clone());
+                let tolerance = if kind == "plain" { exact.clone() } else { tolerance.clone() };
                 let run = move || model(gpu, &dir, &case, &tolerance, cpu);
-                let trial = Trial::test(format!("plain::{name}"), run);
-                trials.push(trial.with_ignored_flag(absent || plain.is_none()));
+                let trial = Trial::test(format!("{kind}::{name}"), run);
+                trials.push(trial.with_ignored_flag(absent || lent.is_none()));
             }
             let (gpu, dir, case) = (gpu.as_ref().ok().cloned(), dir.clone(), case.clone());
             let trial = Trial::test(name, move || model(gpu, &dir, &case, &tolerance, cpu));
@@ -119,9 +132,11 @@ fn main() {
     let (lent, same) = (gpu.clone(), cases.clone());
     let trial = Trial::test("operators", move || operators(lent, &same));
     trials.push(trial.with_ignored_flag(absent));
-    let absent = plain.is_none();
-    let trial = Trial::test("plain::operators", move || operators(plain, &cases));
-    trials.push(trial.with_ignored_flag(absent));
+    for (kind, lent) in [("plain", plain), ("half", half)] {
+        let (absent, same) = (lent.is_none(), cases.clone());
+        let trial = Trial::test(format!("{kind}::operators"), move || operators(lent, &same));
+        trials.push(trial.with_ignored_flag(absent));
+    }
     let absent = gpu.is_none() || !archive.exists();
     let trial = Trial::test("claims", move || claims(gpu, &archive));
     trials.push(trial.with_ignored_flag(absent));
@@ -136,7 +151,7 @@ fn model(
     gpu: Option<Arc<Gpu>>,
     dir: &Path,
     case: &str,
-    tolerance: &Tolerance,
+    tolerances: &[Tolerance],
     cpu: bool,
 ) -> Result<(), Failed> {
     let prefix = if case == "main" { String::new() } else { format!("{case}_") };
@@ -150,7 +165,9 @@ fn model(
     let result = session.run(npz("inputs")?, &[]).map_err(text)?;
     for (name, wanted) in &npz("outputs")? {
         let got = result.outputs.iter().find(|(n, _)| n == name).ok_or(format!("no `{name}`"))?;
-        compare(name, &got.1, wanted, tolerance)?;
+        for tolerance in tolerances {
+            compare(name, &got.1, wanted, tolerance)?;
+        }
     }
     if let Some(error) = result.gpu.error {
         return Err(format!("the CPU ran it: {error}").into());

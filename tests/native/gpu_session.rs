@@ -33,7 +33,8 @@ pub(crate) fn trials(models: &Path, absent: bool) -> Vec<Trial> {
         let absent = absent || !dir.exists();
         Trial::test(format!("session::{name}"), move || test(&dir)).with_ignored_flag(absent)
     };
-    TESTS.iter().chain(&crate::gpu_memory::TESTS).map(trial).collect()
+    let all = TESTS.iter().chain(&crate::gpu_memory::TESTS).chain(&crate::gpu_half::TESTS);
+    all.map(trial).collect()
 }
 
 pub(crate) fn npz(dir: &Path, name: &str) -> Result<Feeds, Failed> {

@@ -72,6 +72,8 @@ test('tensor: one in a GPU buffer is fetched once, and gives its memory back', a
   tensor.dispose();
   assert.deepEqual([tensor.location, disposed], ['none', 1]);
   refuses('INVALID_INPUT', () => tensor.gpuBuffer);
+  const half = Tensor.fromGpuBuffer(buffer, { dataType: 'float16', dims: [2], download: async () => Uint16Array.of(0x3c00, 0xc000) });
+  assert.deepEqual(Array.from(new Uint16Array((await half.getData()).buffer)), [0x3c00, 0xc000]);
   await assert.rejects(Tensor.fromGpuBuffer(buffer, { dims: [2] }).getData(), { code: 'INVALID_INPUT' });
   await assert.rejects(Tensor.fromGpuBuffer(buffer, { dims: [3], download }).getData(), { code: 'SHAPE_MISMATCH' });
 });

@@ -23,9 +23,10 @@ pub(crate) fn pages(report: &GpuReport) -> String {
 /// One line a segment and one a node of the CPU, with the reason.
 fn page(placement: &Placement) -> String {
     let mut page = format!(
-        "{STRONG}plan{RESET} {FAINT}{}, {} dispatches{RESET}\n",
+        "{STRONG}plan{RESET} {FAINT}{}, {} dispatches{}{RESET}\n",
         [&[placement.adapter.as_str()], &placement.features[..]].concat().join(", "),
-        placement.dispatches
+        placement.dispatches,
+        halves(placement)
     );
     for segment in &placement.segments {
         let _ = writeln!(page, "  {}  {} nodes", segment.device, segment.nodes.len());
@@ -35,4 +36,16 @@ fn page(placement: &Placement) -> String {
         }
     }
     page
+}
+
+/// How many nodes hold or multiply float16, where any does.
+fn halves(placement: &Placement) -> String {
+    let nodes = placement.segments.iter().flat_map(|s| &s.nodes);
+    let ways: Vec<&str> = nodes.filter_map(|node| node.f16).collect();
+    let computed = ways.iter().filter(|way| **way == "arithmetic").count();
+    match (ways.len(), computed) {
+        (0, _) => String::new(),
+        (held, 0) => format!("; {held} nodes in float16, none computes in it"),
+        (held, computed) => format!("; {held} nodes in float16, {computed} compute in it"),
+    }
 }

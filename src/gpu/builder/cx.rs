@@ -35,7 +35,8 @@ impl Cx<'_, '_> {
     /// The bits of an input of floats, as integers.
     pub(crate) fn bits(&mut self, ix: usize) -> Lowered<View> {
         let view = self.input(ix)?;
-        let view = if view.half { self.builder.words(&self.node.name, view)? } else { view };
+        let view =
+            if view.half { self.builder.stored(&self.node.name, view, false)? } else { view };
         Ok(View { carrier: Carrier::U32, ..view })
     }
 
@@ -70,9 +71,22 @@ impl Cx<'_, '_> {
     /// A value for an output of the node.
     pub(crate) fn output(&mut self, slot: usize) -> Lowered<View> {
         let (datum, shape) = self.output_fact(slot)?;
-        let view = self.temporary(datum, &shape)?;
+        let half = self.builder.is_half(OutletId::new(self.node.id, slot));
+        let view = self.builder.value_as((datum, half), &shape, Origin::Made)?;
         self.is(slot, view.clone(), true);
         Ok(view)
+    }
+
+    /// A value that becomes an output of the node in some way, or none.
+    pub(crate) fn value_of(
+        &mut self,
+        slot: Option<usize>,
+        datum: DatumType,
+        shape: &[usize],
+    ) -> Lowered<View> {
+        let outlet = slot.map(|slot| OutletId::new(self.node.id, slot));
+        let half = outlet.is_some_and(|outlet| self.builder.is_half(outlet));
+        self.builder.value_as((datum, half), shape, Origin::Made)
     }
 
     /// An output of the node is this view. `fresh`: of a value that nothing else reads.
@@ -109,6 +123,7 @@ impl Cx<'_, '_> {
             params: vec![],
             reads: vec![],
             wide: vec![],
+            narrow: false,
             acc: output.carrier,
             chain: Chain::plain(&output.shape),
             output,
@@ -116,6 +131,11 @@ impl Cx<'_, '_> {
             score: None,
             pattern: Pattern::None,
         }
+    }
+
+    /// Whether operands are multiplied as f16: both lie so, and the adapter is better at it.
+    pub(crate) fn narrow(&self, a: &View, b: &View) -> bool {
+        a.half && b.half && self.builder.limits().half_math
     }
 
     /// Adds a dispatch of nothing but `chain`.

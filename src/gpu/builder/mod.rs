@@ -20,9 +20,10 @@ pub(crate) use join::In;
 pub(crate) use origin::{Derived, Origin, Value};
 
 use super::chain::Chain;
-use super::kernel::Kernel;
+use super::kernel::{Body, Kernel};
 use super::transfer;
-use super::value::{Carrier, ValueId, View, dense_strides};
+use super::value::{Carrier, ValueId, View, bytes, dense_strides};
+use crate::optimize::HALF;
 
 /// Why a node is not on the GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(crate) struct Limits {
     pub(crate) max_value_bytes: u64,
     /// Whether memory may hold f16.
     pub(crate) half: bool,
+    /// Whether what lies as f16 is computed with as such, where that is sound.
+    pub(crate) half_math: bool,
     /// How many invocations make a subgroup at least, a power of two, where there are subgroups.
     pub(crate) subgroup: Option<usize>,
     /// Invocations below which a larger share of the work for each would leave parts of the adapter idle.
@@ -117,17 +120,20 @@ impl<'m> Builder<'m> {
             && !self.exported.contains(&outlet)
     }
 
-    /// A value for `shape`, if the GPU can hold it.
+    /// Whether an outlet is float16 in the model, and may lie so.
+    pub(crate) fn is_half(&self, outlet: OutletId) -> bool {
+        self.limits.half
+            && self.model.outlet_label(outlet) == Some(HALF)
+            && self.model.outlet_fact(outlet).is_ok_and(|f| f.datum_type == DatumType::F32)
+    }
+
+    /// A value for `shape`, if the GPU can hold it; constants lie as f16 where they lose nothing by it.
     pub(crate) fn value(
         &mut self,
         datum: DatumType,
         shape: &[usize],
         origin: Origin,
     ) -> Lowered<View> {
-        let Some(carrier) = Carrier::of(datum) else {
-            return because(format!("the element type {datum:?} has no kernels"));
-        };
-        let len = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         let half = match &origin {
             Origin::Constant(tensor) => self.limits.half && transfer::is_half(tensor),
             Origin::Derived(Derived { source, sorted: true, .. }) => {
@@ -135,10 +141,23 @@ impl<'m> Builder<'m> {
             }
             _ => false,
         };
-        let bytes = len.and_then(|n| (n as u64).checked_mul(if half { 2 } else { 4 }));
-        match (len, bytes) {
-            (Some(0), _) => because("an empty tensor"),
-            (Some(len), Some(bytes)) if bytes <= self.limits.max_value_bytes => {
+        self.value_as((datum, half), shape, origin)
+    }
+
+    /// The same, as f16 or not.
+    pub(crate) fn value_as(
+        &mut self,
+        (datum, half): (DatumType, bool),
+        shape: &[usize],
+        origin: Origin,
+    ) -> Lowered<View> {
+        let Some(carrier) = Carrier::of(datum) else {
+            return because(format!("the element type {datum:?} has no kernels"));
+        };
+        let len = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        match len {
+            Some(0) => because("an empty tensor"),
+            Some(len) if bytes(len, half) <= self.limits.max_value_bytes => {
                 self.values.push(Value { len, half, origin });
                 let value = ValueId(self.values.len() - 1);
                 let (shape, strides) = (shape.to_vec(), dense_strides(shape));
@@ -149,6 +168,21 @@ impl<'m> Builder<'m> {
                 self.limits.max_value_bytes
             )),
         }
+    }
+
+    /// By node: what of it is float16, its result in memory, or what its dispatch multiplies and adds as well.
+    pub(crate) fn halves(&self) -> HashMap<String, &'static str> {
+        let mut halves = HashMap::new();
+        for kernel in self.kernels.iter().flatten() {
+            let way = match (kernel.narrow, kernel.output.half) {
+                (true, _) => "arithmetic",
+                (false, true) => "memory",
+                _ => continue,
+            };
+            // A dispatch has the names of all nodes that it computes.
+            halves.extend(kernel.label.split(' ').map(|name| (name.to_owned(), way)));
+        }
+        halves
     }
 
     /// Shape and type of an outlet.
@@ -163,7 +197,8 @@ impl<'m> Builder<'m> {
     /// The host will write this outlet.
     pub(crate) fn upload(&mut self, outlet: OutletId) -> Lowered<View> {
         let (datum, shape) = self.fact(outlet)?;
-        let view = self.value(datum, &shape, Origin::Upload)?;
+        let half = self.is_half(outlet);
+        let view = self.value_as((datum, half), &shape, Origin::Upload)?;
         self.outlets.insert(outlet, Operand { view: view.clone(), exclusive: false });
         Ok(view)
     }
@@ -201,7 +236,10 @@ impl<'m> Builder<'m> {
         self.value(datum, &shape, Origin::Constant(tensor))
     }
 
-    fn push(&mut self, kernel: Kernel) {
+    fn push(&mut self, mut kernel: Kernel) {
+        if matches!(kernel.body, Body::Elements) {
+            kernel.narrow = self.limits.half_math && kernel.is_narrow();
+        }
         let at = self.kernels.len();
         for view in std::iter::once(&kernel.output).chain(&kernel.more) {
             self.writers.entry(view.value).or_default().push(at);
@@ -214,19 +252,20 @@ impl<'m> Builder<'m> {
         if view.is_dense() {
             return Ok(view);
         }
-        self.copy(label, view)
+        let half = view.half;
+        self.copy(label, view, half)
     }
 
-    /// `view` as the host reads it: in row-major order, in the words of [`transfer`].
-    pub(crate) fn words(&mut self, label: &str, view: View) -> Lowered<View> {
-        if view.is_dense() && !view.half {
+    /// `view` in row-major order, as f16 or as words of 32 bits.
+    pub(crate) fn stored(&mut self, label: &str, view: View, half: bool) -> Lowered<View> {
+        if view.is_dense() && view.half == half {
             return Ok(view);
         }
-        self.copy(label, view)
+        self.copy(label, view, half)
     }
 
-    fn copy(&mut self, label: &str, view: View) -> Lowered<View> {
-        let output = self.value(view.datum, &view.shape, Origin::Made)?;
+    fn copy(&mut self, label: &str, view: View, half: bool) -> Lowered<View> {
+        let output = self.value_as((view.datum, half), &view.shape, Origin::Made)?;
         self.push(Kernel::elements(label, Chain::copy(view), output.clone()));
         Ok(output)
     }

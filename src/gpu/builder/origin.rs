@@ -9,7 +9,7 @@ use tract_onnx::prelude::*;
 
 use super::{Builder, Lowered, because};
 use crate::gpu::transfer;
-use crate::gpu::value::View;
+use crate::gpu::value::{View, bytes};
 
 /// Where a value comes from.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub(crate) struct Value {
 
 impl Value {
     pub(crate) fn bytes(&self) -> u64 {
-        self.len as u64 * if self.half { 2 } else { 4 }
+        bytes(self.len, self.half)
     }
 }
 

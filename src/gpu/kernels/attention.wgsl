@@ -2,7 +2,7 @@
 // meet the keys 4 * X at a time. Each has 4 x 4 scores of a tile, and 4 rows by COLUMNS vectors of the result in named
 // accumulators, which are scaled down whenever a row's highest score rises (Milakov and Gimelshein; Dao et al.).
 // Host text: `q_at(b)`, `k_at(b)`, `v_at(b)`, where matrix b starts; `q4`, `k4`, `v4`, four neighbours of a row;
-// `score(b, row, key, x)`; `aside(b, top)`, what of a row's sum no key has; `shared_max` and `shared_sum` of the X
+// E, what is multiplied of queries and keys, four products before they are added; `score(b, row, key, x)`; `aside(b, top)`, what of a row's sum no key has; `shared_max` and `shared_sum` of the X
 // invocations of a row; X; COLUMNS; `Sums`, `scale(sums, by)`, `add(sums, …)` and `together(sums)`, all of them;
 // `spread(sums, …)`, which adds the values by the shares of all X invocations, of which the first is $OWN - x.
 const LOWEST = -3.4028234663852886e38f;
@@ -35,13 +35,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let w2 = k4(k, key + 2u, d);
       let w3 = k4(k, key + 3u, d);
       var a = q4(q, row, d);
-      s0 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s0 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
       a = q4(q, row + 1u, d);
-      s1 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s1 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
       a = q4(q, row + 2u, d);
-      s2 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s2 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
       a = q4(q, row + 3u, d);
-      s3 += vec4<f32>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+      s3 += vec4<f32>(vec4<E>(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3)));
     }
     // What is done to a score is a text of its own length: it is here four times, not for each score.
     let last = p.keys - 1u;

@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var s = LOWEST;
     if (key < p.keys) {
       var product = 0.0;
-      for (var d = 0u; d < p.size4; d++) { product += dot(q4(q, row, d), k4(k, key, d)); }
+      for (var d = 0u; d < p.size4; d++) { product += f32(dot(q4(q, row, d), k4(k, key, d))); }
       s = score(b, row, key, product);
     }
     shares[flat] = s;

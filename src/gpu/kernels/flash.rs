@@ -132,6 +132,9 @@ pub(super) fn kernel(
             format!("const X = {side}u;\nconst COLUMNS = {columns}u;\n{sums}{parts}{shared}")
         }
     };
+    // As f16 four products are added before their sum is: its error does not grow with the size.
+    let narrow = cx.narrow(&heads.sides[0].view, &heads.sides[1].view);
+    body += if narrow { "alias E = f16;\n" } else { "alias E = f32;\n" };
     let mut wide = vec![];
     for (at, (name, side)) in ["q", "k", "v"].into_iter().zip(&heads.sides).enumerate() {
         let length = if name == "v" { heads.width } else { heads.size };
@@ -162,7 +165,7 @@ pub(super) fn kernel(
         Aside::Sinks(view) => {
             params.push(("sinks".to_owned(), Param::U(view.len() as u32)));
             params.push(("sinks_o".to_owned(), Param::U(view.offset as u32)));
-            "exp(in3[p.sinks_o + b % p.sinks] - top)"
+            "exp(f32(in3[p.sinks_o + b % p.sinks]) - top)"
         }
     };
     body += &format!("fn aside(b: u32, top: f32) -> f32 {{ return {given}; }}\n");
@@ -182,6 +185,7 @@ pub(super) fn kernel(
         kernel.reads.push(view);
     }
     kernel.wide = wide;
+    kernel.narrow = narrow;
     kernel.score = Some(heads.score);
     Ok(kernel)
 }
@@ -196,17 +200,19 @@ fn start(name: &str, view: &View) -> (String, Vec<(String, Param)>) {
 
 /// Four neighbours of a row: one load, or four, of which those behind the row's end are 0.
 fn loads(name: &str, at: usize, wide: bool, (rows, elements): (&str, &str)) -> String {
+    let kind = if name == "v" { "f32" } else { "E" };
     let place = format!("base + min(row, p.{rows} - 1u) * p.{name}_row");
-    let head = format!("fn {name}4(base: u32, row: u32, four: u32) -> vec4<f32> {{\n");
+    let head = format!("fn {name}4(base: u32, row: u32, four: u32) -> vec4<{kind}> {{\n");
     if wide {
         let four = format!("min(four, (p.{elements} >> 2u) - 1u)");
-        return format!("{head}  return in{at}[(({place}) >> 2u) + {four}];\n}}\n");
+        return format!("{head}  return vec4<{kind}>(in{at}[(({place}) >> 2u) + {four}]);\n}}\n");
     }
     let one = |l: usize| {
-        format!("select(0.0, in{at}[at + {l}u * p.{name}_one], four * 4u + {l}u < p.{elements})")
+        let one = format!("{kind}(in{at}[at + {l}u * p.{name}_one])");
+        format!("select({kind}(), {one}, four * 4u + {l}u < p.{elements})")
     };
     format!(
-        "{head}  let at = {place} + four * 4u * p.{name}_one;\n  return vec4<f32>({}, {}, {}, {});\n}}\n",
+        "{head}  let at = {place} + four * 4u * p.{name}_one;\n  return vec4<{kind}>({}, {}, {}, {});\n}}\n",
         one(0),
         one(1),
         one(2),

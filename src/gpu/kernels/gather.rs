@@ -162,15 +162,17 @@ pub(crate) fn gather_nd(cx: &mut Cx, op: &GatherNd) -> Lowered<()> {
     Ok(())
 }
 
-/// The text that joins an update `u` to what is at `out0[at]`.
-fn joined(reduction: ScatterReduction) -> &'static str {
-    match reduction {
+/// The text that joins an update to what is at `out0[at]`.
+fn joined(reduction: ScatterReduction, output: &View) -> String {
+    let joined = match reduction {
         ScatterReduction::None => "update",
-        ScatterReduction::Add => "out0[at] + update",
-        ScatterReduction::Mul => "out0[at] * update",
-        ScatterReduction::Min => "min(out0[at], update)",
-        ScatterReduction::Max => "max(out0[at], update)",
-    }
+        ScatterReduction::Add => "there + update",
+        ScatterReduction::Mul => "there * update",
+        ScatterReduction::Min => "min(there, update)",
+        ScatterReduction::Max => "max(there, update)",
+    };
+    let joined = joined.replace("there", &format!("{}(out0[at])", output.carrier.wgsl()));
+    format!("{}({joined})", output.stored())
 }
 
 /// The output, filled with the data.
@@ -207,7 +209,7 @@ pub(crate) fn scatter_elements(cx: &mut Cx, op: &ScatterElements) -> Lowered<()>
         "{INDEX}fn run(i: u32) {{\n{decode}  for (var k = 0u; k < p.many; k++) {{\n    \
          let to = index(in0[{index_at}], p.n);\n    let at = {place};\n    \
          let update = in1[{update_at}];\n    out0[at] = {};\n  }}\n}}\n",
-        joined(op.reduction)
+        joined(op.reduction, &output)
     );
     let mut kernel = each(cx, &body, lines.iter().product(), output)?;
     with(&mut kernel, params, vec![at, updates]);
@@ -228,7 +230,7 @@ pub(crate) fn scatter_nd(cx: &mut Cx, op: &ScatterNd) -> Lowered<()> {
         "{INDEX}fn run(i: u32) {{\n  for (var k = 0u; k < p.many; k++) {{\n  \
          let tuple = k * {depth}u;\n  var at = i;\n{sum}  let update = in1[k * p.slice + i];\n  \
          out0[at] = {};\n  }}\n}}\n",
-        joined(op.reduction)
+        joined(op.reduction, &output)
     );
     params.extend([u("many", many), u("slice", slice)]);
     let mut kernel = each(cx, &body, slice, output)?;

@@ -11,7 +11,7 @@ use tract_onnx::prelude::DatumType;
 
 use super::flat::{address, each};
 use super::gather::counted;
-use crate::gpu::builder::{Cx, Lowered, because};
+use crate::gpu::builder::{Cx, Lowered, Origin, because};
 use crate::gpu::kernel::Param;
 use crate::gpu::value::{Carrier, View};
 use crate::model::ops::{Coded, GroupQuery, GroupQuerySizes};
@@ -113,14 +113,20 @@ pub(crate) fn lower(cx: &mut Cx, coded: &Coded<'_, GroupQuery>) -> Lowered<()> {
     let (key, value) = (states(cx, KEY)?, states(cx, VALUE)?);
     let (key_from, value_from) = if packed { (wide, wide + narrow) } else { (0, 0) };
     if op.rotary {
-        let turned = cx.temporary(DatumType::F32, &[sizes.batch, sizes.steps, wide])?;
+        let shape = [sizes.batch, sizes.steps, wide];
+        let lies = (DatumType::F32, query.half);
+        let turned = cx.builder.value_as(lies, &shape, Origin::Made)?;
         call.states(cx, query, (0, true), None, turned.clone())?;
         query = turned;
     }
     let shape = [sizes.batch, op.kv_heads, length, sizes.size];
-    let keys = cx.temporary(DatumType::F32, &shape)?;
+    let cache = |cx: &mut Cx, output: usize| {
+        let slot = coded.kept.iter().position(|kept| *kept == output);
+        cx.value_of(slot, DatumType::F32, &shape)
+    };
+    let keys = cache(cx, 1)?;
     call.states(cx, key, (key_from, true), Some(PAST_KEY), keys.clone())?;
-    let values = cx.temporary(DatumType::F32, &shape)?;
+    let values = cache(cx, 2)?;
     call.states(cx, value, (value_from, false), Some(PAST_VALUE), values.clone())?;
     for (slot, output) in coded.kept.iter().enumerate() {
         match output {

@@ -94,6 +94,9 @@ pub(crate) fn product(
     let small = m <= 32 || n <= 32 || m * n * count <= 64 * 64 * 16;
     let (tx, ty) = if small { (8, 8) } else { (16, 16) };
     let kind = carrier.wgsl();
+    // As f16 few products are added before their sum is: its error does not grow with k.
+    let narrow = m > 1 && cx.narrow(&a, &b);
+    let element = if narrow { "f16" } else { kind };
     // Four neighbours at a time, where everything lies on multiples of four.
     let even = |values: &[isize]| values.iter().all(|v| v % 4 == 0);
     let along = |view: usize| [step(view, 1) as isize, step(view, 2) as isize];
@@ -112,11 +115,13 @@ pub(crate) fn product(
     let (body, groups) = if vector {
         vector::body(cx, kind, (n, k, count), fours, b_by_k)
     } else if let Some(second) = fours {
-        wide::body(cx, kind, (m, n, count), second)
+        wide::body(cx, (kind, element), (m, n, count), second)
     } else {
         let head = format!(
-            "alias T = {kind};\nconst TX = {tx}u;\nconst TY = {ty}u;\nconst STEP = 16u;\n\
-             const A_BY_K = {a_by_k};\nconst B_BY_K = {b_by_k};\n"
+            "alias T = {kind};\nalias E = {element};\nconst BLOCK = {}u;\n\
+             const TX = {tx}u;\nconst TY = {ty}u;\nconst STEP = 16u;\n\
+             const A_BY_K = {a_by_k};\nconst B_BY_K = {b_by_k};\n",
+            if narrow { 4 } else { 1 }
         );
         (head + TILED, [n.div_ceil(tx * 4), m.div_ceil(ty * 4), count])
     };
@@ -151,6 +156,7 @@ pub(crate) fn product(
     kernel.reads = vec![a, b];
     let first = fours.is_some_and(|second| !vector || second == Fours::Down);
     kernel.wide = vec![first, fours.is_some_and(|second| second != Fours::Odd)];
+    kernel.narrow = narrow;
     kernel.acc = carrier;
     Ok(kernel)
 }

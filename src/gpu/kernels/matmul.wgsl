@@ -1,25 +1,27 @@
 // C = A x B, tile by tile. A workgroup of TX x TY invocations makes 4*TY rows and 4*TX columns of C, each
 // invocation 4 x 4 of them in four named vectors (indexed private arrays would stay in memory). Tiles are
 // laid out so that one vec4 along m and one along n feed 16 multiply-adds.
-// Host constants: T, TX, TY, A_BY_K, B_BY_K (which axis neighbours in memory), STEP.
+// Host constants: T, E (what is multiplied), BLOCK (products that are added as E), TX, TY, A_BY_K, B_BY_K (which axis
+// neighbours in memory), STEP.
 alias T4 = vec4<T>;
+alias E4 = vec4<E>;
 
-var<workgroup> tile_a: array<T4, STEP * TY>;
-var<workgroup> tile_b: array<T4, STEP * TX>;
+var<workgroup> tile_a: array<E4, STEP * TY>;
+var<workgroup> tile_b: array<E4, STEP * TX>;
 
-fn load_a(base: u32, m: u32, k: u32) -> T4 {
-  if (k >= p.k) { return T4(); }
+fn load_a(base: u32, m: u32, k: u32) -> E4 {
+  if (k >= p.k) { return E4(); }
   let at = base + m * p.a_m + k * p.a_k;
   let last = p.m - 1u;
-  return T4(in0[at], in0[select(at, at + p.a_m, m < last)], in0[select(at, at + 2u * p.a_m, m + 1u < last)],
+  return E4(in0[at], in0[select(at, at + p.a_m, m < last)], in0[select(at, at + 2u * p.a_m, m + 1u < last)],
             in0[select(at, at + 3u * p.a_m, m + 2u < last)]);
 }
 
-fn load_b(base: u32, n: u32, k: u32) -> T4 {
-  if (k >= p.k) { return T4(); }
+fn load_b(base: u32, n: u32, k: u32) -> E4 {
+  if (k >= p.k) { return E4(); }
   let at = base + n * p.b_n + k * p.b_k;
   let last = p.n - 1u;
-  return T4(in1[at], in1[select(at, at + p.b_n, n < last)], in1[select(at, at + 2u * p.b_n, n + 1u < last)],
+  return E4(in1[at], in1[select(at, at + p.b_n, n < last)], in1[select(at, at + 2u * p.b_n, n + 1u < last)],
             in1[select(at, at + 3u * p.b_n, n + 2u < last)]);
 }
 
@@ -48,13 +50,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       tile_b[k * TX + n] = load_b(b_base, min(n0 + n * 4u, p.n - 1u), k0 + k);
     }
     workgroupBarrier();
-    for (var k = 0u; k < STEP; k++) {
-      let a = tile_a[k * TY + local.y];
-      let b = tile_b[k * TX + local.x];
-      c0 += a.x * b;
-      c1 += a.y * b;
-      c2 += a.z * b;
-      c3 += a.w * b;
+    for (var first = 0u; first < STEP; first += BLOCK) {
+      var s0 = E4();
+      var s1 = E4();
+      var s2 = E4();
+      var s3 = E4();
+      for (var k = first; k < first + BLOCK; k++) {
+        let a = tile_a[k * TY + local.y];
+        let b = tile_b[k * TX + local.x];
+        s0 += a.x * b;
+        s1 += a.y * b;
+        s2 += a.z * b;
+        s3 += a.w * b;
+      }
+      c0 += T4(s0);
+      c1 += T4(s1);
+      c2 += T4(s2);
+      c3 += T4(s3);
     }
     workgroupBarrier();
   }

@@ -53,8 +53,7 @@ fn zero(cx: &mut Cx, op: &MatMulNBits) -> Lowered<(String, Option<View>)> {
     }
     let (datum, _) = cx.input_fact(3)?;
     if datum != DatumType::U8 {
-        let text =
-            "fn zero(c: u32, b: u32) -> vec4<f32> { return vec4<f32>(in3[c * p.blocks + b]); }\n";
+        let text = "fn zero(c: u32, b: u32) -> vec4<f32> { return vec4<f32>(f32(in3[c * p.blocks + b])); }\n";
         return Ok((text.to_owned(), Some(cx.dense_input(3)?)));
     }
     let code = CODE.replace("NAME", "zero").replace("WORDS", "in3");
@@ -82,8 +81,10 @@ pub(crate) fn product(cx: &mut Cx, op: &MatMulNBits) -> Lowered<()> {
         return because("a product beyond the grid");
     }
     let lanes = Lanes::new(cx, slices, slices * columns, true);
+    let narrow = m > 1 && a.half && cx.builder.limits().half_math;
+    let element = if narrow { "f16" } else { "f32" };
     let head = format!(
-        "const BITS = {}u;\nconst ROWS = {rows}u;\nconst COLUMNS = {columns}u;\nconst SLICES = {slices}u;\n{}{}",
+        "alias E = {element};\nconst NARROW = {narrow};\nconst BITS = {}u;\nconst ROWS = {rows}u;\nconst COLUMNS = {columns}u;\nconst SLICES = {slices}u;\n{}{}",
         op.bits,
         lanes.parts("vec4<f32>"),
         lanes.join("shared_sum", "vec4<f32>", "a + b")
@@ -102,6 +103,7 @@ pub(crate) fn product(cx: &mut Cx, op: &MatMulNBits) -> Lowered<()> {
     kernel.reads = vec![a, codes, scales];
     kernel.reads.extend(zeros);
     kernel.wide = vec![true];
+    kernel.narrow = narrow;
     cx.run(kernel);
     Ok(())
 }

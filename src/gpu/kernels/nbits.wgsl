@@ -1,7 +1,8 @@
 // A x B, where B's columns are codes of BITS bits in blocks along k, a scale and maybe a zero point each. A workgroup
 // makes COLUMNS columns of ROWS rows; SLICES invocations share the sum of each, neighbours reading neighbouring words.
 // in0: A, four at a time; in1: codes; in2: scales; in3: zero points, if any.
-// Host text: BITS, ROWS (1 or 4), COLUMNS, SLICES, `zero(column, block)`, `shared_sum(flat, slice, x)` of all slices.
+// Host text: E, what is multiplied; NARROW, whether that is f16: then weights are scaled before, since codes times
+// activations may be out of range; BITS, ROWS (1 or 4), COLUMNS, SLICES, `zero(column, block)`, `shared_sum(flat, slice, x)` of all slices.
 const CODES = 32u / BITS;
 const MASK = (1u << BITS) - 1u;
 
@@ -28,20 +29,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var w = local.x; w < p.words; w += SLICES) {
       let block = w / p.block_words;
       let word = in1[column * p.words + w];
-      let scale = in2[column * p.blocks + block];
+      let scale = f32(in2[column * p.blocks + block]);
       let middle = zero(column, block);
       var part = vec4<f32>();
       for (var c = 0u; c < CODES; c += 4u) {
-        let q = codes(word, c) - middle;
+        let q = vec4<E>((codes(word, c) - middle) * select(1.0, scale, NARROW));
         let k = (w * CODES + c) >> 2u;
-        part.x += dot(q, in0[a0 + k]);
+        part.x += f32(dot(q, in0[a0 + k]));
         if (ROWS > 1u) {
-          part.y += dot(q, in0[a1 + k]);
-          part.z += dot(q, in0[a2 + k]);
-          part.w += dot(q, in0[a3 + k]);
+          part.y += f32(dot(q, in0[a1 + k]));
+          part.z += f32(dot(q, in0[a2 + k]));
+          part.w += f32(dot(q, in0[a3 + k]));
         }
       }
-      sum += part * scale;
+      sum += part * select(scale, 1.0, NARROW);
     }
   }
   sum = shared_sum(local.y * SLICES + local.x, local.x, sum);

@@ -5,7 +5,7 @@
 use tract_onnx::tract_core::ops::array::{Pad, PadMode};
 
 use super::flat::{address, coordinates, elements};
-use crate::gpu::builder::{Cx, Lowered, because};
+use crate::gpu::builder::{Cx, Lowered, Origin, because};
 use crate::gpu::kernel::Param;
 use crate::gpu::value::View;
 
@@ -40,7 +40,7 @@ pub(crate) fn padded(cx: &mut Cx, view: View, pads: &[(usize, usize)]) -> Lowere
         return cx.dense(view);
     }
     let shape: Vec<usize> = view.shape.iter().zip(pads).map(|(n, (a, b))| a + n + b).collect();
-    let output = cx.temporary(view.datum, &shape)?;
+    let output = cx.builder.value_as((view.datum, view.half), &shape, Origin::Made)?;
     run(cx, &view, pads, Outside::Fill(Param::F(0.0)), output.clone())?;
     Ok(output)
 }

@@ -37,7 +37,8 @@ pub(crate) fn topk(cx: &mut Cx, op: &Topk) -> Lowered<()> {
          if (other {before} v || (other == v && k < own)) {{ place += 1u; }}\n  }}\n  \
          if (place < p.kept) {{\n    \
          let to = (i / (p.n * p.inner) * p.kept + place) * p.inner + i % p.inner;\n    \
-         out0[to] = v;\n    out1[to] = i32(own);\n  }}\n}}\n"
+         out0[to] = {}(v);\n    out1[to] = i32(own);\n  }}\n}}\n",
+        values.stored()
     );
     let mut kernel = each(cx, &body, view.len(), values)?;
     kernel.params.extend(line(&view.shape, op.axis));

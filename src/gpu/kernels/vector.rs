@@ -54,7 +54,7 @@ pub(super) fn body(
         None => "in0[a + k * p.a_k] * in1[b + k * p.b_k]",
     };
     let four = match fours {
-        Some(Fours::Odd) => super::wide::unaligned(),
+        Some(Fours::Odd) => super::wide::unaligned("T4"),
         _ => String::new(),
     };
     let parts = match columns {

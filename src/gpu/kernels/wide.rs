@@ -25,10 +25,11 @@ pub(super) enum Fours {
 /// Rows of a tile, and vectors of columns.
 const TILES: [(usize, usize); 3] = [(8, 2), (4, 2), (4, 1)];
 
-/// The body and its workgroups.
+/// The body and its workgroups. `kind` is what sums are, `element` what is multiplied, four products at a time, and
+/// added before the sum is.
 pub(super) fn body(
     cx: &Cx,
-    kind: &str,
+    (kind, element): (&str, &str),
     (m, n, count): (usize, usize, usize),
     second: Fours,
 ) -> (String, [usize; 3]) {
@@ -43,7 +44,7 @@ pub(super) fn body(
     let wy = (64 / across.next_power_of_two().min(64)).max(down.next_power_of_two().min(8));
     let wx = 64 / wy;
     let head = format!(
-        "alias T = {kind};\nalias T4 = vec4<T>;\nconst WX = {wx}u;\nconst WY = {wy}u;\n\
+        "alias T = {kind};\nalias T4 = vec4<T>;\nalias E4 = vec4<{element}>;\nconst WX = {wx}u;\nconst WY = {wy}u;\n\
          const ROWS = {rows}u;\nconst COLUMNS = {}u;\n{}",
         fours * 4,
         sums(rows, fours, second)
@@ -51,10 +52,10 @@ pub(super) fn body(
     (head + BODY, [across.div_ceil(wx), down.div_ceil(wy), count])
 }
 
-/// `b4(at)`: four neighbours of the second operand from anywhere on.
-pub(super) fn unaligned() -> String {
+/// `b4(at)`: four neighbours of the second operand from anywhere on, as `kind`.
+pub(super) fn unaligned(kind: &str) -> String {
     let neighbours = [0, 1, 2, 3].map(|at| format!("in1[at + {at}u]")).join(", ");
-    format!("fn b4(at: u32) -> T4 {{ return T4({neighbours}); }}\n")
+    format!("fn b4(at: u32) -> {kind} {{ return {kind}({neighbours}); }}\n")
 }
 
 /// The accumulators and what is added to them.
@@ -88,7 +89,7 @@ fn sums(rows: usize, fours: usize, second: Fours) -> String {
             }
         }
         Fours::Odd => {
-            four = unaligned();
+            four = unaligned("E4");
             for f in 0..fours {
                 of(&mut start, format!("var b{f} = b + n + {}u;", f * 4));
                 for step in 0..4 {
@@ -103,9 +104,9 @@ fn sums(rows: usize, fours: usize, second: Fours) -> String {
         for f in 0..fours {
             let w = [0, 1, 2, 3].map(|at| format!("w{}", f * 4 + at));
             let sum = match by_k {
-                true => format!("T4({})", w.map(|w| format!("dot(v, {w})")).join(", ")),
+                true => format!("T4(E4({}))", w.map(|w| format!("dot(v, {w})")).join(", ")),
                 false => {
-                    format!("v.x * {} + v.y * {} + v.z * {} + v.w * {}", w[0], w[1], w[2], w[3])
+                    format!("T4(v.x * {} + v.y * {} + v.z * {} + v.w * {})", w[0], w[1], w[2], w[3])
                 }
             };
             of(&mut adds, format!("(*s).c{r}_{f} += {sum};"));
@@ -117,7 +118,7 @@ fn sums(rows: usize, fours: usize, second: Fours) -> String {
     format!(
         "struct Sums {{\n{fields}}}\n{four}\
          fn add_all(s: ptr<function, Sums>, a: u32, b: u32, m: u32, n: u32) {{\n{start}  \
-         let steps = p.k >> 2u;\n  var v = T4();\n  \
+         let steps = p.k >> 2u;\n  var v = E4();\n  \
          for (var k = 0u; k < steps; k++) {{\n{loads}{adds}  }}\n}}\n\
          fn together(s: ptr<function, Sums>) -> array<T4, {count}> {{\n  \
          return array<T4, {count}>({});\n}}\n",

@@ -18,6 +18,7 @@ const flags: Uint8Array = new Tensor('bool', [true, false]).data;
 const half: Uint16Array = new Tensor('float16', [1, 2]).data;
 const numbers: TypedTensor<'float32'> = new Tensor([1, 2, 3], [3]);
 declare const buffer: GpuBuffer;
+const halves: TypedTensor<'float16'> = Tensor.fromGpuBuffer(buffer, { dataType: 'float16', dims: [2] });
 const shared: TypedTensor<'int32'> = Tensor.fromGpuBuffer(buffer, { dataType: 'int32', dims: [2], download: async () => new Int32Array(2) });
 const picture: TypedTensor<'float32'> = Tensor.fromCanvas({ width: 2, height: 2 }, { resizedWidth: 1, norm: { mean: [1, 2, 3] } });
 // @ts-expect-error: elements of this type take another room on the GPU
