@@ -14,6 +14,7 @@ use tract_onnx::tract_core::ops::array::Range;
 use tract_onnx::tract_core::plan;
 
 use crate::limit;
+use crate::optimize;
 use crate::scalar::Scalar as _;
 
 pub(super) struct Runner {
@@ -26,6 +27,7 @@ pub(super) struct Runner {
 
 impl Runner {
     pub(super) fn new(typed: TypedModel) -> TractResult<Self> {
+        optimize::check_all(&typed)?;
         let runnable = typed.into_runnable()?;
         let (mut forgets, mut open) = (true, false);
         for node in runnable.model().nodes() {

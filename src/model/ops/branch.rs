@@ -5,6 +5,7 @@
 //! fails the whole model. Here nothing is inferred in a branch before the condition is known; only
 //! when it depends on data to the end are both branches kept, as tract's `IfThenElse`.
 
+use crate::optimize;
 use crate::scalar::Scalar as _;
 use tract_onnx::model::{ParseResult, ParsingContext};
 use tract_onnx::pb::NodeProto;
@@ -100,7 +101,7 @@ impl EvalOp for If {
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let branch = self.chosen(&inputs[0])?;
         let feeds = branch.inputs.iter().map(|ix| inputs[*ix].clone()).collect();
-        branch.body.clone().into_runnable()?.run(feeds)
+        optimize::guarded(branch.body.clone().into_typed()?)?.into_runnable()?.run(feeds)
     }
 }
 

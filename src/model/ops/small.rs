@@ -168,7 +168,9 @@ pub(super) fn batch_norm(node: &NodeProto) -> Built {
         let along = |g: &mut Wires<'_>, at: usize| -> TractResult<OutletId> {
             let mut y = inputs.need(at)?;
             y = g.cast(y, g.dtype(x)?)?;
-            y = g.add_axis(y, 0)?;
+            if rank > 1 {
+                y = g.add_axis(y, 0)?;
+            }
             for axis in 2..rank {
                 y = g.add_axis(y, axis)?;
             }
