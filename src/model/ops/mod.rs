@@ -80,6 +80,7 @@ mod skip_norm;
 mod slice;
 mod small;
 mod space_to_depth;
+mod squeeze;
 mod tensor_scatter;
 mod text;
 mod tfidf;

@@ -121,7 +121,7 @@ pub(super) fn mean(_: &ParsingContext, node: &NodeProto) -> Built {
 pub(super) fn squeeze(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let axes: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
     if axes.is_some() || node.input.get(1).is_some_and(|n| !n.is_empty()) {
-        return super::theirs(ctx, node);
+        return super::squeeze::build(ctx, node);
     }
     lowered(node, |g, inputs| {
         let mut x = inputs.need(0)?;

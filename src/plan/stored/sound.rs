@@ -39,7 +39,7 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
         let known = numbers.iter().all(|n| n.is_some_and(|n| n.to_i64().is_ok()));
         ensure!(known, "a slice without ends");
     } else if let Some(op) = op.downcast_ref::<Recurrence>() {
-        ensure!(op.names(inputs.len()), "a recurrence of other inputs");
+        ensure!(op.names(inputs.len()) && op.fits(), "a recurrence of other inputs or sizes");
     } else if let Some(op) = op.downcast_ref::<Tile>() {
         ensure!(op.multipliers.len() == rank, "repeats for another rank");
     } else if let Some(op) = op.downcast_ref::<NearestUpsample>() {
