@@ -30,6 +30,9 @@ pub fn usual_shape(input: &ValueInfo) -> Option<Vec<usize>> {
     plain.then(|| input.shape.iter().enumerate().map(size).collect()).flatten()
 }
 
+/// What a page can address: no tensor there is larger.
+const MOST_BYTES: u64 = 1 << 32;
+
 /// Publishes a model for these sets of shapes; with `plans_only` the model itself is left out, which is smaller where
 /// plans have other weights than the model.
 ///
@@ -46,7 +49,7 @@ pub fn publish(file: ModelFile, sets: &[Shapes], plans_only: bool) -> Result<Pub
         let key = key(&inspection.signature, shapes)?;
         let left_out = match &segments[..] {
             [Source::Graph(graph)] if !whole => {
-                let failed = crate::plan::publish(graph.clone(), &key, &mut form).err();
+                let failed = crate::plan::publish(graph.clone(), &key, MOST_BYTES, &mut form).err();
                 failed.map(|e| if key.steers() { of_values(e) } else { e })
             }
             _ => Some(Error::new(

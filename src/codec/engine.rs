@@ -74,7 +74,9 @@ impl Field for TDim {
     }
 
     fn read(from: &mut Reader<'_>) -> TractResult<Self> {
-        i64::read(from).map(Self::from)
+        let size = i64::read(from)?;
+        ensure!((0..=i64::from(i32::MAX)).contains(&size), "a size of {size}");
+        Ok(Self::from(size))
     }
 }
 
@@ -86,7 +88,7 @@ impl Field for ShapeFact {
 
     fn read(from: &mut Reader<'_>) -> TractResult<Self> {
         let shape = TVec::<usize>::read(from)?;
-        ensure!(shape.iter().all(|d| i64::try_from(*d).is_ok()), "a size of {shape:?}");
+        ensure!(shape.iter().all(|d| i32::try_from(*d).is_ok()), "a size of {shape:?}");
         Ok(Self::from_dims(shape))
     }
 }

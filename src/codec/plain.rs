@@ -214,6 +214,7 @@ impl Field for Arc<Tensor> {
         }
         let datum = DatumType::read(from)?;
         let shape = TVec::<usize>::read(from)?;
+        ensure!(shape.iter().all(|d| i32::try_from(*d).is_ok()), "a constant of shape {shape:?}");
         let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         let count = count.context("a constant with too many elements")?;
         if datum == DatumType::String {
@@ -223,7 +224,7 @@ impl Field for Arc<Tensor> {
                 .into_arc_tensor());
         }
         if datum == DatumType::TDim {
-            let dims = Vec::<TDim>::read(from)?;
+            let dims = Vec::<i64>::read(from)?.into_iter().map(TDim::from).collect();
             let dims = tract_ndarray::ArrayD::from_shape_vec(&*shape, dims)?;
             return Ok(Tensor::from(dims).into_arc_tensor());
         }

@@ -116,6 +116,16 @@ impl Recurrence {
         self.slots.iter().flatten().all(|slot| *slot < inputs) && self.kept.iter().all(|at| *at < 3)
     }
 
+    /// Whether what it gives is as large as it says.
+    pub(crate) fn fits(&self) -> bool {
+        let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let state = product(&[self.backwards.len(), self.batch, self.hidden]);
+        let all = state.and_then(|state| state.checked_mul(self.steps));
+        state.is_some()
+            && self.hidden > 0
+            && [all, state] == [product(&self.shapes[0]), product(&self.shapes[1])]
+    }
+
     /// `slots` and `kept` as the host operator has them.
     pub(crate) fn new(
         cell: Cell,

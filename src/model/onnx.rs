@@ -83,7 +83,15 @@ impl Model {
             };
             import().map_err(|e| import_error(&proto, e))
         })?;
-        let outputs = inspection.signature.outputs.iter().map(|o| Some(o.dtype)).collect();
+        let signature = &inspection.signature;
+        if graph.inputs.len() < signature.inputs.len()
+            || graph.outputs.len() < signature.outputs.len()
+        {
+            // Told by another file's head.
+            let text = "the graph has fewer inputs or outputs than the file says";
+            return Err(Error::new(ErrorKind::InvalidModel, text));
+        }
+        let outputs = signature.outputs.iter().map(|o| Some(o.dtype)).collect();
         let graph = Graph { graph, outputs, constant: false };
         Ok(Self::one_segment(inspection, Source::Graph(graph)))
     }

@@ -13,9 +13,12 @@ const WINDOWED: &[&str] = &[
     "Conv",
     "ConvInteger",
     "ConvTranspose",
+    "FusedConv",
     "LpPool",
     "MaxPool",
     "MaxUnpool",
+    "NhwcMaxPool",
+    "QLinearAveragePool",
     "QLinearConv",
 ];
 

@@ -31,6 +31,7 @@ mod resizes;
 mod round_trips;
 mod rows;
 mod slopes;
+mod sound;
 mod stride;
 mod sums;
 mod swishes;
@@ -53,6 +54,7 @@ pub(crate) use halves::{HALF, Halves, forget_halves};
 pub(crate) use norms::norms;
 #[cfg(feature = "gpu")]
 pub(crate) use resizes::onnx_plan;
+pub(crate) use sound::{check, check_all};
 pub(crate) use stride::Stride;
 
 use std::sync::Arc;
@@ -162,7 +164,10 @@ pub(crate) fn lower(model: &mut TypedModel) -> TractResult<()> {
 pub(crate) fn guarded(model: TypedModel) -> TractResult<TypedModel> {
     let passes: [Pass; 4] =
         [bounds::check_indices, bounds::check_divisors, empties::empties, sums::empty_sums];
-    passes.iter().try_fold(model, |model, pass| pass(model))
+    let mut model = passes.iter().try_fold(model, |model, pass| pass(model))?;
+    broadcasts::restore(&mut model)?;
+    check_all(&model)?;
+    Ok(model)
 }
 
 /// Runs all passes.

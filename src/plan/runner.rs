@@ -16,6 +16,7 @@ use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_core::plan;
 
 use crate::limit;
+use crate::optimize;
 use crate::reuse::{self, Spare};
 use crate::scalar::Scalar as _;
 
@@ -70,6 +71,7 @@ struct Leftovers {
 
 impl Runner {
     pub(super) fn new(typed: TypedModel) -> TractResult<Self> {
+        optimize::check_all(&typed)?;
         let runnable = typed.into_runnable()?;
         let (mut forgets, mut open) = (true, false);
         for node in runnable.model().nodes() {

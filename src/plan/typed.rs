@@ -14,6 +14,7 @@ use tract_onnx::tract_hir::infer::InferenceNode;
 use tract_onnx::tract_hir::internal::Factoid;
 
 use crate::limit;
+use crate::optimize;
 
 /// Bytes of a constant up to which equal ones become one.
 const SHARED: usize = 64;
@@ -190,12 +191,16 @@ impl Target {
                 continue;
             }
             let slots = node.outputs.len();
+            let inputs = node.inputs.iter().map(|i| wires.get(i).copied());
+            let inputs = inputs.collect::<Option<TVec<_>>>().context("a patch without a wire")?;
+            let read = inputs.iter().map(|i| self.model.outlet_fact(*i));
+            optimize::check(node.op.as_ref(), &read.collect::<TractResult<TVec<_>>>()?)
+                .with_context(|| format!("`{}` ({})", node.name, node.op.name()))?;
             let name = self.free(node.name);
             let facts = node.outputs.into_iter().map(|o| o.fact).collect();
             let new = self.model.add_node(name, node.op, facts)?;
-            for (slot, input) in node.inputs.iter().enumerate() {
-                let input = wires.get(input).context("a patch without a wire")?;
-                self.model.add_edge(*input, InletId::new(new, slot))?;
+            for (slot, input) in inputs.into_iter().enumerate() {
+                self.model.add_edge(input, InletId::new(new, slot))?;
             }
             wires.extend((0..slots).map(|s| (OutletId::new(id, s), OutletId::new(new, s))));
         }

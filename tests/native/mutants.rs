@@ -13,6 +13,8 @@
 #[allow(dead_code)]
 mod case;
 mod misname;
+mod misnode;
+mod misvalue;
 mod mutate;
 #[allow(dead_code)]
 mod numbers;

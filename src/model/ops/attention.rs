@@ -106,8 +106,16 @@ fn lowest(dt: DatumType) -> f64 {
     }
 }
 
+/// A mask that is added, of all keys.
 fn plain_mask(inputs: &[&TypedFact]) -> bool {
-    inputs.get(3).is_some_and(|mask| mask.datum_type != bool::datum_type() && mask.rank() > 1)
+    let [_, keys, _, mask, caches @ ..] = inputs else { return false };
+    let steps = |fact: &TypedFact, axis: usize| fact.shape.get(axis).cloned();
+    let keys = steps(keys, keys.rank().saturating_sub(2));
+    let before = caches.first().map_or(Some(0.to_dim()), |cache| steps(cache, 2));
+    let all = keys.zip(before).map(|(keys, before)| keys + before);
+    let last = mask.shape.last();
+    let whole = all.is_none_or(|all| last.is_some_and(|last| *last == all || last.is_one()));
+    mask.datum_type != bool::datum_type() && mask.rank() > 1 && whole
 }
 
 /// A tensor seen as `[batch, heads, steps, size]`.

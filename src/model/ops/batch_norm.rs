@@ -9,15 +9,17 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::as_theirs;
+use super::host::like_first;
 use super::lower::{Built, lowered};
 use super::wires::Wires;
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if node.get_attr_opt("training_mode")?.unwrap_or(0i64) == 0 {
-        // The engine's own takes constants only.
-        let constant = |inputs: &[&TypedFact]| inputs[1..].iter().all(|f| f.konst.is_some());
-        return as_theirs(super::theirs(ctx, node)?, super::small::batch_norm(node)?, constant);
+        // The engine's own takes constants only, and a channel axis.
+        let constant = |inputs: &[&TypedFact]| {
+            inputs[0].rank() > 1 && inputs[1..].iter().all(|f| f.konst.is_some())
+        };
+        return like_first(super::theirs(ctx, node)?, super::small::batch_norm(node)?, constant);
     }
     let epsilon: f32 = node.get_attr_opt("epsilon")?.unwrap_or(1e-5);
     let momentum: f32 = node.get_attr_opt("momentum")?.unwrap_or(0.9);

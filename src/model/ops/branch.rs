@@ -6,6 +6,7 @@
 //! when it depends on data to the end are both branches kept, as tract's `IfThenElse`, and an extent in which they differ is one
 //! that a run finds.
 
+use crate::optimize;
 use crate::scalar::Scalar as _;
 use tract_onnx::model::{ParseResult, ParsingContext};
 use tract_onnx::pb::NodeProto;
@@ -107,7 +108,7 @@ impl EvalOp for If {
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let branch = self.chosen(&inputs[0])?;
         let feeds = branch.inputs.iter().map(|ix| inputs[*ix].clone()).collect();
-        branch.body.clone().into_runnable()?.run(feeds)
+        optimize::guarded(branch.body.clone().into_typed()?)?.into_runnable()?.run(feeds)
     }
 }
 

@@ -8,9 +8,9 @@
 use std::collections::HashMap as Map;
 
 use tract_onnx::pb::{NodeProto, attribute_proto::AttributeType};
-use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_hir::internal::*;
 
+use super::engines::{ahead, forget_values, is_void, wired};
 use super::host::i64s;
 use super::lower::Built;
 use super::rules::{self, Rule};
@@ -20,7 +20,7 @@ use crate::limit;
 const MOST_AHEAD: usize = 64 << 20;
 
 /// Operators that the engine multiplies for.
-const PRODUCTS: &[&str] = &["Einsum", "FusedMatMul", "Gemm", "MatMul"];
+const PRODUCTS: &[&str] = &["Einsum", "FusedMatMul", "Gemm", "MatMul", "MatMulInteger"];
 /// What steers no shape, and is made of operators that a plan has checks for.
 const LATE: &[&str] = &[
     "Attention",
@@ -167,11 +167,42 @@ struct Checked {
 }
 
 impl Checked {
-    fn check(&self, mut inputs: Vec<Option<Seen>>) -> TractResult<()> {
+    /// The engine's inputs by ONNX position.
+    fn known(&self, mut inputs: Vec<Option<Seen>>) -> Known<'_> {
         let mut given = |at: &Option<usize>| at.and_then(|at| inputs.get_mut(at)?.take());
         let inputs = self.site.positions.iter().map(&mut given).collect();
-        let known = Known { site: &self.site, inputs };
-        self.rules.iter().try_for_each(|rule| rule.check(&known))
+        Known { site: &self.site, inputs }
+    }
+
+    fn check(&self, known: &Known) -> TractResult<()> {
+        self.rules.iter().try_for_each(|rule| rule.check(known))
+    }
+
+    /// What no elements add up to along axes that no inference knew.
+    fn reduced_nothing(&self, known: &Known) -> TractResult<Option<Arc<Tensor>>> {
+        let Some((value, mut dims)) = self.of_nothing.zip(known.dims(0)) else { return Ok(None) };
+        if !dims.contains(&0) {
+            return Ok(None);
+        }
+        let axes = match known.list("axes") {
+            Some(axes) => axes.to_vec(),
+            None if known.is_given(1) => known.ints(1).context("the axes of nothing are open")?,
+            None => vec![],
+        };
+        let flag = |name: &str, default| known.int(name).unwrap_or(default) != 0;
+        let all = axes.is_empty() && !flag("noop_with_empty_axes", 0);
+        let rank = dims.len() as i64;
+        let summed = |at: i64| all || axes.contains(&at) || axes.contains(&(at - rank));
+        dims.iter_mut().zip(0..).filter(|(_, at)| summed(*at)).for_each(|(dim, _)| *dim = 1);
+        if !flag("keepdims", 1) {
+            let mut at = 0..;
+            dims.retain(|_| !at.next().is_some_and(summed));
+        }
+        let dt = known.dtype(0).context("nothing of no type")?;
+        let shape = dims.iter().map(|d| usize::try_from(*d)).collect::<Result<TVec<_>, _>>()?;
+        limit::check(|| self.site.op_type.clone(), dt, &shape)?;
+        let value = tensor0(value).cast_to_dt(dt)?.into_owned();
+        Ok(Some(value.broadcast_to_shape(&shape)?.into_arc_tensor()))
     }
 }
 
@@ -204,34 +235,6 @@ fn made_of_nothing(fact: &InferenceFact, value: Option<f32>) -> Option<Arc<Tenso
     limit::check(|| "a reduction of nothing".to_owned(), dt, &shape).ok()?;
     let one = tensor0(value?).cast_to_dt(dt).ok()?.into_owned();
     Some(one.broadcast_to_shape(&shape).ok()?.into_arc_tensor())
-}
-
-/// Whether a tensor has no elements and is no list of extents or axes: the engine's kernels take it for one that has.
-pub(super) fn is_void(tensor: &Tensor) -> bool {
-    use DatumType::{I32, I64, TDim};
-    tensor.len() == 0 && !matches!(tensor.datum_type(), I32 | I64 | TDim)
-}
-
-/// Takes the values of inputs from the wiring, where it cannot compute with them at once: what has no kernels in a
-/// `product`, and what has no elements.
-fn forget_values(
-    target: &mut TypedModel,
-    inputs: &[OutletId],
-    mapping: &HashMap<OutletId, OutletId>,
-    product: bool,
-) -> TractResult<()> {
-    let outlets = inputs.iter().filter_map(|i| mapping.get(i).copied()).collect::<TVec<_>>();
-    for outlet in outlets {
-        let fact = target.outlet_fact(outlet)?;
-        let void = fact.konst.as_ref().is_some_and(|k| is_void(k));
-        let late = product && !has_kernels(fact.datum_type) || void;
-        // In a patch an input is a source, whatever it is outside.
-        if late && target.node(outlet.node).op_is::<TypedSource>() {
-            let fact = fact.without_value();
-            target.set_outlet_fact(outlet, fact)?;
-        }
-    }
-    Ok(())
 }
 
 impl PartialEq for Checked {
@@ -271,7 +274,7 @@ impl EvalOp for Checked {
             || is_of(PRODUCTS) && odd()
             || inputs.iter().any(|i| is_void(i))
             || self.counts_from_end(&inputs);
-        if late { Ok(None) } else { self.inner.as_op().eval_out_of_plan(inputs) }
+        if late { Ok(None) } else { ahead(self.inner.as_ref(), inputs) }
     }
 
     fn state(&self, ctx: &EvalContext) -> TractResult<Option<Box<dyn OpState>>> {
@@ -286,10 +289,16 @@ impl InferenceOp for Checked {
         outputs: TVec<&InferenceFact>,
         observed: TVec<&InferenceFact>,
     ) -> TractResult<(TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>)> {
-        self.check(inputs.iter().map(|f| Some(seen(f))).collect())?;
+        self.check(&self.known(inputs.iter().map(|f| Some(seen(f))).collect()))?;
         let finite = |f: &InferenceFact| f.shape.as_concrete_finite().ok().flatten();
         let empty = inputs.first().and_then(|f| finite(f)).is_some_and(|s| s.contains(&0));
         let facts = self.inner.infer_facts(inputs, outputs, observed)?;
+        for fact in &facts.1 {
+            // The engine takes each extent for one that is.
+            let shape = seen(fact).shape.unwrap_or_default();
+            let fits = shape.iter().flatten().all(|dim| *dim >= 0);
+            ensure!(fits, "{} makes a tensor of shape {:?}", self.site.op_type, fact.shape);
+        }
         let value = self.of_nothing.filter(|_| empty);
         let made = facts.1.iter().map(|fact| made_of_nothing(fact, value));
         self.nothing = made.collect::<Option<Vec<_>>>().filter(|made| !made.is_empty());
@@ -336,7 +345,8 @@ impl InferenceOp for Checked {
                 value: fact.konst.clone(),
             })
         };
-        self.check(node.inputs.iter().map(typed).collect())?;
+        let known = self.known(node.inputs.iter().map(typed).collect());
+        self.check(&known)?;
         if let Some(nothing) = &self.nothing {
             let named = nothing.iter().enumerate();
             return named
@@ -345,9 +355,12 @@ impl InferenceOp for Checked {
                 })
                 .collect();
         }
+        if let Some(nothing) = self.reduced_nothing(&known)? {
+            return Ok(tvec!(target.add_const(node.name.clone(), nothing)?));
+        }
         let product = PRODUCTS.contains(&self.site.op_type.as_str());
         forget_values(target, &node.inputs, mapping, product)?;
-        self.inner.to_typed(source, node, target, mapping)
+        wired(self.inner.as_ref(), source, node, target, mapping)
     }
 
     as_op!();

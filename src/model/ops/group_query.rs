@@ -44,7 +44,8 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         softcap: node.get_attr_opt("softcap")?.unwrap_or(0.0),
         smooth: int("smooth_softmax", 0)? > 0,
     };
-    ensure!(op.kv_heads > 0 && op.heads.is_multiple_of(op.kv_heads), "heads do not divide");
+    let fits = op.heads > 0 && op.kv_heads > 0 && op.heads.is_multiple_of(op.kv_heads);
+    ensure!(fits, "{} heads of queries over {} of keys", op.heads, op.kv_heads);
     ensure!(int("qk_output", 0)? == 0, "qk_output is not implemented");
     for name in ["k_quant_type", "v_quant_type"] {
         let kind = node.get_attr_opt(name)?.unwrap_or("NONE");

@@ -13,6 +13,7 @@ use std::fmt::Debug;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
+use super::engines::{ahead, wired};
 use crate::limit;
 
 /// The inputs in ONNX's positions; an omitted one is `None`.
@@ -278,6 +279,15 @@ pub(super) fn as_chosen(
     choice(theirs, ours, Arc::new(fits), Infers::Chosen)
 }
 
+/// The same of operators whose output is of the type and the shape of their first input.
+pub(super) fn like_first(
+    theirs: (Box<dyn InferenceOp>, Vec<String>),
+    ours: (Box<dyn InferenceOp>, Vec<String>),
+    fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
+) -> Built {
+    choice(theirs, ours, Arc::new(fits), Infers::LikeFirst)
+}
+
 fn choice(
     theirs: (Box<dyn InferenceOp>, Vec<String>),
     ours: (Box<dyn InferenceOp>, Vec<String>),
@@ -295,6 +305,8 @@ enum Infers {
     Ours,
     Theirs,
     Chosen,
+    /// Neither.
+    LikeFirst,
 }
 
 #[derive(Clone)]
@@ -339,7 +351,11 @@ impl EvalOp for Either {
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let facts = inputs.iter().map(|i| TypedFact::try_from(i.clone().into_arc_tensor()));
         let facts = facts.collect::<TractResult<Vec<_>>>()?;
-        self.choose(&facts.iter().collect::<Vec<_>>()).eval(ctx, inputs)
+        let op = self.choose(&facts.iter().collect::<Vec<_>>());
+        match ahead(op, inputs.clone())? {
+            Some(made) => Ok(made),
+            None => op.eval(ctx, inputs),
+        }
     }
 }
 
@@ -350,7 +366,17 @@ impl InferenceOp for Either {
         outputs: TVec<&InferenceFact>,
         observed: TVec<&InferenceFact>,
     ) -> TractResult<(TVec<InferenceFact>, TVec<InferenceFact>, TVec<InferenceFact>)> {
+        let all = |facts: &TVec<&InferenceFact>| facts.iter().map(|fact| (*fact).clone()).collect();
         let theirs = match self.infers {
+            Infers::LikeFirst => {
+                let (mut read, mut made): (TVec<InferenceFact>, TVec<InferenceFact>) =
+                    (all(&inputs), all(&outputs));
+                if let (Some(x), Some(y)) = (read.first_mut(), made.first_mut()) {
+                    x.datum_type.unify_with_mut(&mut y.datum_type)?;
+                    x.shape.unify_with_mut(&mut y.shape)?;
+                }
+                return Ok((read, made, all(&observed)));
+            }
             Infers::Ours => false,
             Infers::Theirs => true,
             Infers::Chosen => {
@@ -376,7 +402,7 @@ impl InferenceOp for Either {
     ) -> TractResult<TVec<OutletId>> {
         let facts = node.inputs.iter().map(|o| target.outlet_fact(mapping[o]));
         let facts = facts.collect::<TractResult<Vec<_>>>()?;
-        self.choose(&facts).to_typed(source, node, target, mapping)
+        wired(self.choose(&facts), source, node, target, mapping)
     }
 
     as_op!();

@@ -11,7 +11,8 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::checked::{is_void, unchecked};
+use super::checked::unchecked;
+use super::engines::is_void;
 use super::wires::Wires;
 use crate::optimize;
 

@@ -1,4 +1,4 @@
-//! `MatMul` and `MatMulInteger`, with products of vectors and of large integers, which the engine's own lack.
+//! `MatMul`, with the product of two vectors and products of large integers, which the engine's own lacks.
 //!
 //! In: two tensors. Out: their product by NumPy's rules.
 
@@ -7,35 +7,11 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 use tract_onnx::tract_hir::ops::matmul::MatMulInference;
 
-use super::host::either;
-use super::lower::{Built, lowered};
+use super::lower::Built;
 use super::wires::Wires;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct MatMul(MatMulInference);
-
-/// `MatMulInteger`, of vectors as well, for which the engine's own gives another shape than it tells.
-pub(super) fn integer(ctx: &ParsingContext, node: &NodeProto) -> Built {
-    let ours = lowered(node, |g, inputs| {
-        let (mut a, mut b) = (inputs.need(0)?, inputs.need(1)?);
-        let (row, column) = (g.rank(a)? == 1, g.rank(b)? == 1);
-        if row {
-            a = g.add_axis(a, 0)?;
-        }
-        if column {
-            b = g.add_axis(b, 1)?;
-        }
-        let mut y = g.integer_matmul(a, inputs.get(2), b, inputs.get(3), (false, false))?;
-        if column {
-            y = g.remove_axis(y, g.rank(y)? - 1)?;
-        }
-        if row {
-            y = g.remove_axis(y, g.rank(y)? - if column { 1 } else { 2 })?;
-        }
-        Ok(tvec!(y))
-    })?;
-    either(super::theirs(ctx, node)?, ours, |inputs| inputs.iter().take(2).all(|f| f.rank() > 1))
-}
 
 pub(super) fn build(_: &ParsingContext, _: &NodeProto) -> Built {
     Ok((expand(MatMul(MatMulInference::default())), vec![]))

@@ -30,12 +30,14 @@ mod det;
 mod detection;
 mod dft;
 mod einsum;
+mod engines;
 mod equal;
 mod experimental;
 mod float_class;
 mod fused;
 mod gather_blocks;
 mod global_lp_pool;
+mod greatest;
 mod grid_sample;
 mod group_query;
 mod host;
@@ -80,9 +82,11 @@ mod skip_norm;
 mod slice;
 mod small;
 mod space_to_depth;
+mod squeeze;
 mod tensor_scatter;
 mod text;
 mod tfidf;
+
 mod unique;
 mod upsample;
 mod wires;
@@ -156,10 +160,12 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "LogSoftmax", logs::log_softmax),
     (DEFAULT_DOMAIN, "LpPool", lp_pool::build),
     (DEFAULT_DOMAIN, "MatMul", matmul::build),
-    (DEFAULT_DOMAIN, "MatMulInteger", matmul::integer),
+    (DEFAULT_DOMAIN, "MatMulInteger", qlinear_product::integer),
+    (DEFAULT_DOMAIN, "Max", greatest::max),
     (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "Mean", small::mean),
+    (DEFAULT_DOMAIN, "Min", greatest::min),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
     (DEFAULT_DOMAIN, "OneHot", one_hot::build),
     (DEFAULT_DOMAIN, "Pad", pad::build),

@@ -10,6 +10,7 @@ use tract_onnx::tract_core::ops::logic::{comp_eq, comp_lt};
 use tract_onnx::tract_hir::internal::*;
 
 use super::lower::{Built, lowered};
+use crate::limit;
 
 pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
     let axis: i64 = node.get_attr_opt("axis")?.unwrap_or(-1);
@@ -24,6 +25,11 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
         let axis = if axis < 0 { axis + rank } else { axis };
         ensure!((0..rank).contains(&axis), "axis {axis} of {rank}");
         let axis = axis as usize;
+        let mut shape = g.shape(indices)?;
+        shape.insert(axis, depth.to_dim());
+        let made = g.dtype(values)?.fact(shape);
+        limit::check_fact(|| "OneHot".to_owned(), &made)?;
+        limit::check(|| "OneHot".to_owned(), DatumType::I64, &[depth as usize])?;
         let indices = g.cast(indices, DatumType::I64)?;
         let indices = g.add_axis(indices, axis)?;
         let zero = g.constant(tensor0(0i64))?;

@@ -5,6 +5,8 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::logic::comp_lt;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
@@ -29,6 +31,9 @@ pub(super) fn cast(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let wide = match to {
         DatumType::I8 | DatumType::U8 | DatumType::I16 | DatumType::U16 => DatumType::I32,
         DatumType::U32 => DatumType::I64,
+        DatumType::U64 => {
+            return as_theirs(number, unsigned(node)?, |inputs| !inputs[0].datum_type.is_float());
+        }
         _ => return Ok(number),
     };
     let from_float = lowered(node, move |g, inputs| {
@@ -36,6 +41,18 @@ pub(super) fn cast(ctx: &ParsingContext, node: &NodeProto) -> Built {
         Ok(tvec!(g.cast(whole, to)?))
     })?;
     as_theirs(number, from_float, |inputs| !inputs[0].datum_type.is_float())
+}
+
+/// What is below zero has the bits of the signed number.
+fn unsigned(node: &NodeProto) -> Built {
+    lowered(node, |g, inputs| {
+        let x = inputs.need(0)?;
+        let zero = g.like(x, 0.0)?;
+        let below = g.binary(TypedBinOp(comp_lt(), None), x, zero)?;
+        let (signed, plain) = (g.cast(x, DatumType::I64)?, g.cast(x, DatumType::U64)?);
+        let signed = g.cast(signed, DatumType::U64)?;
+        Ok(tvec!(g.select(below, signed, plain)?))
+    })
 }
 
 impl Host for Parse {

@@ -1,6 +1,6 @@
 //! Convolutions and matrix products of 8-bit integers, from both domains.
 //!
-//! In: `QLinearConv`, `QLinearMatMul`, com.microsoft `QGemm`, `DynamicQuantizeMatMul` and
+//! In: `QLinearConv`, `QLinearMatMul`, `MatMulInteger` of vectors, com.microsoft `QGemm`, `DynamicQuantizeMatMul` and
 //! `MatMulIntegerToFloat`. Out: an exact integer product, one float32 scaling, and where the
 //! operator wants it a rounding to integers.
 
@@ -12,6 +12,7 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
+use super::host::as_chosen;
 use super::lower::{Built, lowered, part};
 use super::wires::Wires;
 
@@ -75,6 +76,31 @@ pub(super) fn matmul(_: &ParsingContext, node: &NodeProto) -> Built {
         let zero = g.parameter(inputs.need(7)?)?;
         Ok(tvec!(g.saturate(y, Some(zero), rank - 1)?))
     })
+}
+
+/// The engine's own takes a vector for a row, on either side.
+pub(super) fn integer(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let ours = lowered(node, |g, inputs| {
+        let (mut a, mut b) = (inputs.need(0)?, inputs.need(1)?);
+        let (row, column) = (g.rank(a)? == 1, g.rank(b)? == 1);
+        if row {
+            a = g.add_axis(a, 0)?;
+        }
+        if column {
+            b = g.add_axis(b, 1)?;
+        }
+        let mut y = g.integer_matmul(a, inputs.get(2), b, inputs.get(3), (false, false))?;
+        let rank = g.rank(y)?;
+        if column {
+            y = g.remove_axis(y, rank - 1)?;
+        }
+        if row {
+            y = g.remove_axis(y, rank - 2)?;
+        }
+        Ok(tvec!(y))
+    })?;
+    let matrices = |inputs: &[&TypedFact]| inputs.iter().take(2).all(|fact| fact.rank() > 1);
+    as_chosen(super::theirs(ctx, node)?, ours, matrices)
 }
 
 pub(super) fn gemm(_: &ParsingContext, node: &NodeProto) -> Built {

@@ -35,6 +35,7 @@ const ANY: usize = usize::MAX;
 
 const REDUCE: &[Rule] = &[Axes("axes"), AxesIn(1)];
 const PRODUCT: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(numbers), Holds(matmul)];
+const GEMM: &[Rule] = &[Rank(0, 2, 2), Rank(1, 2, 2), Rank(2, 0, 2), Holds(numbers), Holds(gemm)];
 const DYNAMIC: &[Rule] = &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(matmul), Holds(by_column)];
 const QUANTIZE: &[Rule] = &[Holds(quantized)];
 const SCATTER: &[Rule] =
@@ -52,7 +53,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("ArgMin", SOFTMAX),
     ("Attention", &[Rank(0, 3, 4), Holds(attention)]),
     ("AveragePool", WINDOW),
-    ("BatchNormalization", &[Rank(0, 2, ANY), Holds(channels)]),
+    ("BatchNormalization", &[Rank(0, 1, ANY), Holds(channels)]),
     ("BitShift", EACH),
     ("BitwiseAnd", EACH),
     ("BitwiseOr", EACH),
@@ -84,7 +85,7 @@ const ROWS: &[(&str, &[Rule])] = &[
         &[Rank(0, 1, ANY), SameRank(0, 1), Axis("axis"), Holds(along), Holds(within)],
     ),
     ("GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
-    ("Gemm", &[Rank(0, 2, 2), Rank(1, 2, 2), Rank(2, 0, 2), Holds(numbers), Holds(gemm)]),
+    ("Gemm", GEMM),
     ("GlobalAveragePool", &[Rank(0, 3, ANY)]),
     ("GlobalLpPool", &[Rank(0, 3, ANY)]),
     ("GlobalMaxPool", &[Rank(0, 3, ANY)]),
@@ -179,6 +180,7 @@ const ROWS: &[(&str, &[Rule])] = &[
         ],
     ),
     ("com.microsoft.FusedConv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    ("com.microsoft.FusedGemm", GEMM),
     ("com.microsoft.FusedMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
     ("com.microsoft.GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
     ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(grid)]),
@@ -192,6 +194,7 @@ const ROWS: &[(&str, &[Rule])] = &[
             Rank(4, 4, 4),
             Rank(7, 2, 2),
             Rank(8, 2, 2),
+            Holds(grouped),
         ],
     ),
     ("com.microsoft.MatMulIntegerToFloat", PRODUCT),

@@ -121,7 +121,7 @@ pub(super) fn mean(_: &ParsingContext, node: &NodeProto) -> Built {
 pub(super) fn squeeze(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let axes: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
     if axes.is_some() || node.input.get(1).is_some_and(|n| !n.is_empty()) {
-        return super::theirs(ctx, node);
+        return super::squeeze::build(ctx, node);
     }
     lowered(node, |g, inputs| {
         let mut x = inputs.need(0)?;
@@ -168,7 +168,9 @@ pub(super) fn batch_norm(node: &NodeProto) -> Built {
         let along = |g: &mut Wires<'_>, at: usize| -> TractResult<OutletId> {
             let mut y = inputs.need(at)?;
             y = g.cast(y, g.dtype(x)?)?;
-            y = g.add_axis(y, 0)?;
+            if rank > 1 {
+                y = g.add_axis(y, 0)?;
+            }
             for axis in 2..rank {
                 y = g.add_axis(y, axis)?;
             }

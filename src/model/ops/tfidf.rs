@@ -55,7 +55,8 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
             next += 1;
         }
     }
-    let width = places.iter().max().map_or(0, |m| m + 1);
+    let width = places.iter().max().map_or(0, |m| m.saturating_add(1));
+    ensure!(i32::try_from(width).is_ok(), "ngram_indexes up to {width}");
     let (least, most): (usize, usize) =
         (node.get_attr("min_gram_length")?, node.get_attr("max_gram_length")?);
     ensure!(least >= 1 && least <= most && most <= 64, "n-grams of {least} to {most}");

@@ -17,6 +17,7 @@ use super::lower::Part;
 use super::quantize::fits;
 use super::quotient::Quotient;
 use crate::limit;
+use crate::optimize;
 
 /// A graph under construction, below one node's name.
 pub(super) struct Wires<'a> {
@@ -76,10 +77,11 @@ impl<'a> Wires<'a> {
         Ok(self.model.wire_node(name, op, inputs)?[0])
     }
 
-    /// What is made of constants is computed as soon as it is wired.
+    /// An operator counts on what its inputs are, and what is made of constants is computed as soon as it is wired.
     fn check(&self, op: &dyn TypedOp, inputs: &[OutletId]) -> TractResult<()> {
         let facts = inputs.iter().map(|i| self.model.outlet_fact(*i));
         let facts = facts.collect::<TractResult<TVec<_>>>()?;
+        optimize::check(op, &facts).with_context(|| format!("{} does not fit", op.name()))?;
         if facts.iter().all(|fact| fact.konst.is_some()) {
             for fact in op.output_facts(&facts)? {
                 limit::check_fact(|| format!("`{}` ({})", self.prefix, op.name()), &fact)?;

@@ -172,6 +172,11 @@ impl Published {
             .iter()
             .map(|plan| plan.inputs.iter().map(|(_, shape)| shape.clone()).collect())
             .collect();
+        let signature = &inspection.signature;
+        let counts = (signature.inputs.len(), signature.outputs.len());
+        if plans.iter().any(|plan| (plan.inputs.len(), plan.outputs.len()) != counts) {
+            return Err(damaged(TractError::msg("a plan of other inputs or outputs")));
+        }
         let rest = Store::new(constants, blocks, end, expected).map_err(damaged)?;
         Ok(Self { inspection, plans, weights, rest: Mutex::new(rest), graph: OnceLock::new() })
     }

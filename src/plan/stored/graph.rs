@@ -69,7 +69,12 @@ fn made(model: &TypedModel, op: &dyn TypedOp, inputs: &[OutletId]) -> TractResul
     let facts = inputs.iter().map(|wire| model.outlet_fact(*wire));
     let facts = facts.collect::<TractResult<TVec<&TypedFact>>>()?;
     sound::check(op, &facts)?;
-    op.output_facts(&facts)
+    let made = op.output_facts(&facts)?;
+    // Extents that are multiplied or added up stay numbers.
+    let large = |dim: &TDim| dim.to_i64().is_ok_and(|dim| i32::try_from(dim).is_err());
+    let large = made.iter().find(|fact| fact.shape.iter().any(large));
+    ensure!(large.is_none(), "an extent that no tensor has: {large:?}");
+    Ok(made)
 }
 
 /// Wires that are there.

@@ -13,10 +13,16 @@ use crate::model::{Builder, Graph, StoredPlan};
 use crate::optimize::Target;
 use crate::plan::{PlanKey, plan_error, specialise};
 
-/// Plans `graph` for `key` and adds the plan to the form; what has no bytes is an error that says so.
-pub(crate) fn publish(graph: Graph, key: &PlanKey, form: &mut Builder) -> Result<()> {
+/// Plans `graph` for `key`, in which no tensor takes more than `max_bytes`, and adds the plan to the form; what has no
+/// bytes is an error that says so.
+pub(crate) fn publish(
+    graph: Graph,
+    key: &PlanKey,
+    max_bytes: u64,
+    form: &mut Builder,
+) -> Result<()> {
     let before = form.mark();
-    let stored = write(graph, key, form);
+    let stored = write(graph, key, max_bytes, form);
     match stored {
         Ok(stored) => form.plan(stored),
         Err(error) => {
@@ -27,9 +33,9 @@ pub(crate) fn publish(graph: Graph, key: &PlanKey, form: &mut Builder) -> Result
     Ok(())
 }
 
-fn write(graph: Graph, key: &PlanKey, form: &mut Builder) -> Result<StoredPlan> {
+fn write(graph: Graph, key: &PlanKey, max_bytes: u64, form: &mut Builder) -> Result<StoredPlan> {
     guarded(ErrorKind::CannotPlan, "planning the model", || {
-        let planned = specialise(graph, key, u64::MAX, Target::Cpu);
+        let planned = specialise(graph, key, max_bytes, Target::Cpu);
         let (model, outputs) = planned.map_err(|e| plan_error(key, e))?;
         let unwritten =
             |e: TractError| crate::Error::new(ErrorKind::CannotPlan, e.to_string()).with_source(e);

@@ -6,20 +6,23 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{
-    CumSum, DynSlice, Gather, GatherElements, OneHot, Pad, ScatterElements, Slice, Tile, Topk,
+    CumSum, DynSlice, Gather, GatherElements, OneHot, ScatterElements, Slice, Tile, Topk,
     TypedConcat,
 };
-use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::downsample::Downsample;
-use tract_onnx::tract_core::ops::einsum::EinSum;
-use tract_onnx::tract_core::ops::nn::{NearestUpsample, Reduce, RmsNorm, ScaledRmsNorm, Softmax};
+use tract_onnx::tract_core::ops::fft::{Fft, Stft};
+use tract_onnx::tract_core::ops::nn::{
+    NearestUpsample, Reduce, Resize, RmsNorm, ScaledRmsNorm, Softmax,
+};
 
 use crate::cpu::recurrence::Recurrence;
+use crate::optimize;
 
 /// Checks `op` against its inputs, of which there are as many as its row says.
 pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> {
+    optimize::check(op, inputs)?;
     let rank = inputs.first().map_or(0, |fact| fact.rank());
     for axis in axes(op) {
         ensure!(axis < rank, "axis {axis} of a tensor of rank {rank}");
@@ -30,30 +33,31 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
     if let Some(op) = op.downcast_ref::<Deconv>() {
         return spread_fits(op, inputs);
     }
-    if let Some(op) = op.downcast_ref::<EinSum>() {
-        let fits =
-            |(slot, fact): (usize, &&TypedFact)| op.axes.rank(InOut::In(slot)) == fact.rank();
-        ensure!(op.axes.input_count() <= inputs.len(), "a product lacks inputs");
-        ensure!(op.axes.output_count() == 1, "a product of several outputs");
-        let all = inputs.iter().take(op.axes.input_count()).enumerate().all(fits);
-        ensure!(all, "a product's inputs are not of its ranks");
-    } else if let Some(op) = op.downcast_ref::<Slice>() {
+    if let Some(op) = op.downcast_ref::<Slice>() {
         let length = inputs.first().map(|fact| fact.shape[op.axis].clone());
         let numbers = [Some(&op.start), Some(&op.end), length.as_ref()];
-        let numbers = numbers.map(|n| n.and_then(|n| n.to_i64().ok()));
-        let [Some(start), Some(end), Some(length)] = numbers else { bail!("a slice without ends") };
-        ensure!(0 <= start && start <= end && end <= length, "a slice {start}..{end} of {length}");
-    } else if op.is::<TypedBinOp>() {
-        let [a, b] = inputs else { bail!("two operands are needed") };
-        ensure!(a.rank() == b.rank(), "operands of ranks {} and {}", a.rank(), b.rank());
+        let known = numbers.iter().all(|n| n.is_some_and(|n| n.to_i64().is_ok()));
+        ensure!(known, "a slice without ends");
     } else if let Some(op) = op.downcast_ref::<Recurrence>() {
-        ensure!(op.names(inputs.len()), "a recurrence of other inputs");
-    } else if let Some(op) = op.downcast_ref::<Pad>() {
-        ensure!(op.pads.len() == rank, "padding for another rank");
+        ensure!(op.names(inputs.len()) && op.fits(), "a recurrence of other inputs or sizes");
     } else if let Some(op) = op.downcast_ref::<Tile>() {
         ensure!(op.multipliers.len() == rank, "repeats for another rank");
     } else if let Some(op) = op.downcast_ref::<NearestUpsample>() {
         ensure!(op.scales.len() == rank, "scales for another rank");
+        ensure!(op.scales.iter().all(|s| i32::try_from(*s).is_ok()), "scales of {:?}", op.scales);
+    } else if let Some(op) = op.downcast_ref::<Resize>() {
+        resized(op, inputs)?;
+    } else if let Some(op) = op.downcast_ref::<Downsample>() {
+        let length = inputs.first().and_then(|fact| fact.shape.get(op.axis)?.to_usize().ok());
+        let fits = length.is_some_and(|length| op.modulo <= length) && op.stride != 0;
+        ensure!(fits, "every {}th from {} of {length:?}", op.stride, op.modulo);
+    } else if let Some(op) = op.downcast_ref::<Stft>() {
+        let length = inputs.first().and_then(|fact| fact.shape.get(op.axis)?.to_usize().ok());
+        let window = op.window.as_ref().is_none_or(|window| window.len() <= op.frame);
+        let fits = length.is_some_and(|length| op.frame <= length) && op.stride > 0;
+        ensure!(fits && window, "frames of {} of {length:?}", op.frame);
+    } else if let Some(op) = op.downcast_ref::<OneHot>() {
+        ensure!(i32::try_from(op.dim).is_ok(), "a depth of {}", op.dim);
     } else if let Some(AxisOp::Add(axis)) = op.downcast_ref::<AxisOp>() {
         ensure!(*axis <= rank, "a new axis {axis} for a tensor of rank {rank}");
     } else if let Some(AxisOp::Reshape(at, old, new)) = op.downcast_ref::<AxisOp>() {
@@ -64,6 +68,26 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
             sizes.try_fold(1usize, |n, d| n.checked_mul(d?))
         };
         ensure!(count(old).is_some() && count(old) == count(new), "{new:?} in place of {old:?}");
+    }
+    Ok(())
+}
+
+/// Scales or sizes that make extents.
+fn resized(op: &Resize, inputs: &[&TypedFact]) -> TractResult<()> {
+    let values = |at: Option<usize>| inputs.get(at?)?.konst.clone();
+    if let Some(scales) = values(op.optional_scales_input) {
+        let scales = scales.cast_to::<f32>()?;
+        let scales = scales.try_as_plain_ram()?.as_slice::<f32>()?;
+        let fits = scales.iter().all(|s| s.is_finite() && *s > 0.0 && *s < 1e9);
+        ensure!(fits, "scales of {scales:?}");
+    }
+    if let Some(sizes) = values(op.optional_sizes_input) {
+        let sizes = sizes.cast_to::<i64>()?;
+        let sizes = sizes.try_as_plain_ram()?.as_slice::<i64>()?;
+        ensure!(
+            sizes.iter().all(|s| i32::try_from(*s).is_ok_and(|s| s >= 0)),
+            "sizes of {sizes:?}"
+        );
     }
     Ok(())
 }
@@ -81,12 +105,14 @@ fn axes(op: &dyn TypedOp) -> TVec<usize> {
         CumSum,
         Downsample,
         DynSlice,
+        Fft,
         Gather,
         GatherElements,
         RmsNorm,
         ScaledRmsNorm,
         ScatterElements,
         Slice,
+        Stft,
         Topk,
         TypedConcat
     );

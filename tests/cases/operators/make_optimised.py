@@ -96,7 +96,7 @@ def beyond():
     """What ONNX Runtime refuses, and once ended a run, or the process."""
     x = f32(3, 3)
     refused("Trilu_of_nothing", "Trilu", {"x": x}, "takes one value", order=["x", "k"], constants={"k": np.zeros(0, I)})
-    refused("BatchNormalization_of_a_list", "BatchNormalization", {"x": f32(4)}, "takes one of rank 2 or more", order=["x", "s", "b", "m", "v"], constants={k: abs(f32(4)) for k in "sbmv"})
+    refused("BatchNormalization_of_a_list", "BatchNormalization", {"x": f32(4)}, "of shape [4] for 1 channels", order=["x", "s", "b", "m", "v"], constants={k: abs(f32(4)) for k in "sbmv"})
     refused("Pow_of_nothing", "Pow", {"x": f32(3)}, "an extent of", order=["x", "b"], constants={"b": np.zeros((3, 0), np.float32)})
     refused("Pad_reflects_too_much", "Pad", {"x": f32(2, 3)}, "reflected of 3", {"mode": "reflect"}, order=["x", "p"], constants={"p": np.array([0, 3, 0, 0], I)})
     refused("Range_of_too_many", "Range", {"x": np.array(2 ** 30, I)}, "over the limit", order=["z", "x", "o"], constants={"z": np.array(0, I), "o": np.array(1, I)})

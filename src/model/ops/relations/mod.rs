@@ -5,6 +5,7 @@
 
 use tract_onnx::tract_hir::internal::*;
 
+mod attention;
 mod indices;
 mod products;
 mod shapes;
@@ -12,12 +13,13 @@ mod signals;
 mod windows;
 
 use super::checked::Known;
+pub(super) use attention::{attention, grouped};
 pub(super) use indices::{
     along, embed, ms_positions, nd, positions, scatter, scatter_nd, top_k, within,
 };
 pub(super) use products::{
-    attention, by_column, channels, divisor, einsum, floats, fused_matmul, gemm, groups, matmul,
-    mean_of_some, numbers, quantized,
+    by_column, channels, divisor, einsum, floats, fused_matmul, gemm, groups, matmul, mean_of_some,
+    numbers, quantized,
 };
 pub(super) use shapes::{
     blocks, broadcast, concat, expanded, extents, pad, reshape, slice, split, tile, transpose,

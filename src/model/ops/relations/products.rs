@@ -110,30 +110,6 @@ pub(in crate::model::ops) fn einsum(known: &Known) -> TractResult<()> {
     Ok(())
 }
 
-/// Heads divide into the widths of inputs of rank 3.
-pub(in crate::model::ops) fn attention(known: &Known) -> TractResult<()> {
-    let Some(rank) = known.rank(0) else { return Ok(()) };
-    for at in [1, 2] {
-        if let Some(other) = known.rank(at) {
-            ensure!(other == rank, "queries of rank {rank} and an input {at} of rank {other}");
-        }
-    }
-    for at in [4, 5] {
-        let fits = known.rank(at).is_none_or(|r| r == 4);
-        ensure!(fits, "a cache that is not of rank 4");
-    }
-    if rank == 3 {
-        for (name, at) in [("q_num_heads", 0), ("kv_num_heads", 1), ("kv_num_heads", 2)] {
-            let heads = known.int(name).unwrap_or(0);
-            ensure!(heads > 0, "{name} {heads}");
-            if let Some(width) = known.dim(at, 2) {
-                ensure!(width % heads == 0, "a width of {width} in {heads} heads");
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Scales of a tensor, of an axis, or of blocks along one.
 pub(in crate::model::ops) fn quantized(known: &Known) -> TractResult<()> {
     let (Some(dims), Some(scales)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
@@ -157,7 +133,9 @@ pub(in crate::model::ops) fn quantized(known: &Known) -> TractResult<()> {
 
 /// Parameters of a norm are lists of one for each channel.
 pub(in crate::model::ops) fn channels(known: &Known) -> TractResult<()> {
-    let Some(channels) = known.dim(0, 1) else { return Ok(()) };
+    // A list is a batch of one channel.
+    let channels = if known.rank(0) == Some(1) { Some(1) } else { known.dim(0, 1) };
+    let Some(channels) = channels else { return Ok(()) };
     for at in 1..5 {
         if let Some(dims) = known.dims(at) {
             ensure!(dims == [channels], "an input {at} of shape {dims:?} for {channels} channels");

@@ -146,7 +146,7 @@ pub(in crate::model::ops) fn split(known: &Known) -> TractResult<()> {
             ensure!(sizes.iter().all(|s| (0..=extent).contains(s)), "parts {sizes:?} of {extent}");
             ensure!(sizes.iter().sum::<i64>() == extent, "parts {sizes:?} of {extent}");
             ensure!(
-                sizes.len() >= known.site.outputs,
+                sizes.len() == known.site.outputs,
                 "parts {sizes:?} for {} outputs",
                 known.site.outputs
             );
@@ -182,13 +182,17 @@ pub(in crate::model::ops) fn pad(known: &Known) -> TractResult<()> {
         ensure!(length == 2 * pairs, "{length} pads for {pairs} axes");
     }
     let pads = known.ints(1).or_else(|| known.list("pads").map(<[i64]>::to_vec));
-    if let (Some(pads), Some("reflect")) = (&pads, known.site.mode.as_deref()) {
+    if let (Some(pads), Some(mode @ ("reflect" | "edge" | "wrap"))) =
+        (&pads, known.site.mode.as_deref())
+    {
         for (at, pad) in pads.iter().enumerate() {
             let axis = at % pads.len().div_ceil(2);
             let axis = axes.as_ref().map_or(Some(axis as i64), |axes| axes.get(axis).copied());
             let axis = axis_of(known, axis.unwrap_or_default(), rank)?;
             if let Some(dim) = known.dim(0, axis) {
-                ensure!(*pad < dim.max(1), "{pad} elements reflected of {dim}");
+                let (most, done) =
+                    if mode == "reflect" { (dim - 1, "reflected") } else { (i64::MAX, "repeated") };
+                ensure!(*pad <= 0 || dim > 0 && *pad <= most, "{pad} elements {done} of {dim}");
             }
         }
     }

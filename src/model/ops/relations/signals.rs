@@ -57,6 +57,10 @@ pub(in crate::model::ops) fn dft(known: &Known) -> TractResult<()> {
     if let Some(axis) = axis {
         ensure!(axis_of(known, axis, rank)? + 1 < rank, "the axis {axis} of {rank}");
     }
+    // The engine does not know how much half of nothing is.
+    if let (Some(dims), true) = (known.dims(0), known.int("onesided").unwrap_or(0) != 0) {
+        ensure!(!dims.contains(&0), "a signal of shape {dims:?}");
+    }
     if let Some(parts) = known.dim(0, rank - 1) {
         ensure!((1..=2).contains(&parts), "numbers of {parts} parts");
     }

@@ -33,8 +33,9 @@ pub(in crate::model::ops) fn window(known: &Known) -> TractResult<()> {
         return Ok(());
     };
     let pool = known.site.op_type.ends_with("Pool");
-    // With places of the greatest the engine counts in whole planes.
-    let some = if known.site.outputs > 1 { 0 } else { 2 };
+    // With places of the greatest the engine counts in whole planes, and so do kernels over channels that come last.
+    let last = known.site.op_type == "NhwcMaxPool" || known.int("channels_last").unwrap_or(0) != 0;
+    let some = if known.site.outputs > 1 || last { 0 } else { 2 };
     let empty = dims.iter().skip(some).any(|d| *d == 0);
     ensure!(!(pool && empty), "a pool over an input of shape {dims:?}");
     for (axis, (kernel, dim)) in kernels.iter().zip(dims.iter().skip(2)).enumerate() {
@@ -72,7 +73,23 @@ pub(in crate::model::ops) fn conv(known: &Known) -> TractResult<()> {
             ensure!(bias == [outputs], "a bias of shape {bias:?} for {outputs} kernels");
         }
     }
-    kernel_shape(known, at)
+    kernel_shape(known, at)?;
+    near(known, at)
+}
+
+/// Pads reach no further than an image and its kernels do, and somewhat: beyond there is nothing but work.
+fn near(known: &Known, at: usize) -> TractResult<()> {
+    let (Some(dims), Some(kernels)) = (known.dims(0), known.dims(at)) else { return Ok(()) };
+    let sizes = dims.iter().zip(&kernels).skip(2);
+    for (axis, (dim, kernel)) in sizes.enumerate() {
+        let apart = known.list("dilations").and_then(|l| l.get(axis)).copied().unwrap_or(1);
+        let most = kernel.saturating_mul(apart).saturating_add(*dim).saturating_add(4096);
+        let pads = known.list("pads").unwrap_or_default();
+        for pad in pads.iter().skip(axis).step_by(dims.len().saturating_sub(2).max(1)) {
+            ensure!(*pad <= most, "a pad of {pad} around {dim}");
+        }
+    }
+    Ok(())
 }
 
 fn kernel_shape(known: &Known, at: usize) -> TractResult<()> {
