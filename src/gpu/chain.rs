@@ -186,14 +186,21 @@ pub(crate) const FUNCTIONS: &[(&str, &str)] = &[
 }
 ",
     ),
-    // pow of WGSL knows no negative base.
+    // pow of WGSL knows no negative base, and need not know of what is no number or infinite. What is no number is made of
+    // bits that are not constant, since a constant of it is refused.
     (
         "pow_(",
         "fn pow_(a: F, b: F) -> F {
-  let y = pow(abs(a), b);
+  var nan = U(0x7fc00000u);
+  let size = abs(a);
+  let y = pow(size, b);
   let odd = abs(b - F(2.0) * floor(b * F(0.5))) == F(1.0);
   let s = select(y, -y, (a < F(0.0)) & odd);
-  return select(s, F(1.0), b == F(0.0));
+  let bits = max(bitcast<U>(a) & U(0x7fffffffu), bitcast<U>(b) & U(0x7fffffffu));
+  let unreal = (a < F(0.0)) & (size <= F(3.4028234e38)) & (b != floor(b));
+  let t = select(s, bitcast<F>(nan), unreal | (bits > U(0x7f800000u)));
+  let one = (b == F(0.0)) | (a == F(1.0)) | ((size == F(1.0)) & (abs(b) > F(3.4028234e38)));
+  return select(t, F(1.0), one);
 }
 ",
     ),

@@ -6,7 +6,9 @@
 
 use std::collections::HashSet;
 
-use tract_onnx::pb::{self, AttributeProto, attribute_proto::AttributeType, type_proto::Value};
+use tract_onnx::pb::{
+    self, AttributeProto, attribute_proto::AttributeType, tensor_proto::DataType, type_proto::Value,
+};
 
 use super::ops::at_opset;
 use super::{expand, maps, ops, scope};
@@ -34,6 +36,7 @@ pub(crate) fn rewrite(model: &mut pb::ModelProto) {
 
 fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
     expand::expand(graph);
+    none_are_none(graph);
     adapt(graph);
     for node in &mut graph.node {
         if let Some(key) = ops::key(&node.domain, &node.op_type) {
@@ -125,7 +128,7 @@ fn constant_of_shape_is_float(node: &mut pb::NodeProto) {
             r#type: AttributeType::Tensor as i32,
             t: Some(pb::TensorProto {
                 dims: vec![1],
-                data_type: pb::tensor_proto::DataType::Float as i32,
+                data_type: DataType::Float as i32,
                 float_data: vec![0.],
                 ..pb::TensorProto::default()
             }),
@@ -194,12 +197,7 @@ fn adapt(graph: &mut pb::GraphProto) {
                 }
                 Adapter::Single => {
                     before.op_type = "Cast".to_owned();
-                    before.attribute.push(AttributeProto {
-                        name: "to".to_owned(),
-                        r#type: AttributeType::Int as i32,
-                        i: i64::from(pb::tensor_proto::DataType::Float as i32),
-                        ..AttributeProto::default()
-                    });
+                    before.attribute.push(cast_to(DataType::Float));
                 }
             }
             nodes.push(before);
@@ -211,9 +209,71 @@ fn adapt(graph: &mut pb::GraphProto) {
         graph.initializer.push(pb::TensorProto {
             name: name.to_owned(),
             dims: vec![dims.len() as i64],
-            data_type: pb::tensor_proto::DataType::Int64 as i32,
+            data_type: DataType::Int64 as i32,
             int64_data: dims,
             ..pb::TensorProto::default()
         });
+    }
+}
+
+/// The engine keeps all boxes where none at most are asked for, as where nothing is said of it; ONNX keeps none. Less
+/// than none is none to both.
+fn none_are_none(graph: &mut pb::GraphProto) {
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    let mut untold = false;
+    for mut node in std::mem::take(&mut graph.node) {
+        if node.op_type == "NonMaxSuppression" && ops::is_default(&node.domain) {
+            node.input.resize(node.input.len().max(3), String::new());
+            if node.input[2].is_empty() {
+                untold = true;
+                NO_BOXES.clone_into(&mut node.input[2]);
+            } else {
+                // Less one where it is zero.
+                let mut most = node.input[2].clone();
+                for (op_type, to) in LESS_ONE_OF_NONE {
+                    let output = format!("nearside.boxes.{}.{}", nodes.len(), node.input[2]);
+                    let subtracted = (*op_type == "Sub").then(|| node.input[2].clone());
+                    nodes.push(pb::NodeProto {
+                        name: output.clone(),
+                        op_type: (*op_type).to_owned(),
+                        input: subtracted.into_iter().chain([most]).collect(),
+                        output: vec![output.clone()],
+                        attribute: to.iter().map(|to| cast_to(*to)).collect(),
+                        ..pb::NodeProto::default()
+                    });
+                    most = output;
+                }
+                node.input[2] = most;
+            }
+        }
+        nodes.push(node);
+    }
+    graph.node = nodes;
+    if untold {
+        graph.initializer.push(pb::TensorProto {
+            name: NO_BOXES.to_owned(),
+            dims: vec![1],
+            data_type: DataType::Int64 as i32,
+            int64_data: vec![-1],
+            ..pb::TensorProto::default()
+        });
+    }
+}
+
+const NO_BOXES: &str = "nearside.no_boxes";
+/// Operators that make of a number of boxes the same, or -1 of 0.
+const LESS_ONE_OF_NONE: &[(&str, Option<DataType>)] = &[
+    ("Cast", Some(DataType::Bool)),
+    ("Not", None),
+    ("Cast", Some(DataType::Int64)),
+    ("Sub", None),
+];
+
+fn cast_to(to: DataType) -> AttributeProto {
+    AttributeProto {
+        name: "to".to_owned(),
+        r#type: AttributeType::Int as i32,
+        i: i64::from(to as i32),
+        ..AttributeProto::default()
     }
 }

@@ -54,6 +54,9 @@ fn transform(
     axis: usize,
     told: bool,
 ) -> TractResult<TVec<OutletId>> {
+    if g.shape(x)?.iter().any(|d| *d == 0.to_dim()) {
+        return Ok(tvec!(nothing(g, x)?));
+    }
     let mut given = tvec!(x);
     if let Some(length) = length {
         given.push(g.constant(tensor0(i64::try_from(length)?))?);
@@ -62,6 +65,16 @@ fn transform(
         given.push(g.constant(tensor0(i64::try_from(axis)?))?);
     }
     g.parts(part, &given)
+}
+
+/// The transform of a tensor without elements, of which the engine's own looks for the first.
+fn nothing(g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
+    let mut shape = g.lengths(x)?;
+    if let Some(parts) = shape.last_mut() {
+        *parts = 2;
+    }
+    ensure!(shape.contains(&0), "a transform of numbers without parts");
+    g.constant(Tensor::zero_dt(g.dtype(x)?, &shape)?)
 }
 
 /// A scalar that is known when a plan is made.

@@ -202,7 +202,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("com.microsoft.NhwcMaxPool", WINDOW),
     ("com.microsoft.Pad", PAD),
     ("com.microsoft.QLinearAveragePool", WINDOW),
-    ("com.microsoft.QLinearConv", &[Rank(0, 3, ANY), SameRank(0, 3), Holds(window)]),
+    ("com.microsoft.QLinearConv", &[Rank(0, 3, ANY), SameRank(0, 3), Holds(window), Holds(kernel)]),
     (
         "com.microsoft.RotaryEmbedding",
         &[Rank(0, 3, 4), Rank(1, 1, 2), Rank(2, 2, 2), Rank(3, 2, 2), Holds(ms_positions)],

@@ -3,6 +3,8 @@
 //! In: a decluttered graph, or bytes. Out: the other. Facts are not written: an operator says again what it makes of
 //! its inputs, which is also what a hostile graph is held against.
 
+use std::collections::HashSet;
+
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::source::TypedSource;
@@ -59,6 +61,8 @@ pub(super) fn read(from: &mut Reader<'_>) -> TractResult<TypedModel> {
         inputs.iter().all(|wire| model.node(wire.node).op_is::<TypedSource>()),
         "an input that is none"
     );
+    let nodes: HashSet<usize> = inputs.iter().map(|wire| wire.node).collect();
+    ensure!(nodes.len() == inputs.len(), "an input twice");
     model.inputs = inputs;
     model.outputs = wires(&model, from)?;
     Ok(model)

@@ -6,7 +6,7 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{
-    CumSum, DynSlice, Gather, GatherElements, OneHot, ScatterElements, Slice, Tile, Topk,
+    CumSum, DynSlice, Gather, GatherElements, OneHot, ScatterElements, Slice, Tile, Topk, Trilu,
     TypedConcat,
 };
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -56,6 +56,8 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
         let window = op.window.as_ref().is_none_or(|window| window.len() <= op.frame);
         let fits = length.is_some_and(|length| op.frame <= length) && op.stride > 0;
         ensure!(fits && window, "frames of {} of {length:?}", op.frame);
+    } else if op.is::<Trilu>() {
+        ensure!(rank > 1, "a triangle of {rank} axes");
     } else if let Some(op) = op.downcast_ref::<OneHot>() {
         ensure!(i32::try_from(op.dim).is_ok(), "a depth of {}", op.dim);
     } else if let Some(AxisOp::Add(axis)) = op.downcast_ref::<AxisOp>() {

@@ -26,7 +26,7 @@ pub(super) use shapes::{
     unsqueeze,
 };
 pub(super) use signals::{dft, length, mel, stft};
-pub(super) use windows::{conv, conv_transpose, grid, resize, window};
+pub(super) use windows::{conv, conv_transpose, grid, kernel, resize, window};
 
 /// An axis as ONNX gives it, negative from the end.
 pub(super) fn axis_of(known: &Known, axis: i64, rank: usize) -> TractResult<usize> {

@@ -54,6 +54,11 @@ fn kernels(known: &Known) -> usize {
 }
 
 /// Kernels are `[outputs, inputs / group, ...]`.
+/// Kernels as an attribute has them, wherever the channels of the image are.
+pub(in crate::model::ops) fn kernel(known: &Known) -> TractResult<()> {
+    kernel_shape(known, kernels(known))
+}
+
 pub(in crate::model::ops) fn conv(known: &Known) -> TractResult<()> {
     let at = kernels(known);
     let group = known.int("group").unwrap_or(1);
