@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { cache, root } from './paths.mjs';
 import { run } from './run.mjs';
+import { UNCALLED, dropUncalled } from './uncalled.mjs';
 
 // By name: `--all-features` writes an import encoding that no engine reads.
 const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue', 'relaxed-simd'];
@@ -49,7 +50,7 @@ export function measure(file) {
  */
 export async function publish({ input, folder, module, recipe, optimise, label, bindgen, bound, derive, features }) {
   const stampFile = join(folder, '.stamp.json');
-  const key = sha256(readFileSync(input), JSON.stringify(recipe), String(optimise));
+  const key = sha256(readFileSync(input), JSON.stringify(recipe), String(optimise), String(UNCALLED));
   const stamp = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {};
   if (stamp.key === key && existsSync(join(folder, module))) return { did: 'unchanged', size: stamp.size };
 
@@ -59,6 +60,7 @@ export async function publish({ input, folder, module, recipe, optimise, label, 
   try {
     await bindgen(temporary);
     bound();
+    dropUncalled(join(temporary, module));
     if (optimise) await wasmOpt(join(temporary, module), label, features);
     await derive?.(temporary);
     const size = measure(join(temporary, module));

@@ -73,13 +73,15 @@ fn check_graph<'a>(
         flow::check(node)?;
         let row = LEAST_INPUTS.iter().find(|(name, _)| *name == node.op_type);
         let least = row.map_or(usize::from(!SOURCES.contains(&&*node.op_type)), |(_, n)| *n);
+        // Empty names at the end are no inputs.
+        let given = node.input.iter().rposition(|name| !name.is_empty()).map_or(0, |at| at + 1);
         let known = || ops::unsupported_reason(&node.domain, &node.op_type).is_none();
-        if ops::is_default(&node.domain) && node.input.len() < least && known() {
+        if ops::is_default(&node.domain) && given < least && known() {
             return Err(invalid(format!(
                 "node `{}` ({}) has {} inputs and needs {least}",
                 super::inspect::node_name(node),
                 node.op_type,
-                node.input.len()
+                given
             )));
         }
         for input in node.input.iter().filter(|i| !i.is_empty()) {

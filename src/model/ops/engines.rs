@@ -3,6 +3,7 @@
 //! In: an operator of the importer and what it reads. Out: what it makes, ahead of a plan or in a typed graph. Their wiring
 //! computes with constants as it goes, and takes a node to have as many outputs as there might be.
 
+use tract_onnx::tract_core::ops::array::GatherNd;
 use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_hir::internal::*;
 
@@ -13,10 +14,14 @@ pub(super) fn ahead(
     op: &dyn InferenceOp,
     inputs: TVec<TValue>,
 ) -> TractResult<Option<TVec<TValue>>> {
-    let Some(expansion) = op.as_op().downcast_ref::<Box<dyn Expansion>>() else {
-        return op.as_op().eval_out_of_plan(inputs);
-    };
-    if !expansion.runs_out_of_plan() {
+    let op = op.as_op();
+    let expansion = op.downcast_ref::<Box<dyn Expansion>>();
+    // It is in a graph as it is imported, and trusts its indices there as well.
+    let picks = op.downcast_ref::<GatherNd>();
+    if expansion.is_none() && picks.is_none() {
+        return op.eval_out_of_plan(inputs);
+    }
+    if expansion.is_some_and(|expansion| !expansion.runs_out_of_plan()) {
         return Ok(None);
     }
     let mut graph = TypedModel::default();
@@ -25,7 +30,11 @@ pub(super) fn ahead(
         let fact = TypedFact::try_from(input.clone().into_arc_tensor())?;
         wires.push(graph.add_source(format!("input.{at}"), fact)?);
     }
-    let outputs = expansion.wire("ahead", &mut graph, &wires)?;
+    let outputs = match (expansion, picks) {
+        (Some(expansion), _) => expansion.wire("ahead", &mut graph, &wires)?,
+        (_, Some(op)) => graph.wire_node("ahead", op.clone(), &wires)?,
+        _ => tvec!(),
+    };
     graph.select_output_outlets(&outputs)?;
     optimize::guarded(graph)?.into_runnable()?.run(inputs).map(Some)
 }
