@@ -27,10 +27,8 @@ pub(super) fn resizes(
         resize(model, node, op, &from, &to)?
     } else if let Some(op) = node.op_as::<OnnxResize>() {
         resize_onnx(model, node, op, &from, &to)?
-    } else if let Some(op) = node.op_as::<NearestUpsample>() {
-        Some(upsample(op, &to))
     } else {
-        None
+        node.op_as::<NearestUpsample>().map(|op| upsample(op, &to))
     };
     rule_if_some!(taps = taps);
     let nearest: Option<Vec<Vec<usize>>> = taps.iter().map(single).collect();

@@ -83,12 +83,12 @@ export function makeFiles(folder) {
     'notes.onnx': 'remember the milk',
     'empty.onnx': '',
     'cut.onnx': model.subarray(0, Math.floor(model.length / 2)),
-    'crop.onnx': onnx({
+    'scale.onnx': onnx({
       nodes: [
-        { op: 'Crop', inputs: ['x'], outputs: ['a'] },
+        { op: 'Scale', inputs: ['x'], outputs: ['a'] },
         { op: 'Relu', inputs: ['a'], outputs: ['b'] },
         { op: 'Frobnicate', domain: 'com.example', inputs: ['b'], outputs: ['c'] },
-        { op: 'Crop', inputs: ['c'], outputs: ['y'] },
+        { op: 'Scale', inputs: ['c'], outputs: ['y'] },
       ],
       inputs: [{ name: 'x', type: 'float32', shape: [1] }],
       outputs: [{ name: 'y', type: 'float32', shape: [1] }],

@@ -156,7 +156,11 @@ fn tensor(elements: &Elements) -> Result<Tensor, String> {
     let mut bytes: Vec<u8> = vec![];
     for value in values {
         let real = || number(value);
-        let whole = || value.as_i64().ok_or_else(|| format!("{value} is no integer"));
+        // What a double cannot hold is written as text.
+        let whole = || {
+            let known = value.as_i64().or_else(|| value.as_str()?.parse().ok());
+            known.ok_or_else(|| format!("{value} is no integer"))
+        };
         match r#type {
             DType::Float32 => bytes.extend((real()? as f32).to_le_bytes()),
             DType::Float64 => bytes.extend(real()?.to_le_bytes()),
@@ -166,7 +170,10 @@ fn tensor(elements: &Elements) -> Result<Tensor, String> {
             DType::Int16 | DType::Uint16 => bytes.extend((whole()? as u16).to_le_bytes()),
             DType::Int32 | DType::Uint32 => bytes.extend((whole()? as u32).to_le_bytes()),
             DType::Int64 => bytes.extend(whole()?.to_le_bytes()),
-            DType::Uint64 => bytes.extend(value.as_u64().ok_or("no integer")?.to_le_bytes()),
+            DType::Uint64 => {
+                let known = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+                bytes.extend(known.ok_or("no integer")?.to_le_bytes());
+            }
             DType::String => unreachable!("handled above"),
         }
     }

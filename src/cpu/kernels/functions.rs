@@ -56,7 +56,7 @@ impl F4 {
     /// The error function to 4e-7 of itself, near zero too: the rational function of Eigen's.
     #[inline(always)]
     pub fn erf(self) -> Self {
-        let (zero, one, most) = (Self::splat(0.), Self::splat(1.), Self::splat(3.832_506_9));
+        let (zero, one, most) = (Self::splat(0.), Self::splat(1.), Self::splat(3.832_507));
         let x = self.min(most).max(zero.sub(most));
         let square = x.mul(x);
         let poly = |coefficients: &[f32]| {
@@ -72,7 +72,7 @@ impl F4 {
             3.658_048_3e-3,
             5.243_302e-2,
             1.874_160_8e-1,
-            1.128_379_1,
+            std::f32::consts::FRAC_2_SQRT_PI,
         ]);
         let below =
             poly(&[3.891_857_3e-5, 1.143_296e-3, 1.475_208_8e-2, 1.129_456_8e-1, 4.994_258e-1, 1.]);

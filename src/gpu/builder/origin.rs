@@ -31,6 +31,9 @@ impl Origin {
     }
 }
 
+/// Makes the bytes of another form of a constant.
+type Make = dyn Fn(&Tensor) -> Vec<u8> + Send + Sync;
+
 /// What a kernel reads of a constant in a form of its own. It is made where it is not on the GPU yet: not for a plan
 /// that is only tried, and not again for the plans of other shapes.
 #[derive(Clone)]
@@ -38,7 +41,7 @@ pub(crate) struct Derived {
     pub(crate) source: Arc<Tensor>,
     /// Tells apart what is made of one.
     pub(crate) way: String,
-    pub(crate) make: Arc<dyn Fn(&Tensor) -> Vec<u8> + Send + Sync>,
+    pub(crate) make: Arc<Make>,
     /// Whether it has no other numbers than the source, but for zeros.
     pub(super) sorted: bool,
 }

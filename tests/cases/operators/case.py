@@ -22,7 +22,8 @@ def elements(array):
         values = [float(f"{v:.{digits}g}") for v in array.reshape(-1).astype(np.float64)]
         values = [v if math.isfinite(v) else str(v) for v in values]
     else:
-        values = array.reshape(-1).tolist()
+        # A double, which is what JSON's numbers are to JavaScript, holds no more.
+        values = [v if abs(v) <= 2**53 else str(v) for v in array.reshape(-1).tolist()]
     return {"type": kind, "dims": list(array.shape), "values": values}
 
 

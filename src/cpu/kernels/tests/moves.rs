@@ -7,6 +7,8 @@ use crate::pick::{Elements, elements, places, triangle, tuples};
 use crate::power::power;
 use crate::whole::{Whole, truth, whole};
 
+type Scalar = fn(i64, i64) -> i64;
+
 fn bytes<const W: usize>(values: &[[u8; W]]) -> &[u8] {
     values.as_flattened()
 }
@@ -149,7 +151,7 @@ fn whole_numbers() {
         let (a, b) = if numbers.below(2) == 0 { (&long, &short) } else { (&short, &long) };
         let b: Vec<i64> = b.iter().map(|b| if *b == 0 { 1 } else { *b }).collect();
         let mut out = vec![0; long.len()];
-        let ops: [(Whole, fn(i64, i64) -> i64); 7] = [
+        let ops: [(Whole, Scalar); 7] = [
             (Whole::Add, i64::wrapping_add),
             (Whole::Sub, i64::wrapping_sub),
             (Whole::Mul, i64::wrapping_mul),
