@@ -27,7 +27,11 @@ pub(super) fn ahead(
     let mut graph = TypedModel::default();
     let mut wires = tvec!();
     for (at, input) in inputs.iter().enumerate() {
-        let fact = TypedFact::try_from(input.clone().into_arc_tensor())?;
+        let mut fact = TypedFact::try_from(input.clone().into_arc_tensor())?;
+        if picks.is_some() {
+            // What is known would be picked as soon as it is wired, before anything is checked.
+            fact = fact.without_value();
+        }
         wires.push(graph.add_source(format!("input.{at}"), fact)?);
     }
     let outputs = match (expansion, picks) {
