@@ -11,6 +11,7 @@ use tract_onnx::tract_core::ops::logic::comp_gt;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
+use super::either::either;
 use super::host::*;
 use super::lower::{lowered, their_whole};
 

@@ -9,7 +9,7 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::like_first;
+use super::either::like_first;
 use super::lower::{Built, lowered};
 use super::wires::Wires;
 

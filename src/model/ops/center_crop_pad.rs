@@ -14,8 +14,7 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
     let axes: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
     lowered(node, move |g, inputs| {
         let mut x = inputs.need(0)?;
-        let wanted =
-            g.fact(inputs.need(1)?)?.konst.clone().context("the sizes must be constant")?;
+        let wanted = g.known(inputs.need(1)?, "the sizes")?;
         let wanted = sizes(&i64s(&wanted)?)?;
         volume(&wanted)?;
         let axes = match &axes {

@@ -13,7 +13,7 @@ use super::lower::lowered;
 pub(super) fn expand_dims(_: &ParsingContext, node: &NodeProto) -> Built {
     lowered(node, |g, inputs| {
         let (x, at) = (inputs.need(0)?, inputs.need(1)?);
-        let at = g.fact(at)?.konst.clone().context("the axis must be constant")?;
+        let at = g.known(at, "the axis")?;
         let at = i64s(&at)?.first().copied().context("no axis")?;
         let at = axis_of(at, g.rank(x)? + 1)?;
         Ok(tvec!(g.add_axis(x, at)?))

@@ -79,9 +79,7 @@ fn nothing(g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
 
 /// A scalar that is known when a plan is made.
 fn number(g: &Wires<'_>, x: OutletId, name: &str) -> TractResult<i64> {
-    let known = g.fact(x)?.konst.clone();
-    let known = known.with_context(|| format!("{name} must be constant"))?;
-    let first = i64s(&known)?.first().copied();
+    let first = i64s(g.known(x, name)?.as_ref())?.first().copied();
     first.with_context(|| format!("{name} is empty"))
 }
 

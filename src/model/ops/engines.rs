@@ -9,6 +9,9 @@ use tract_onnx::tract_hir::internal::*;
 
 use crate::optimize;
 
+/// Adds an operator over these to a graph.
+type Wire<'a> = dyn Fn(&mut TypedModel, &[OutletId]) -> TractResult<TVec<OutletId>> + 'a;
+
 /// What an operator makes of these, before there is a plan. The engine's own go through a graph, which is checked as any.
 pub(super) fn ahead(
     op: &dyn InferenceOp,
@@ -18,12 +21,12 @@ pub(super) fn ahead(
     let expansion = op.downcast_ref::<Box<dyn Expansion>>();
     // It is in a graph as it is imported, and trusts its indices there as well.
     let picks = op.downcast_ref::<GatherNd>();
-    if expansion.is_none() && picks.is_none() {
-        return op.eval_out_of_plan(inputs);
-    }
-    if expansion.is_some_and(|expansion| !expansion.runs_out_of_plan()) {
-        return Ok(None);
-    }
+    let wire: &Wire<'_> = match (expansion, picks) {
+        (Some(expansion), _) if !expansion.runs_out_of_plan() => return Ok(None),
+        (Some(expansion), _) => &|graph, wires| expansion.wire("ahead", graph, wires),
+        (None, Some(op)) => &|graph, wires| graph.wire_node("ahead", op.clone(), wires),
+        (None, None) => return op.eval_out_of_plan(inputs),
+    };
     let mut graph = TypedModel::default();
     let mut wires = tvec!();
     for (at, input) in inputs.iter().enumerate() {
@@ -34,11 +37,7 @@ pub(super) fn ahead(
         }
         wires.push(graph.add_source(format!("input.{at}"), fact)?);
     }
-    let outputs = match (expansion, picks) {
-        (Some(expansion), _) => expansion.wire("ahead", &mut graph, &wires)?,
-        (_, Some(op)) => graph.wire_node("ahead", op.clone(), &wires)?,
-        _ => tvec!(),
-    };
+    let outputs = wire(&mut graph, &wires)?;
     graph.select_output_outlets(&outputs)?;
     optimize::guarded(graph)?.into_runnable()?.run(inputs).map(Some)
 }

@@ -10,7 +10,7 @@ use tract_onnx::tract_core::ops::logic::comp_ne;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::as_theirs;
+use super::either::as_theirs;
 use super::lower::{Built, lowered};
 
 pub(super) fn max(ctx: &ParsingContext, node: &NodeProto) -> Built {

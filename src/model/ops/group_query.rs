@@ -9,6 +9,7 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
+use super::either::unless_on_gpu;
 use super::host::*;
 
 /// More steps than any model remembers.

@@ -32,6 +32,11 @@ impl Inputs {
         self.0.get(at).copied().flatten()
     }
 
+    /// The value of an input, which must be known when a plan is made.
+    pub(super) fn known(&self, g: &Wires<'_>, at: usize) -> TractResult<Option<Arc<Tensor>>> {
+        self.get(at).map(|x| g.known(x, format_args!("input {at}"))).transpose()
+    }
+
     /// Those that are not left out, in order.
     pub(super) fn present(&self) -> TVec<OutletId> {
         self.0.iter().copied().flatten().collect()

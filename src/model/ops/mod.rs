@@ -30,6 +30,7 @@ mod det;
 mod detection;
 mod dft;
 mod einsum;
+mod either;
 mod engines;
 mod equal;
 mod experimental;
@@ -92,11 +93,11 @@ mod upsample;
 mod wires;
 
 pub(crate) use branch::Choice;
+#[cfg(feature = "gpu")]
+pub(crate) use either::for_gpu;
 pub(crate) use gather_blocks::GatherBlocks;
 #[cfg(feature = "gpu")]
 pub(crate) use group_query::{GroupQuery, Sizes as GroupQuerySizes};
-#[cfg(feature = "gpu")]
-pub(crate) use host::for_gpu;
 pub(crate) use host::{Coded, code_of};
 pub(crate) use integer_product::IntegerProduct;
 pub(crate) use narrow::ToNarrow;

@@ -16,7 +16,7 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
     let axis: i64 = node.get_attr_opt("axis")?.unwrap_or(-1);
     lowered(node, move |g, inputs| {
         let (indices, values) = (inputs.need(0)?, inputs.need(2)?);
-        let depth = g.fact(inputs.need(1)?)?.konst.clone().context("the depth must be constant")?;
+        let depth = g.known(inputs.need(1)?, "the depth")?;
         let depth = depth.cast_to::<i64>()?;
         let depth = *depth.try_as_plain_ram()?.as_slice::<i64>()?.first().context("no depth")?;
         ensure!((0..1 << 31).contains(&depth), "a depth of {depth}");

@@ -8,6 +8,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::array::{Pad, PadMode, Tile};
 use tract_onnx::tract_hir::internal::*;
 
+use super::either::either;
 use super::host::*;
 use super::lower::lowered;
 use super::wires::Wires;
@@ -37,17 +38,12 @@ fn cut(node: &NodeProto, mode: &str, listed: Option<Vec<i64>>) -> Built {
     lowered(node, move |g, inputs| {
         let mut x = inputs.need(0)?;
         let (rank, dtype) = (g.rank(x)?, g.dtype(x)?);
-        let konst = |g: &Wires<'_>, at: usize| -> TractResult<Option<Arc<Tensor>>> {
-            let Some(input) = inputs.get(at) else { return Ok(None) };
-            let konst = g.fact(input)?.konst.clone();
-            Ok(Some(konst.with_context(|| format!("input {at} must be constant"))?))
-        };
         let given = match &listed {
             Some(listed) => listed.clone(),
-            None => i64s(konst(g, 1)?.context("no pads")?.as_ref())?,
+            None => i64s(inputs.known(g, 1)?.context("no pads")?.as_ref())?,
         };
-        let axes = konst(g, 3)?.map(|axes| i64s(&axes)).transpose()?;
-        let value = match konst(g, 2)? {
+        let axes = inputs.known(g, 3)?.map(|axes| i64s(&axes)).transpose()?;
+        let value = match inputs.known(g, 2)? {
             Some(value) => value.cast_to_dt(dtype)?.into_owned().into_shape(&[])?,
             None => tensor0(value).cast_to_dt(dtype)?.into_owned(),
         };
@@ -100,10 +96,7 @@ fn wrap(node: &NodeProto) -> Built {
     lowered(node, move |g, inputs| {
         let mut x = inputs.need(0)?;
         let fact = |g: &Wires<'_>, at: usize| -> TractResult<Option<Vec<i64>>> {
-            let Some(input) = inputs.get(at) else { return Ok(None) };
-            let konst = g.fact(input)?.konst.clone();
-            let konst = konst.with_context(|| format!("input {at} must be constant"))?;
-            Ok(Some(i64s(&konst)?))
+            inputs.known(g, at)?.map(|known| i64s(&known)).transpose()
         };
         let shape = g.shape(x)?;
         let given = fact(g, 1)?.context("no pads")?;

@@ -9,6 +9,7 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::logic::comp_lt;
 use tract_onnx::tract_hir::internal::*;
 
+use super::either::as_theirs;
 use super::host::*;
 use super::lower::lowered;
 

@@ -8,7 +8,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::{as_theirs, i64s};
+use super::either::as_theirs;
+use super::host::i64s;
 use super::lower::{Built, lowered};
 
 /// Up to here float32 has every integer.

@@ -12,7 +12,7 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::as_chosen;
+use super::either::as_chosen;
 use super::lower::{Built, lowered, part};
 use super::wires::Wires;
 

@@ -11,9 +11,8 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::logic::{comp_gte, comp_lt};
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::as_theirs;
+use super::either::as_theirs;
 use super::lower::{Built, Part, by_chance, part};
-use super::wires::Wires;
 use crate::scalar::Scalar as _;
 
 /// The first operator set of `Dropout` whose mask is of flags.
@@ -74,13 +73,8 @@ pub(super) fn dropout(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let masked = opset < MAY_TRAIN && node.output.get(1).is_some_and(|name| !name.is_empty());
     let ours = by_chance(node, move |g, inputs| {
         let x = inputs.need(0)?;
-        let known = |g: &Wires<'_>, at: usize| -> TractResult<Option<Arc<Tensor>>> {
-            let Some(input) = inputs.get(at) else { return Ok(None) };
-            let known = g.fact(input)?.konst.clone();
-            known.map(Some).with_context(|| format!("input {at} must be constant"))
-        };
-        let trains = known(g, 2)?.map_or(Ok(false), |t| t.number::<bool>())?;
-        let ratio = known(g, 1)?.map_or(Ok(0.5), |t| t.number::<f32>())?;
+        let trains = inputs.known(g, 2)?.map_or(Ok(false), |t| t.number::<bool>())?;
+        let ratio = inputs.known(g, 1)?.map_or(Ok(0.5), |t| t.number::<f32>())?;
         if !trains || ratio == 0. {
             let kind = if opset < MASK_OF_FLAGS { g.dtype(x)? } else { bool::datum_type() };
             // ONNX Runtime's mask is empty before a mask is of what is kept.

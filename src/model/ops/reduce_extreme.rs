@@ -37,9 +37,7 @@ impl Along {
         let rank = g.rank(inputs.need(0)?)?;
         // They came as an input with operator set 18.
         let given = match inputs.get(1) {
-            Some(axes) => {
-                Some(i64s(g.fact(axes)?.konst.as_ref().context("the axes must be constant")?)?)
-            }
+            Some(axes) => Some(i64s(g.known(axes, "the axes")?.as_ref())?),
             None => self.listed.clone(),
         };
         let given = given.unwrap_or_default();

@@ -7,6 +7,7 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
+use super::either::as_chosen;
 use super::host::*;
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::array::Gather;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::as_theirs;
+use super::either::as_theirs;
 use super::lower::{Built, lowered};
 use super::resize_point;
 
@@ -38,7 +38,7 @@ fn of(scales: &Tensor) -> TractResult<Vec<f32>> {
 fn ours(node: &NodeProto) -> Built {
     lowered(node, |g, inputs| {
         let mut x = inputs.need(0)?;
-        let scales = g.fact(inputs.need(1)?)?.konst.clone().context("scales must be constant")?;
+        let scales = g.known(inputs.need(1)?, "scales")?;
         let scales = of(&scales)?;
         let shape = g.lengths(x)?;
         ensure!(scales.len() == shape.len(), "one scale for each axis");

@@ -9,7 +9,8 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::downsample::Downsample;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::{as_chosen, i64s};
+use super::either::as_chosen;
+use super::host::i64s;
 use super::lower::{Built, Inputs, lowered};
 use super::wires::Wires;
 
@@ -49,9 +50,7 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
 impl Cuts {
     fn read(g: &Wires, inputs: &Inputs) -> TractResult<Self> {
         let list = |at: usize| -> TractResult<Option<Vec<i64>>> {
-            let Some(input) = inputs.get(at) else { return Ok(None) };
-            let konst = g.fact(input)?.konst.as_ref();
-            Ok(Some(i64s(konst.with_context(|| format!("input {at} must be constant"))?)?))
+            inputs.known(g, at)?.map(|known| i64s(&known)).transpose()
         };
         let starts = list(1)?.context("input 1 is missing")?;
         let ends = list(2)?.context("input 2 is missing")?;

@@ -9,7 +9,7 @@ use tract_onnx::tract_core::ops::logic::{comp_gt, comp_lt};
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
-use super::host::as_theirs;
+use super::either::as_theirs;
 use super::lower::{Built, Inputs, lowered, their_whole};
 use super::wires::Wires;
 

@@ -3,6 +3,8 @@
 //! In: wires. Out: more wires. Each method is one engine operator or a few, with the broadcasting and
 //! the types that ONNX expects.
 
+use std::fmt::Display;
+
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
 use tract_onnx::tract_core::ops::cast;
 use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
@@ -56,6 +58,12 @@ impl<'a> Wires<'a> {
 
     pub(super) fn dtype(&self, x: OutletId) -> TractResult<DatumType> {
         Ok(self.fact(x)?.datum_type)
+    }
+
+    /// The value of `what`, which must be known when a plan is made.
+    pub(super) fn known(&self, x: OutletId, what: impl Display) -> TractResult<Arc<Tensor>> {
+        let known = self.fact(x)?.konst.clone();
+        known.with_context(|| format!("{what} must be constant"))
     }
 
     /// An axis as ONNX gives it, negative from the end.
