@@ -14,7 +14,7 @@ import { bundle } from './lib/bundle.mjs';
 import { lower } from './lib/lower.mjs';
 import { corpusKey, trim } from './lib/trim.mjs';
 import { ENGINES, divide, shareGlue, untrimmed, variantsKey } from './lib/variants.mjs';
-import { measure, publish, wasmOpt } from './lib/wasm.mjs';
+import { publish, wasmOpt } from './lib/wasm.mjs';
 import { setup } from './setup.mjs';
 
 const TRIPLE = 'wasm32-unknown-unknown';
@@ -25,28 +25,43 @@ const cargo = (args, env) => run('cargo', ['build', ...args], { label: 'cargo', 
 const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
 const sizes = ({ raw, gzip, brotli }) => `${mebibytes(raw)}, gzip ${mebibytes(gzip)}, brotli ${mebibytes(brotli)}`;
 
+const GPU = ['--features', 'gpu'];
+const WEB = 'nearside_bg.wasm';
 /** How the package's module is optimised once it is. */
 const AGAIN = ['-Oz', '-Oz'];
 
+/** The page's module of a crate with these features; `derive` is what becomes of its whole engines, by `recipe`. */
+const web = ({ label, folder, features, optimise, bound, recipe = [], derive }) => publish({
+  label,
+  input: wasmFile('nearside_web.wasm'),
+  folder,
+  module: WEB,
+  recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), ...recipe, variantsKey(), ...AGAIN],
+  optimise,
+  bound,
+  async derive(out) {
+    // Twice more for size alone: from the beginning, that level leaves more than the usual one before it.
+    for (const level of optimise ? AGAIN : []) await wasmOpt(join(out, WEB), `${label}, again`, [], level);
+    divide(out, WEB);
+    await derive(out);
+  },
+  // wasm-pack calls cargo again with the same arguments, which finds nothing to do.
+  bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
+    '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm', '--', ...features], { label: 'wasm-pack', env: wasmEnv() }),
+});
+
 async function finishPkg({ optimise, bound }) {
-  const { did, size } = await publish({
+  const { did, size } = await web({
     label: 'pkg',
-    input: wasmFile('nearside_web.wasm'),
     folder: join(root, 'pkg', 'wasm'),
-    module: 'nearside_bg.wasm',
-    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), corpusKey(), variantsKey(), ...AGAIN],
+    features: GPU,
     optimise,
     bound,
+    recipe: [corpusKey()],
     async derive(out) {
       shareGlue(join(out, 'nearside.js'));
-      // Twice more for size alone: from the beginning, that level leaves more than the usual one before it.
-      for (const level of optimise ? AGAIN : []) await wasmOpt(join(out, 'nearside_bg.wasm'), 'pkg, again', [], level);
-      divide(out, 'nearside_bg.wasm');
       await (optimise ? trim(out) : untrimmed(out));
     },
-    // wasm-pack calls cargo again with the same arguments, which finds nothing to do.
-    bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
-      '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm', '--', '--features', 'gpu'], { label: 'wasm-pack', env: wasmEnv() }),
   });
   await bundle();
   return { did: `${did}, ${sizes(size)}`, size };
@@ -54,26 +69,10 @@ async function finishPkg({ optimise, bound }) {
 
 const withoutGpu = join(root, 'tests', 'out', 'without-gpu');
 
-/** As the package's, as far as its whole engine. */
+/** What is measured, a whole engine, stands under the name that it was made by. */
 async function finishWithoutGpu({ optimise, bound }) {
-  const { did } = await publish({
-    label: 'without-gpu',
-    input: wasmFile('nearside_web.wasm'),
-    folder: withoutGpu,
-    module: 'nearside_bg.wasm',
-    recipe: ['wasm-pack', lockedVersion('wasm-bindgen'), variantsKey(), ...AGAIN],
-    optimise,
-    bound,
-    async derive(out) {
-      for (const level of optimise ? AGAIN : []) await wasmOpt(join(out, 'nearside_bg.wasm'), 'without-gpu, again', [], level);
-      divide(out, 'nearside_bg.wasm');
-      // What is measured stands under the name that it was made by.
-      copyFileSync(join(out, ENGINES.relaxed.whole), join(out, 'nearside_bg.wasm'));
-    },
-    bindgen: (out) => run('wasm-pack', ['build', 'pkg', '--target', 'web', '--out-name', 'nearside', '--out-dir', out,
-      '--no-pack', '--no-gitignore', '--mode', 'no-install', '--no-opt', '--profile', 'wasm'], { label: 'wasm-pack', env: wasmEnv() }),
-  });
-  const size = measure(join(withoutGpu, 'nearside_bg.wasm'));
+  const derive = (out) => copyFileSync(join(out, ENGINES.relaxed.whole), join(out, WEB));
+  const { did, size } = await web({ label: 'without-gpu', folder: withoutGpu, features: [], optimise, bound, derive });
   return { did: `${did}, ${sizes(size)}`, size };
 }
 
@@ -106,7 +105,7 @@ async function finishEdge({ optimise, bound }) {
 
 /** In the order in which cargo runs them: the modules first, their optimisation is the longest tail. */
 const parts = [
-  { name: 'pkg', compile: () => cargo(['-p', 'nearside-web', '--features', 'gpu', ...WASM], wasmEnv()), finish: finishPkg },
+  { name: 'pkg', compile: () => cargo(['-p', 'nearside-web', ...GPU, ...WASM], wasmEnv()), finish: finishPkg },
   { name: 'edge', compile: () => cargo(['-p', 'edge', ...WASM], wasmEnv()), finish: finishEdge },
   { name: 'without-gpu', apart: true, compile: () => cargo(['-p', 'nearside-web', ...WASM], wasmEnv()), finish: finishWithoutGpu },
   { name: 'native', compile: () => cargo(['--release', ...nativeFeatures, '--bin', 'nearside']) },
