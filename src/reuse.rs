@@ -11,6 +11,8 @@ use tract_onnx::prelude::*;
 
 /// Bytes from which a tensor is kept: the allocator is quick with smaller ones.
 pub(crate) const LARGE: usize = 4096;
+/// Bytes up to which a tensor is kept whatever else there is.
+pub(crate) const EACH: usize = 1 << 20;
 /// Bytes that stay between runs.
 const BETWEEN: usize = 32 << 20;
 

@@ -1,6 +1,6 @@
-//! Rows along the last axis, each normalised, scaled and shifted.
+//! Rows along the last axes, each normalised, scaled and shifted.
 //!
-//! In: float32. Out: the same shape.
+//! In: float32. Out: the same shape, in the input's place where nobody else needs it.
 
 use nearside_kernels::norm::{Norm, rows};
 use tract_onnx::prelude::*;
@@ -12,6 +12,8 @@ use crate::reuse;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Normalisation {
     pub(crate) norm: Norm,
+    /// The first of the axes that make a row.
+    pub(crate) axis: usize,
     pub(crate) epsilon: f32,
     /// One value a column.
     pub(crate) scale: Option<Vec<f32>>,
@@ -21,6 +23,21 @@ pub(crate) struct Normalisation {
 
 // NaN is merely never equal.
 impl Eq for Normalisation {}
+
+impl Normalisation {
+    /// The elements of a row.
+    pub(crate) fn width(&self, shape: &[usize]) -> usize {
+        shape.iter().skip(self.axis).product()
+    }
+}
+
+/// Room for what is made of a value: its own, where nobody else has it; else it is given back, too.
+fn whose(x: TValue) -> TractResult<(Tensor, Option<TValue>)> {
+    if x.is_exclusive() {
+        return Ok((x.into_tensor(), None));
+    }
+    Ok((reuse::floats(x.shape())?, Some(x)))
+}
 
 impl Op for Normalisation {
     fn name(&self) -> StaticName {
@@ -40,13 +57,12 @@ impl EvalOp for Normalisation {
     op_out_of_plan!();
 
     fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let x = &inputs[0];
-        let mut output = reuse::floats(x.shape())?;
-        let width = x.shape().last().copied().unwrap_or(1);
+        let (mut output, x) = whose(args_1!(inputs))?;
+        let width = self.width(output.shape());
         let sides = (self.scale.as_deref(), self.shift.as_deref());
+        let x = x.as_ref().map(|x| floats(x)).transpose()?;
         let mut view = output.try_as_plain_ram_mut()?;
-        let out = view.as_slice_mut()?;
-        rows(self.norm, width, self.epsilon, floats(x)?, sides.0, sides.1, out)?;
+        rows(self.norm, width, self.epsilon, x, sides.0, sides.1, view.as_slice_mut()?)?;
         Ok(tvec!(output.into_tvalue()))
     }
 }

@@ -1,8 +1,8 @@
 //! Several functions of single elements as one operator.
 //!
 //! In: float32 or integers of the output's shape, or repeated along some of its axes. Out: float32, or integers that it
-//! is rounded to. One decision: what used to be
-//! a pass over memory for each function is one for all of them.
+//! is rounded to. One decision: what used to be a pass over memory for each function is one for all of them, over an
+//! input's own memory where nobody else needs it.
 
 use nearside_kernels::pointwise::{Input, Output, Program, Repeat, Values};
 use tract_onnx::prelude::*;
@@ -29,6 +29,17 @@ impl Pointwise {
     fn dtype(&self) -> DatumType {
         self.round.as_ref().map_or(DatumType::F32, |round| round.dtype)
     }
+
+    /// The input that becomes the output.
+    fn own(&self, inputs: &[TValue]) -> Option<usize> {
+        let fits = |(input, repeat): (&TValue, &Repeat)| {
+            *repeat == Repeat::Never
+                && input.datum_type() == DatumType::F32
+                && input.is_exclusive()
+                && input.is_plain_ram()
+        };
+        inputs.iter().zip(&self.repeats).position(fits).filter(|_| self.round.is_none())
+    }
 }
 
 impl Op for Pointwise {
@@ -46,12 +57,22 @@ impl Op for Pointwise {
 impl EvalOp for Pointwise {
     op_out_of_plan!();
 
-    fn eval(&self, _ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let mut output = reuse::tensor(self.dtype(), &self.shape)?;
+    fn eval(&self, _ctx: &EvalContext, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        let own = self.own(&inputs);
+        let mut output = match own {
+            Some(at) => inputs.remove(at).into_tensor().into_shape(&self.shape)?,
+            None => reuse::tensor(self.dtype(), &self.shape)?,
+        };
         let views =
             inputs.iter().map(|x| x.try_as_plain_ram()).collect::<TractResult<TVec<_>>>()?;
+        let mut others = inputs.iter().zip(&views);
         let mut given: TVec<Input<'_>> = tvec!();
-        for ((x, view), repeat) in inputs.iter().zip(&views).zip(&self.repeats) {
+        for (at, repeat) in self.repeats.iter().enumerate() {
+            if own == Some(at) {
+                given.push(Input { values: Values::F32(&[]), repeat: Repeat::InPlace });
+                continue;
+            }
+            let (x, view) = others.next().context("an input is missing")?;
             let values = match x.datum_type() {
                 DatumType::F32 => Values::F32(view.as_slice()?),
                 DatumType::U8 => Values::U8(view.as_slice()?),

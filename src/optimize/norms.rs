@@ -1,13 +1,16 @@
-//! Layer normalisations become one operator.
+//! Normalisations of layers and of planes become one operator.
 //!
-//! In: a canonical graph, in which the engine has found what is divided by the root of a mean of squares. Out:
-//! [`Normalisation`], with what is taken off before that, the mean, and with the scale and the shift that follow.
+//! In: a canonical graph, in which the engine has found what is divided by the root of a mean of squares along one axis.
+//! Out: [`Normalisation`] of that and of what is over several axes, as planes of an instance normalisation are, with what
+//! is taken off before that, the mean, and with the scale and the shift of columns that follow. Those of channels are
+//! left to the chains, which take in what else follows.
 
 use nearside_kernels::norm::Norm;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::math::{Add, Mul, Sub};
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::{Add, Mul, Rsqrt, Sub};
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm};
 
 use crate::cpu::norm::Normalisation;
@@ -30,23 +33,28 @@ pub(super) fn normalisation(
     model: &TypedModel,
     node: &TypedNode,
 ) -> TractResult<Option<TypedModelPatch>> {
-    rule_if_some!(rms = node.op_as::<RmsNorm>());
-    let fact = model.outlet_fact(node.id.into())?;
-    let Some((width, rows)) = fact.shape.split_last() else { return Ok(None) };
-    let Ok(width) = width.to_usize() else { return Ok(None) };
-    rule_if!(fact.datum_type == DatumType::F32 && rms.axis == rows.len() && width > 0);
-    let centred = without_mean(model, node.inputs[0], rms.axis, width)?;
+    rule_if_some!(found = found(model, node)?);
+    let Found { divided, axis, epsilon, last } = found;
+    let fact = model.outlet_fact(divided)?;
+    rule_if!(fact.datum_type == DatumType::F32);
+    rule_if_some!(trailing = fact.shape.get(axis..));
+    rule_if_some!(
+        trailing = trailing.iter().map(|d| d.to_usize().ok()).collect::<Option<Vec<_>>>()
+    );
+    rule_if!(!trailing.is_empty() && trailing.iter().all(|d| *d > 0));
+    let centred = without_mean(model, divided, axis, &trailing)?;
     let (norm, input) = match centred {
         Some(input) => (Norm::Deviation, input),
-        None => (Norm::MeanSquare, node.inputs[0]),
+        None => (Norm::MeanSquare, divided),
     };
-    let scale = column_after::<Mul>(model, node, width)?;
-    let last = scale.as_ref().map_or(node, |(next, _)| next);
-    let shift = column_after::<Add>(model, last, width)?;
+    let scale = column_after::<Mul>(model, last, &trailing)?;
+    let last = scale.as_ref().map_or(last, |(next, _)| next);
+    let shift = column_after::<Add>(model, last, &trailing)?;
     let last = shift.as_ref().map_or(last, |(next, _)| next);
     let op = Normalisation {
         norm,
-        epsilon: rms.eps.number()?,
+        axis,
+        epsilon,
         scale: scale.as_ref().map(|(_, values)| values.clone()),
         shift: shift.as_ref().map(|(_, values)| values.clone()),
     };
@@ -57,12 +65,58 @@ pub(super) fn normalisation(
     Ok(Some(patch))
 }
 
-/// `x`, where the outlet is `x` less its mean along the axis.
+/// Something over the root of its mean of squares.
+struct Found<'m> {
+    divided: OutletId,
+    /// The first of the axes that have a mean, which are all from there on.
+    axis: usize,
+    epsilon: f32,
+    last: &'m TypedNode,
+}
+
+/// What begins at this node: as the engine found it over one axis, or over several, which it leaves as they are written.
+fn found<'m>(model: &'m TypedModel, node: &'m TypedNode) -> TractResult<Option<Found<'m>>> {
+    if let Some(rms) = node.op_as::<RmsNorm>() {
+        let last_axis = model.outlet_fact(node.inputs[0])?.rank() == rms.axis + 1;
+        let found = || -> TractResult<Found<'m>> {
+            let epsilon = rms.eps.number()?;
+            Ok(Found { divided: node.inputs[0], axis: rms.axis, epsilon, last: node })
+        };
+        return last_axis.then(found).transpose();
+    }
+    rule_if_some!(mean = node.op_as::<Reduce>());
+    rule_if!(mean.reducer == Reducer::MeanOfSquares && mean.axes.len() > 1);
+    let (divided, axis) = (node.inputs[0], mean.axes[0]);
+    rule_if!(mean.axes.iter().copied().eq(axis..model.outlet_fact(divided)?.rank()));
+    rule_if_some!(sum = only_reader(model, node)?);
+    rule_if!(is::<Add>(sum));
+    rule_if_some!(epsilon = other_input(sum, node));
+    rule_if_some!(epsilon = model.outlet_fact(epsilon)?.konst.clone());
+    rule_if!(epsilon.len() == 1 && epsilon.datum_type() == DatumType::F32);
+    rule_if_some!(root = only_reader(model, sum)?);
+    rule_if!(root.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<Rsqrt>()));
+    rule_if_some!(last = only_reader(model, root)?);
+    rule_if!(is::<Mul>(last) && other_input(last, root) == Some(divided));
+    Ok(Some(Found { divided, axis, epsilon: epsilon.number()?, last }))
+}
+
+/// What alone reads a node, which is nothing that the model gives.
+fn only_reader<'m>(model: &'m TypedModel, node: &TypedNode) -> TractResult<Option<&'m TypedNode>> {
+    rule_if!(!model.outputs.contains(&node.id.into()));
+    model.single_succ(node.id)
+}
+
+/// What an operator of two inputs reads beside a node.
+fn other_input(of: &TypedNode, node: &TypedNode) -> Option<OutletId> {
+    of.inputs.iter().find(|input| input.node != node.id).copied()
+}
+
+/// `x`, where the outlet is `x` less its mean along the trailing axes.
 fn without_mean(
     model: &TypedModel,
     outlet: OutletId,
     axis: usize,
-    width: usize,
+    trailing: &[usize],
 ) -> TractResult<Option<OutletId>> {
     let node = model.node(outlet.node);
     rule_if!(is::<Sub>(node));
@@ -76,10 +130,12 @@ fn without_mean(
         _ => return Ok(None),
     };
     rule_if!(factor.len() == 1);
-    rule_if!((factor.number::<f32>()? * width as f32 - 1.).abs() < 1e-6);
+    let width = trailing.iter().fold(1., |n, d| n * *d as f32);
+    rule_if!((factor.number::<f32>()? * width - 1.).abs() < 1e-6);
     let sum = model.node(sum.node);
     rule_if_some!(reduce = sum.op_as::<Reduce>());
-    rule_if!(reduce.reducer == Reducer::Sum && reduce.axes[..] == [axis] && sum.inputs[0] == x);
+    rule_if!(reduce.reducer == Reducer::Sum && sum.inputs[0] == x);
+    rule_if!(reduce.axes.iter().copied().eq(axis..axis + trailing.len()));
     Ok(Some(x))
 }
 
@@ -91,17 +147,15 @@ fn is<Op: tract_onnx::tract_core::ops::binary::BinMiniOp>(node: &TypedNode) -> b
 fn column_after<'m, Op: tract_onnx::tract_core::ops::binary::BinMiniOp>(
     model: &'m TypedModel,
     node: &TypedNode,
-    width: usize,
+    trailing: &[usize],
 ) -> TractResult<Option<(&'m TypedNode, Vec<f32>)>> {
-    let outlet = OutletId::new(node.id, 0);
-    rule_if!(!model.outputs.contains(&outlet));
-    rule_if_some!(next = model.single_succ(node.id)?);
+    rule_if_some!(next = only_reader(model, node)?);
     rule_if!(is::<Op>(next));
-    rule_if!(model.outlet_fact(next.id.into())?.shape == model.outlet_fact(outlet)?.shape);
-    rule_if_some!(other = next.inputs.iter().find(|i| **i != outlet));
-    rule_if_some!(konst = model.outlet_fact(*other)?.konst.clone());
-    rule_if!(konst.datum_type() == DatumType::F32 && konst.len() == width);
-    rule_if!(konst.shape().last() == Some(&width));
+    rule_if!(model.outlet_fact(next.id.into())?.shape == model.outlet_fact(node.id.into())?.shape);
+    rule_if_some!(other = other_input(next, node));
+    rule_if_some!(konst = model.outlet_fact(other)?.konst.clone());
+    rule_if!(konst.datum_type() == DatumType::F32 && konst.shape().ends_with(trailing));
+    rule_if!(konst.len() == trailing.iter().product::<usize>());
     let values = konst.try_as_plain_ram()?.as_slice::<f32>()?.to_vec();
     Ok(Some((next, values)))
 }

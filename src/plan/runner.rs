@@ -5,7 +5,8 @@
 //! that nothing of a run stays in is kept for the next one, and the feeds, which are of the plan's own types and
 //! shapes, are put into it as they are. What only a run knows the size of is held against the session's limit before it
 //! is made.
-//! What large tensors an operator was the last to read stay for those that are made later: see [`reuse`].
+//! What large tensors an operator was the last to read stay for those that are made later, see [`reuse`], or become
+//! what it makes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +14,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::Range;
 use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_core::plan;
 
 use crate::limit;
@@ -49,6 +51,13 @@ const READERS: &[&str] = &[
     "Transposed",
     "Volume",
 ];
+
+/// Those that make their output of the first input that nobody else holds and that is of its type and size.
+const WRITERS: &[&str] = &["Normalisation", "Pointwise"];
+
+/// A tensor that is more than such a part of all that a run needs is not kept: in the memory of a page, which has one
+/// piece for all, it would cut in two what the others leave.
+const PART: usize = 8;
 
 pub(super) struct Runner {
     runnable: Arc<TypedRunnableModel>,
@@ -157,54 +166,76 @@ impl Runner {
 fn leftovers(runnable: &TypedRunnableModel) -> Vec<Leftovers> {
     let model = runnable.model();
     let order = runnable.order_without_consts();
-    let bytes = |outlet: &OutletId| {
-        let fact = model.outlet_fact(*outlet).ok();
-        let shape = fact.and_then(|f| Some((f.datum_type.size_of(), f.shape.as_concrete()?)));
-        shape.map_or(0, |(size, shape)| shape.iter().fold(size, |n, d| n.saturating_mul(*d)))
-    };
     let mut last = vec![usize::MAX; model.nodes().len()];
     for (step, id) in order.iter().enumerate() {
         model.node(*id).inputs.iter().for_each(|input| last[input.node] = step);
     }
     model.outputs.iter().for_each(|output| last[output.node] = usize::MAX);
     let (mut live, mut most) = (0usize, 0usize);
-    let mut lives = vec![[0; 2]; order.len()];
-    for (step, id) in order.iter().enumerate() {
-        let node = model.node(*id);
-        let made = (0..node.outputs.len()).map(|slot| bytes(&OutletId::new(*id, slot)));
-        live = made.fold(live, usize::saturating_add);
-        most = most.max(live);
-        lives[step][0] = live;
-        let mut ended: TVec<usize> = node.inputs.iter().map(|input| input.node).collect();
-        ended.sort_unstable();
-        ended.dedup();
-        for id in
-            ended.into_iter().filter(|id| last[*id] == step && !model.node(*id).op_is::<Const>())
-        {
-            let of = (0..model.node(id).outputs.len()).map(|slot| bytes(&OutletId::new(id, slot)));
-            live = of.fold(live, usize::saturating_sub);
-        }
-        lives[step][1] = live;
-    }
     let mut all = vec![Leftovers::default(); model.nodes().len()];
     for (step, id) in order.iter().enumerate() {
         let node = model.node(*id);
+        let ends = |from: &usize| last[*from] == step && !model.node(*from).op_is::<Const>();
+        let own = written(model, node, ends);
+        let made = (0..node.outputs.len()).map(|slot| bytes(model, OutletId::new(*id, slot)));
+        let made = made.fold(0, usize::saturating_add);
+        // What is written over is there once.
+        let twice = if own.is_some() { made } else { 0 };
+        live = live.saturating_add(made);
+        let during = live.saturating_sub(twice);
+        most = most.max(during);
+        let mut ended: TVec<usize> = node.inputs.iter().map(|input| input.node).collect();
+        ended.sort_unstable();
+        ended.dedup();
+        for from in ended.into_iter().filter(ends) {
+            let slots = 0..model.node(from).outputs.len();
+            let of = slots.map(|slot| bytes(model, OutletId::new(from, slot)));
+            live = of.fold(live, usize::saturating_sub);
+        }
         let name = node.op.name();
         let reads = READERS.iter().any(|reader| name.starts_with(reader));
         let left = |slot: &usize| {
             let input = &node.inputs[*slot];
-            let from = model.node(input.node);
-            reads
-                && last[input.node] == step
-                && !from.op_is::<Const>()
-                && bytes(input) >= reuse::LARGE
+            reads && own != Some(*slot) && ends(&input.node) && bytes(model, *input) >= reuse::LARGE
         };
+        // Until the peak is known, what lives.
         all[*id] = Leftovers {
             slots: (0..node.inputs.len()).filter(left).collect(),
-            room: lives[step].map(|live| most - live),
+            room: [during, live],
         };
     }
+    let each = reuse::EACH.max(most / PART);
+    for (leftovers, node) in all.iter_mut().zip(model.nodes()) {
+        leftovers.room = leftovers.room.map(|live| most.saturating_sub(live));
+        leftovers.slots.retain(|slot| bytes(model, node.inputs[*slot]) <= each);
+    }
     all
+}
+
+fn bytes(model: &TypedModel, outlet: OutletId) -> usize {
+    let fact = model.outlet_fact(outlet).ok();
+    let shape = fact.and_then(|f| Some((f.datum_type.size_of(), f.shape.as_concrete()?)));
+    shape.map_or(0, |(size, shape)| shape.iter().fold(size, |n, d| n.saturating_mul(*d)))
+}
+
+/// The input that a node makes its output of: never one that the caller may still hold.
+fn written(model: &TypedModel, node: &TypedNode, ends: impl Fn(&usize) -> bool) -> Option<usize> {
+    let out = OutletId::from(node.id);
+    let fits = |slot: &usize| {
+        let input = node.inputs[*slot];
+        let from = model.node(input.node);
+        let alike = |input| {
+            model.outlet_fact(input).ok().map(|fact| fact.datum_type) == Some(DatumType::F32)
+        };
+        ends(&input.node)
+            && from.outputs.len() == 1
+            && !from.op_is::<TypedSource>()
+            && alike(input)
+            && alike(out)
+            && bytes(model, input) == bytes(model, out)
+            && node.inputs.iter().filter(|other| **other == input).count() == 1
+    };
+    WRITERS.contains(&&*node.op.name()).then(|| (0..node.inputs.len()).find(fits)).flatten()
 }
 
 /// Evaluates a node whose outputs fit the limit.

@@ -18,9 +18,17 @@ pub enum Norm {
     MeanSquare,
 }
 
+/// Values whose sum is one term of a longer sum.
+const TERM: usize = 4096;
+
 /// The sum of `f` of all values.
 #[inline(always)]
 fn sum(values: &[f32], f: impl Fn(F4) -> F4) -> f32 {
+    values.chunks(TERM).fold(0., |sum, values| sum + term(values, &f))
+}
+
+#[inline(always)]
+fn term(values: &[f32], f: impl Fn(F4) -> F4) -> f32 {
     let mut sums = [F4::splat(0.); 2];
     let mut eights = values.chunks_exact(8);
     for eight in &mut eights {
@@ -37,34 +45,40 @@ fn sum(values: &[f32], f: impl Fn(F4) -> F4) -> f32 {
     total
 }
 
-/// Normalises each row of `width`, then takes it times `scale` and plus `shift`, both of one value a column.
+/// Normalises each row of `width`, then takes it times `scale` and plus `shift`, both of one value a column. Without `x`
+/// the rows are those that lie in `out`.
 pub fn rows(
     norm: Norm,
     width: usize,
     epsilon: f32,
-    x: &[f32],
+    x: Option<&[f32]>,
     scale: Option<&[f32]>,
     shift: Option<&[f32]>,
     out: &mut [f32],
 ) -> Result<()> {
-    fits(width > 0 && x.len() == out.len() && x.len().is_multiple_of(width))?;
+    fits(width > 0 && out.len().is_multiple_of(width))?;
+    fits(x.is_none_or(|x| x.len() == out.len()))?;
     fits([scale, shift].iter().flatten().all(|side| side.len() == width))?;
     let count = width as f32;
     parallel::pieces(out, width, COST, |first, out| {
-        for (x, out) in x[first..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            let x = x.map(|x| &x[first + row * width..][..width]);
+            let values = x.unwrap_or(out);
             let mean = match norm {
-                Norm::Deviation => sum(x, |v| v) / count,
+                Norm::Deviation => sum(values, |v| v) / count,
                 Norm::MeanSquare => 0.,
             };
             let middle = F4::splat(mean);
             let square = |v: F4| v.sub(middle).mul(v.sub(middle));
-            let factor = 1. / (sum(x, square) / count + epsilon).sqrt();
+            let factor = 1. / (sum(values, square) / count + epsilon).sqrt();
             let factor = F4::splat(factor);
+            let out = out.as_mut_ptr();
+            let from = x.map_or(out.cast_const(), <[f32]>::as_ptr);
             for at in (0..width).step_by(4) {
                 let left = width - at;
                 // SAFETY: `left` values are left of every slice.
                 unsafe {
-                    let value = F4::load_first(x.as_ptr().add(at), left);
+                    let value = F4::load_first(from.add(at), left);
                     let mut value = value.sub(middle).mul(factor);
                     if let Some(scale) = scale {
                         value = value.mul(F4::load_first(scale.as_ptr().add(at), left));
@@ -72,7 +86,7 @@ pub fn rows(
                     if let Some(shift) = shift {
                         value = value.add(F4::load_first(shift.as_ptr().add(at), left));
                     }
-                    value.store_first(out.as_mut_ptr().add(at), left);
+                    value.store_first(out.add(at), left);
                 }
             }
         }

@@ -134,7 +134,7 @@ fn lanes_do_not_show_in_rows() {
     for [rows, width] in [[1, 7], [60, 5], [33, 130], [7, 4000]] {
         let (len, x, scale) = (rows * width, numbers(rows * width), numbers(width));
         same_bits("norm", len, |out| {
-            norm::rows(Norm::Deviation, width, 1e-5, &x, Some(&scale), None, out)
+            norm::rows(Norm::Deviation, width, 1e-5, Some(&x), Some(&scale), None, out)
         });
         same_bits("softmax", len, |out| {
             out.copy_from_slice(&x);
@@ -153,6 +153,12 @@ fn lanes_do_not_show_in_rows() {
         same_bits("chain", len, |out| {
             let input = |values, repeat| Input { values: Values::F32(values), repeat };
             let inputs = [input(&x, Repeat::Never), input(&scale, Repeat::Each(1))];
+            program.run(&inputs, &mut Output::Floats(out))
+        });
+        same_bits("chain in place", len, |out| {
+            out.copy_from_slice(&x);
+            let input = |values, repeat| Input { values: Values::F32(values), repeat };
+            let inputs = [input(&[], Repeat::InPlace), input(&scale, Repeat::Each(1))];
             program.run(&inputs, &mut Output::Floats(out))
         });
     }

@@ -107,6 +107,8 @@ pub enum Repeat {
     Never,
     /// Each of its elements serves for so many in succession, and all of them again from the first.
     Each(usize),
+    /// It is what lies in the output, of float32, whatever its values here.
+    InPlace,
 }
 
 /// Numbers, which become float32.
@@ -181,7 +183,7 @@ impl Program {
         })
     }
 
-    fn check(&self, inputs: &[Input<'_>], length: usize) -> Result<()> {
+    fn check(&self, inputs: &[Input<'_>], length: usize, floats: bool) -> Result<()> {
         fits(!self.steps.is_empty() && self.steps.iter().all(|(_, to)| *to < self.registers))?;
         fits(self.operands().all(|operand| match operand {
             Operand::Register(at) => at < self.registers,
@@ -194,19 +196,20 @@ impl Program {
                 let period = times * input.values.len();
                 period > 0 && length.is_multiple_of(period)
             }
+            Repeat::InPlace => floats,
         }))
     }
 
     /// Runs. An input that is repeated must fill the output a whole number of times.
     pub fn run(&self, inputs: &[Input<'_>], out: &mut Output<'_>) -> Result<()> {
-        let length = match out {
-            Output::Floats(out) => out.len(),
-            Output::Rounded(_, out) => out.len(),
+        let (length, floats) = match out {
+            Output::Floats(out) => (out.len(), true),
+            Output::Rounded(_, out) => (out.len(), false),
         };
-        self.check(inputs, length)?;
+        self.check(inputs, length, floats)?;
         // Integers are rounded by one thread: see quantize.rs.
         let work = [length, self.cost()];
-        let lanes = if matches!(out, Output::Floats(_)) { parallel::lanes(&work) } else { 1 };
+        let lanes = if floats { parallel::lanes(&work) } else { 1 };
         // Blocks end where an input changes that is the same for long.
         let long = inputs.iter().filter_map(|input| match input.repeat {
             Repeat::Each(times) if times >= BLOCK / 4 => Some(times),
@@ -215,7 +218,7 @@ impl Program {
         let long: Vec<usize> = long.collect();
         let each = length.div_ceil(PARTS * lanes).next_multiple_of(BLOCK);
         let room = (self.registers + inputs.len()) * BLOCK;
-        let mut scratch = Scratch::new(lanes * room);
+        let mut scratch = Scratch::<f32>::new(lanes * room);
         let mut few = [Place::Everywhere(F4::splat(0.)); FEW];
         let mut many = vec![];
         let places = match few.get_mut(..lanes * inputs.len()) {
@@ -282,13 +285,20 @@ impl Steps<'_> {
     ) {
         let (expanded, registers) = scratch.split_at_mut(self.inputs.len() * BLOCK);
         let Some(last) = self.program.steps.len().checked_sub(1) else { return };
+        let made = (!out.is_empty()).then_some(out.as_mut_ptr());
         let mut at = range.start;
         while at < range.end {
             let left = self.long.iter().map(|times| times - at % times);
             let count = left.fold(BLOCK.min(range.end - at), usize::min);
             let blocks = expanded.chunks_exact_mut(BLOCK);
+            // SAFETY: `count` floats are left of the output.
+            let made = made.map(|made| unsafe { made.add(at - range.start) });
             for ((input, block), to) in self.inputs.iter().zip(blocks).zip(places.iter_mut()) {
-                *to = place(input, at, count, block);
+                *to = match made {
+                    // The last step, which alone writes there, reads each element before that.
+                    Some(made) if input.repeat == Repeat::InPlace => Place::Block(made),
+                    _ => place(input, at, count, block),
+                };
             }
             for (step, (function, to)) in self.program.steps.iter().enumerate() {
                 let registers = registers.as_mut_ptr();
@@ -298,12 +308,11 @@ impl Steps<'_> {
                     Operand::Input(i) => places[i],
                     Operand::Constant(value) => Place::Everywhere(F4::splat(value)),
                 };
-                // SAFETY: blocks hold `BLOCK` floats, of which `count` are used; so many are left of the output.
+                // SAFETY: blocks hold `BLOCK` floats, of which `count` are used.
                 unsafe {
-                    let to = if step == last && !out.is_empty() {
-                        out.as_mut_ptr().add(at - range.start)
-                    } else {
-                        registers.add(to * BLOCK)
+                    let to = match made {
+                        Some(made) if step == last => made,
+                        _ => registers.add(to * BLOCK),
                     };
                     match *function {
                         Function::Unary(f, a) => unary(f, of(a), to, count),
@@ -313,7 +322,7 @@ impl Steps<'_> {
                 }
             }
             let (_, result) = self.program.steps[last];
-            if out.is_empty() {
+            if made.is_none() {
                 finish(at, &registers[result * BLOCK..][..count]);
             }
             at += count;
@@ -325,7 +334,7 @@ impl Steps<'_> {
 fn place(input: &Input<'_>, at: usize, count: usize, block: &mut [f32]) -> Place {
     let length = input.values.len();
     let (first, times) = match input.repeat {
-        Repeat::Never => (at, 1),
+        Repeat::Never | Repeat::InPlace => (at, 1),
         Repeat::Each(times) => (at / times % length, times),
     };
     if length == 1 || times > 1 && at % times + count <= times {

@@ -270,7 +270,7 @@ fn products_of_two_matrices() {
 #[test]
 fn rows_of_all_widths() {
     let numbers = &mut Numbers(29);
-    for width in 1..40 {
+    for width in (1..40).chain([9000]) {
         let x = numbers.floats(3 * width);
         let (scale, shift) = (numbers.floats(width), numbers.floats(width));
         let mut parts = x.iter().map(|v| v * 20.).collect::<Vec<_>>();
@@ -281,7 +281,11 @@ fn rows_of_all_widths() {
         norm::log_softmax(width, &mut logs).unwrap();
         for norm in [norm::Norm::Deviation, norm::Norm::MeanSquare] {
             let mut out = vec![f32::NAN; x.len()];
-            norm::rows(norm, width, 1e-3, &x, Some(&scale), Some(&shift), &mut out).unwrap();
+            let sides = [Some(&scale[..]), Some(&shift[..])];
+            norm::rows(norm, width, 1e-3, Some(&x), sides[0], sides[1], &mut out).unwrap();
+            let mut own = x.clone();
+            norm::rows(norm, width, 1e-3, None, sides[0], sides[1], &mut own).unwrap();
+            assert_eq!(own, out, "{norm:?} of {width} in place");
             for (row, out) in x.chunks(width).zip(out.chunks(width)) {
                 let count = width as f64;
                 let mean = match norm {

@@ -1,4 +1,4 @@
-//! Layer and RMS norms over the last axis.
+//! Layer and RMS norms over the last axes.
 //!
 //! In: `Normalisation`. Out: one dispatch, in which neighbouring invocations share a row.
 
@@ -15,9 +15,10 @@ const BODY: &str = wgsl!("norm.wgsl");
 
 pub(crate) fn lower(cx: &mut Cx, op: &Normalisation) -> Lowered<()> {
     let view = cx.dense_input(0)?;
-    let Some(width) = view.shape.last().copied().filter(|_| view.datum == DatumType::F32) else {
+    if view.datum != DatumType::F32 {
         return because("a norm of another type than float32");
-    };
+    }
+    let width = op.width(&view.shape);
     let rows = view.len() / width;
     let lanes = Lanes::new(cx, lanes(width), 64, true);
     let (groups, across) = spread(rows.div_ceil(64 / lanes.count));

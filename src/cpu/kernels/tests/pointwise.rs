@@ -96,21 +96,26 @@ fn programs_give_what_their_steps_say() {
             steps.push((function, to));
         }
         let program = Program { registers: steps.len(), steps };
-        let given: Vec<_> = values
+        let mut given: Vec<_> = values
             .iter()
             .zip(&kinds)
             .map(|(values, (_, repeat))| Input { values: Values::F32(values), repeat: *repeat })
             .collect();
         let mut out = vec![f32::NAN; 15 * inner];
         program.run(&given, &mut Output::Floats(&mut out)).unwrap();
+        let mut own = values[0].clone();
+        given[0] = Input { values: Values::F32(&[]), repeat: Repeat::InPlace };
+        program.run(&given, &mut Output::Floats(&mut own)).unwrap();
+        let bits = |all: &[f32]| all.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&own), bits(&out), "{program:?} in place");
         for (at, value) in out.iter().enumerate() {
             let mut registers: Vec<f64> = vec![];
             for (function, _) in &program.steps {
                 let of = |operand: Operand| match operand {
                     Operand::Register(r) => registers[r],
                     Operand::Constant(value) => f64::from(value),
-                    Operand::Input(i) => f64::from(match given[i].repeat {
-                        Repeat::Never => values[i][at],
+                    Operand::Input(i) => f64::from(match kinds[i].1 {
+                        Repeat::Never | Repeat::InPlace => values[i][at],
                         Repeat::Each(times) => values[i][at / times % values[i].len()],
                     }),
                 };
@@ -149,6 +154,9 @@ fn what_does_not_fit_is_refused() {
     assert!(run(Operand::Input(0), &input(&[1.; 2][..], Repeat::Each(2)), &mut out).is_err());
     assert!(run(Operand::Input(0), &input(&[1.; 2][..], Repeat::Each(0)), &mut out).is_err());
     assert!(run(Operand::Input(0), &input(&[1.; 2][..], Repeat::Each(3)), &mut out).is_ok());
+    let mut whole = [0u8; 6];
+    let rounded = &mut Output::Rounded(0, Quanta::U8(&mut whole));
+    assert!(step(Operand::Input(0)).run(&input(&[], Repeat::InPlace), rounded).is_err());
 }
 
 #[test]
