@@ -2,24 +2,20 @@
 //!
 //! In: an image in NCHW, weights packed by [`pack`], a [`Geometry`]. Out: NCHW. The unfolded image (im2col) is never
 //! held: a panel of [`COLUMNS`] output positions is gathered, multiplied with all weights, and forgotten. Padding
-//! is laid around a copy of the image, so that no inner loop asks where the border is.
+//! is laid around a copy of the image, so that no inner loop asks where the border is; of a large one around bands of
+//! rows, one after the other, so that no second image is held.
 
 use std::ops::Range;
 
-use crate::geometry::pad_into;
+use crate::geometry::pad_rows_into;
 use crate::parallel::{self, Divided};
+use crate::scratch::{Scratch, prepare};
+use crate::share::{Share, Work};
 use crate::tile::{COLUMNS, ROWS, column, pack_rows, packed_len, tile};
 use crate::v4::F4;
 use crate::{Epilogue, Result, fits};
 
 pub use crate::geometry::Geometry;
-
-/// Panels that share one pass over the weights, at least.
-pub(crate) const PANELS: usize = 4;
-/// Panels that share one pass over the weights, at most: the outputs of a pass stay in the nearest cache.
-const MOST_PANELS: usize = 32;
-/// Floats of panels that stay in the nearest cache.
-const NEAREST: usize = 4096;
 
 /// Weights in the order of [`conv`], from OIHW with the groups' outputs one after the other. Never inlined, as
 /// [`crate::winograd::pack`].
@@ -31,6 +27,7 @@ pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
     for group in weights.chunks_exact(rows * k) {
         packed.extend_from_slice(&pack_rows(rows, k, |r, i| group[r * k + i]));
     }
+    prepare::<f32>(Work::new(g).room());
     Ok(packed)
 }
 
@@ -49,100 +46,55 @@ pub fn conv(
     if out.is_empty() || x.is_empty() {
         return Ok(());
     }
-    let flat = g.is_pointwise();
-    let [height, width] = if flat { [1, g.image()] } else { g.padded() };
-    // With stride 2 whole vectors are read, of which the last float is beyond what the taps reach.
-    let spare = usize::from(!flat && g.stride[1] == 2);
-    let pads = !flat && ([height, width] != g.input || spare > 0);
-    let image = g.group_in() * height * width;
+    let work = Work::new(g);
+    let Work { pads, spare, width, count, panel_len, lanes, .. } = work;
+    let (band, whole_rows) = (&work.band, work.rows);
+    let image = g.group_in() * band.height * width;
     let mut padded = Vec::with_capacity(if pads { g.batch * g.groups * image + spare } else { 0 });
-    if pads {
-        pad_into(&mut padded, x, g, [height, width], 0.);
-        padded.resize(padded.len() + spare, 0.);
-    }
-    let x = if pads { &padded } else { x };
-    let steps = g.taps([height, width]);
-    let count = (NEAREST / (COLUMNS * k.max(1))).clamp(PANELS, MOST_PANELS);
-    let lanes = parallel::lanes(&[out.len(), k]);
-    let share = Share::new(g, count, lanes);
-    let panel_len = share.panels * COLUMNS * k;
-    let whole_rows = m.div_ceil(ROWS) * ROWS;
-    let mut panels = vec![0.; lanes * panel_len];
-    let mut bias = vec![0.; g.groups * whole_rows];
+    let steps = g.taps([band.height, width]);
+    let out_width = if work.flat { g.image() } else { g.output[1] };
+    let mut room = Scratch::<f32>::new(work.room());
+    let (panels, bias) = room.split_at_mut(lanes * panel_len);
+    bias.fill(0.);
     for channel in 0..g.channels_out {
         bias[channel / m * whole_rows + channel % m] = epilogue.bias_of(channel);
     }
-    let (panels, out) = (Divided::new(&mut panels), Divided::new(out));
-    parallel::each(share.parts(), lanes, |part, lane| {
-        let (at, chunk, rows) = share.part(part);
-        let group = at % g.groups;
-        let product = Product {
-            g,
-            k,
-            origin: Origin {
-                out_width: if flat { g.image() } else { g.output[1] },
-                width,
-                stride: g.stride,
-            },
-            steps: &steps,
-            has_spare: spare > 0,
-            weights: &packed[group * group_len..][..group_len],
-            bias: &bias[group * whole_rows..][..whole_rows],
-            panels: share.panels,
-            first: at * m * g.plane(),
-            channel: group * m,
-            epilogue,
-        };
-        // SAFETY: `padded()` makes room for every tap of every position; all lengths were checked above. Each part has
-        // outputs of its own, each lane its panels.
-        unsafe {
-            let panels = panels.take(lane * panel_len, panel_len);
-            product.run(&x[at * image..][..image + spare], chunk, rows, panels, &out);
+    let (panels, out) = (Divided::new(panels), Divided::new(out));
+    for first in (0..g.output[0]).step_by(band.rows) {
+        let positions = first * g.output[1]..g.output[0].min(first + band.rows) * g.output[1];
+        if pads {
+            padded.clear();
+            pad_rows_into(&mut padded, x, g, first * g.stride[0], [band.height, width], 0.);
+            padded.resize(padded.len() + spare, 0.);
         }
-    });
+        let x = if pads { &padded } else { x };
+        let share = Share::new(g, positions.len(), count, lanes);
+        parallel::each(share.parts(), lanes, |part, lane| {
+            let (at, chunk, rows) = share.part(part);
+            let group = at % g.groups;
+            let product = Product {
+                g,
+                k,
+                positions: positions.clone(),
+                origin: Origin { out_width, width, stride: g.stride },
+                steps: &steps,
+                has_spare: spare > 0,
+                weights: &packed[group * group_len..][..group_len],
+                bias: &bias[group * whole_rows..][..whole_rows],
+                panels: share.panels,
+                first: at * m * g.plane(),
+                channel: group * m,
+                epilogue,
+            };
+            // SAFETY: `padded()`, or a band's part of it, makes room for every tap of every position; all lengths were
+            // checked above. Each part has outputs of its own, each lane its panels.
+            unsafe {
+                let panels = panels.take(lane * panel_len, panel_len);
+                product.run(&x[at * image..][..image + spare], chunk, rows, panels, &out);
+            }
+        });
+    }
     Ok(())
-}
-
-/// How the work of a convolution is divided: by images and groups, by chunks of output positions, and, where these are
-/// few, by rows of weights.
-struct Share {
-    images: usize,
-    /// Panels of a chunk.
-    panels: usize,
-    chunks: usize,
-    rows: usize,
-    rows_each: usize,
-}
-
-impl Share {
-    fn new(g: &Geometry, panels: usize, lanes: usize) -> Self {
-        let (images, rows) = (g.batch * g.groups, g.group_out());
-        let all = g.plane().div_ceil(COLUMNS);
-        // Shorter chunks where there would be too few for all lanes.
-        let each = if lanes > 1 { all.div_ceil(4 * lanes).max(PANELS) } else { all };
-        let panels = panels.min(each).max(1);
-        let chunks = all.div_ceil(panels);
-        let wanted = if lanes > 1 { (2 * lanes).div_ceil(images * chunks) } else { 1 };
-        // Whole steps of `Product::run`, also where it takes several tiles at once.
-        let rows_each = rows.div_ceil(wanted).next_multiple_of(4 * ROWS);
-        Self { images, panels, chunks, rows, rows_each }
-    }
-
-    fn splits(&self) -> usize {
-        self.rows.div_ceil(self.rows_each)
-    }
-
-    fn parts(&self) -> usize {
-        self.images * self.chunks * self.splits()
-    }
-
-    /// The image, the first position of the chunk, the rows.
-    fn part(&self, part: usize) -> (usize, usize, Range<usize>) {
-        let (at, split) = (part / self.splits(), part % self.splits());
-        let first = split * self.rows_each;
-        let rows = first..self.rows.min(first + self.rows_each);
-        (at / self.chunks, at % self.chunks * self.panels * COLUMNS, rows)
-    }
 }
 
 /// Where the taps of an output position begin.
@@ -163,6 +115,9 @@ impl Origin {
 struct Product<'a> {
     g: &'a Geometry,
     k: usize,
+    /// The outputs whose pixels are there.
+    positions: Range<usize>,
+    /// Where the taps of the first of them begin.
     origin: Origin,
     steps: &'a [usize],
     /// Whether a float may be read beyond the image.
@@ -190,7 +145,8 @@ impl Product<'_> {
         out: &Divided<'_, f32>,
     ) {
         let plane = self.g.plane();
-        let end = plane.min(chunk + self.panels * COLUMNS);
+        let chunk = self.positions.start + chunk;
+        let end = self.positions.end.min(chunk + self.panels * COLUMNS);
         let starts = || (chunk..end).step_by(COLUMNS).zip(0..);
         for (position, i) in starts() {
             let panel = &mut panels[i * COLUMNS * self.k..];
@@ -223,10 +179,11 @@ impl Product<'_> {
 
 /// The innermost work; `unsafe` because positions and rows are trusted.
 impl Product<'_> {
-    /// Packs the taps of `W` positions, step by step; those beyond the plane repeat the last.
+    /// Packs the taps of `W` positions, step by step; those beyond the last repeat it.
     unsafe fn gather<const W: usize>(&self, image: &[f32], position: usize, panel: &mut [f32]) {
-        let last = self.g.plane() - 1;
-        let starts: [usize; W] = std::array::from_fn(|i| self.origin.of((position + i).min(last)));
+        let (first, last) = (self.positions.start, self.positions.end - 1);
+        let start = |i: usize| self.origin.of((position + i).min(last) - first);
+        let starts: [usize; W] = std::array::from_fn(start);
         let image = image.as_ptr();
         let mut to = panel.as_mut_ptr();
         let runs = |from: usize, step: usize| {
@@ -278,13 +235,13 @@ impl Product<'_> {
         let sums = unsafe {
             tile::<NV>(self.weights.as_ptr().add(row * self.k), panel.as_ptr(), self.k, start)
         };
-        let plane = self.g.plane();
+        let (plane, end) = (self.g.plane(), self.positions.end);
         for (r, sums) in sums.iter().enumerate().take(self.g.group_out() - row) {
             for (v, sum) in sums.iter().enumerate() {
                 let at = position + 4 * v;
-                if at < plane {
+                if at < end {
                     let at_out = self.first + (row + r) * plane + at;
-                    unsafe { sum.store_first(out.at(at_out), plane - at) };
+                    unsafe { sum.store_first(out.at(at_out), end - at) };
                 }
             }
         }

@@ -6,6 +6,7 @@
 
 use crate::geometry::{Geometry, frame};
 use crate::parallel::{self, Divided};
+use crate::scratch::{Scratch, prepare};
 use crate::tile::ROWS;
 use crate::v4::F4;
 use crate::{Epilogue, Result, few, fits};
@@ -35,7 +36,14 @@ pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
             }
         }
     }
+    let [height, width] = g.padded();
+    prepare::<f32>(g.group_in() * height * width + spare(g));
     Ok(packed)
+}
+
+/// What the vectors of the last row read beyond it.
+fn spare(g: &Geometry) -> usize {
+    8 * g.stride[1]
 }
 
 /// Four neighbours of the output, or fewer at the end of a row.
@@ -81,8 +89,7 @@ pub fn conv(
     let [height, width] = g.padded();
     let taps = g.taps([height, width]);
     let fours = fours(g, width);
-    // What the vectors of the last row read beyond it.
-    let spare = 8 * g.stride[1];
+    let spare = spare(g);
     let image = g.group_in() * height * width;
     let lanes = parallel::lanes(&[out.len(), k]);
     // Where there are few images, lanes share each of them.
@@ -95,7 +102,8 @@ pub fn conv(
         let from = &x[at * g.group_in() * g.image()..][..g.group_in() * g.image()];
         frame(&mut frame_of[..image], from, g, [height, width]);
     };
-    let mut padded = vec![0.; frames * (image + spare)];
+    let mut padded = Scratch::<f32>::new(frames * (image + spare));
+    padded.fill(0.);
     if splits > 1 {
         padded.chunks_exact_mut(image + spare).enumerate().for_each(|(at, one)| lay(at, one));
     }

@@ -99,21 +99,25 @@ impl Geometry {
     }
 }
 
-/// Appends each plane of `x` with `fill` around it.
-pub(crate) fn pad_into<T: Copy>(
+/// Appends of each plane of `x` with `fill` around it `height` rows, from this one on.
+pub(crate) fn pad_rows_into<T: Copy>(
     padded: &mut Vec<T>,
     x: &[T],
     g: &Geometry,
+    first: usize,
     [height, width]: [usize; 2],
     fill: T,
 ) {
     let [top, left] = g.pad;
     for plane in x.chunks_exact(g.image().max(1)) {
         let end = padded.len() + height * width;
-        padded.resize(padded.len() + top * width, fill);
-        for (y, row) in plane.chunks_exact(g.input[1].max(1)).enumerate() {
-            padded.resize(end - (height - top - y) * width + left, fill);
+        padded.resize(padded.len() + top.saturating_sub(first).min(height) * width, fill);
+        let rows = plane.chunks_exact(g.input[1].max(1)).skip(first.saturating_sub(top));
+        for row in rows.take((end - padded.len()) / width.max(1)) {
+            let line = padded.len() + width;
+            padded.resize(padded.len() + left, fill);
             padded.extend_from_slice(row);
+            padded.resize(line, fill);
         }
         padded.resize(end, fill);
     }

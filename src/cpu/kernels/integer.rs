@@ -6,6 +6,7 @@
 
 use crate::parallel::{self, Divided};
 use crate::quantize::{Quanta, QuantaDivided};
+use crate::scratch::Scratch;
 use crate::tile::{COLUMNS, ROWS};
 use crate::v4::F4;
 use crate::v8::{I4, S8};
@@ -196,12 +197,15 @@ fn dense_of<W: Weight + Sync>(
         Columns::Scaled(_, activation, out) => Places::Scaled(*activation, Divided::new(out)),
         Columns::Rounded(_, zero, out) => Places::Rounded(*zero, out.divided()),
     };
-    let rows = side_by_side([m, k], x, zero);
+    let even = k.next_multiple_of(2);
+    let mut room = Scratch::<i16>::new((m + ROWS) * even);
+    let (rows, wide) = room.split_at_mut(m * even);
+    side_by_side([m, k], x, zero, rows, wide);
     let lanes = parallel::lanes(&[m, n, k]);
     let product = Product {
         n,
         steps,
-        rows: &rows,
+        rows,
         packed,
         factors: &factors,
         bias: bias.as_deref(),
@@ -223,11 +227,10 @@ fn dense_of<W: Weight + Sync>(
     Ok(())
 }
 
-/// Rows as [`tile`] reads them: in fours, those that are left over all together.
-fn side_by_side([m, k]: [usize; 2], x: Bytes<'_>, zero: i16) -> Vec<i16> {
+/// Rows as [`tile`] reads them: in fours, those that are left over all together. `wide` is room for four.
+fn side_by_side([m, k]: [usize; 2], x: Bytes<'_>, zero: i16, rows: &mut [i16], wide: &mut [i16]) {
     let even = k.next_multiple_of(2);
-    let mut rows = vec![0; m * even];
-    let mut wide = vec![0; ROWS * even];
+    wide.fill(0);
     for first in (0..m).step_by(ROWS) {
         let count = ROWS.min(m - first);
         for (r, row) in wide.chunks_exact_mut(even).enumerate().take(count) {
@@ -240,7 +243,6 @@ fn side_by_side([m, k]: [usize; 2], x: Bytes<'_>, zero: i16) -> Vec<i16> {
             }
         }
     }
-    rows
 }
 
 struct Product<'a, W> {

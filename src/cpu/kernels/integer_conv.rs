@@ -9,6 +9,7 @@ use crate::geometry::Geometry;
 use crate::integer::{pack_pairs, tile};
 use crate::parallel::{self, Divided};
 use crate::quantize::{Quanta, QuantaDivided};
+use crate::scratch::{Scratch, prepare};
 use crate::tile::{COLUMNS, ROWS};
 use crate::v8::S8;
 use crate::widen::Bytes;
@@ -18,6 +19,8 @@ use crate::{Result, fits};
 const BLOCK: usize = 128 * 1024;
 /// Panels of a pass, at least and at most.
 const PANELS: (usize, usize) = (4, 32);
+/// What vectors read beyond the last tap.
+const SPARE: usize = 16;
 
 /// Weights of [`conv`], from OIHW. Never inlined: in a caller that is compiled for size it would be so too.
 #[inline(never)]
@@ -29,7 +32,38 @@ pub fn pack(g: &Geometry, weights: &[i16]) -> Result<Vec<i16>> {
     for group in weights.chunks_exact(rows * k) {
         pack_pairs(&mut packed, rows, k, ROWS, |r, i| group[r * k + i]);
     }
+    let Work { lanes, lens: [wide, panels, sums], .. } = Work::new(g);
+    prepare::<i16>(wide + lanes * panels);
+    prepare::<i32>(lanes * sums);
     Ok(packed)
+}
+
+/// What is laid out at once, and what room that takes.
+struct Work {
+    /// Height and width of the image with the zeros around it.
+    sides: [usize; 2],
+    /// Numbers of an image of one group.
+    image: usize,
+    panels_each: usize,
+    lanes: usize,
+    /// Numbers of all images and what is behind them, and of a lane: of panels, of sums.
+    lens: [usize; 3],
+}
+
+impl Work {
+    fn new(g: &Geometry) -> Self {
+        let (steps, plane) = (g.depth().div_ceil(2), g.plane());
+        let sides = g.padded();
+        let image = g.group_in() * sides[0] * sides[1];
+        let lanes = parallel::lanes(&[g.batch * g.channels_out, plane, g.depth()]);
+        let all = plane.div_ceil(COLUMNS);
+        let most = if lanes > 1 { all.div_ceil(2 * lanes) } else { all };
+        let panels_each = (BLOCK / (4 * COLUMNS * steps.max(1))).clamp(PANELS.0, PANELS.1);
+        let panels_each = panels_each.min(most.max(PANELS.0)).min(all).max(1);
+        let wide = g.batch * g.groups * image + SPARE;
+        let lens = [wide, panels_each * 2 * COLUMNS * steps, ROWS * panels_each * COLUMNS];
+        Self { sides, image, panels_each, lanes, lens }
+    }
 }
 
 /// What becomes of the sums of a channel, its bias added.
@@ -90,20 +124,21 @@ impl Places<'_> {
     }
 }
 
-/// Each plane less its zero point, in planes of this height and width with zeros around it, and `spare` zeros behind.
+/// Each plane less its zero point, in planes of this height and width with zeros around it, and zeros behind all.
 pub(crate) fn widened(
     g: &Geometry,
     x: Bytes<'_>,
     zero: i16,
     [height, width]: [usize; 2],
-    spare: usize,
-) -> Vec<i16> {
+    wide: &mut [i16],
+) {
     let planes = g.batch * g.channels_in;
-    let mut wide = vec![0; planes * height * width + spare];
     if g.input == [height, width] {
-        x.shorts(0, zero, &mut wide[..planes * height * width]);
-        return wide;
+        let (image, behind) = wide.split_at_mut(planes * height * width);
+        behind.fill(0);
+        return x.shorts(0, zero, image);
     }
+    wide.fill(0);
     let [top, left] = g.pad;
     for (at, plane) in wide.chunks_exact_mut((height * width).max(1)).enumerate().take(planes) {
         let rows = plane[top * width..].chunks_exact_mut(width.max(1));
@@ -112,7 +147,6 @@ pub(crate) fn widened(
             x.shorts(from, zero, &mut row[left..left + g.input[1]]);
         }
     }
-    wide
 }
 
 /// Convolves; `bias` has a value a channel.
@@ -132,37 +166,28 @@ pub fn conv(
     if x.len() == 0 {
         return Ok(());
     }
-    let [height, width] = g.padded();
-    let mut taps = g.taps([height, width]);
+    let Work { sides, image, panels_each, lanes, lens: [wide_len, panels_len, sums_len] } =
+        Work::new(g);
+    let width = sides[1];
+    let mut taps = g.taps(sides);
     // The second tap of an odd pair has weights of zero.
     taps.extend((g.depth() % 2 == 1).then_some(0));
     let origin = Origin { out_width: g.output[1], width, stride: g.stride };
-    let image = g.group_in() * height * width;
-    // What vectors read beyond the last tap.
-    let spare = 16;
-    let wide = widened(g, x, zero, [height, width], spare);
-    let lanes = parallel::lanes(&[g.batch * g.channels_out, plane, g.depth()]);
-    let all = plane.div_ceil(COLUMNS);
-    let most = if lanes > 1 { all.div_ceil(2 * lanes) } else { all };
-    let panels_each = (BLOCK / (4 * COLUMNS * steps.max(1))).clamp(PANELS.0, PANELS.1);
-    let panels_each = panels_each.min(most.max(PANELS.0)).min(all).max(1);
-    let positions = panels_each * COLUMNS;
-    let panel_len = 2 * COLUMNS * steps;
-    let mut panels = vec![0i16; lanes * panels_each * panel_len];
-    let mut sums = vec![0i32; lanes * ROWS * positions];
-    let (panels, sums) = (Divided::new(&mut panels), Divided::new(&mut sums));
+    let (positions, panel_len) = (panels_each * COLUMNS, 2 * COLUMNS * steps);
+    let mut shorts = Scratch::<i16>::new(wide_len + lanes * panels_len);
+    let mut sums = Scratch::<i32>::new(lanes * sums_len);
+    let (wide, panels) = shorts.split_at_mut(wide_len);
+    widened(g, x, zero, sides, wide);
+    let (panels, sums) = (Divided::new(panels), Divided::new(&mut sums));
     let chunks = plane.div_ceil(positions);
     parallel::each(g.batch * g.groups * chunks, lanes, |part, lane| {
         let (at, first) = (part / chunks, part % chunks * positions);
         let group = at % g.groups;
-        let image = &wide[at * image..][..image + spare];
+        let image = &wide[at * image..][..image + SPARE];
         let weights = &packed[group * group_len..][..group_len];
         // SAFETY: each lane has panels and sums of its own.
         let (panels, sums) = unsafe {
-            (
-                panels.take(lane * panels_each * panel_len, panels_each * panel_len),
-                sums.take(lane * ROWS * positions, ROWS * positions),
-            )
+            (panels.take(lane * panels_len, panels_len), sums.take(lane * sums_len, sums_len))
         };
         let count = plane.min(first + positions) - first;
         let starts = || (0..count).step_by(COLUMNS);

@@ -33,6 +33,7 @@ pub mod resample;
 pub mod sample;
 mod scratch;
 pub(crate) mod shallow;
+mod share;
 pub mod spread;
 pub mod squares;
 mod strips;

@@ -9,6 +9,7 @@ use crate::geometry::Geometry;
 use crate::integer::tile;
 use crate::integer_conv::{Finish, Places, widened};
 use crate::parallel::{self, Divided};
+use crate::scratch::{Scratch, prepare};
 use crate::tile::{COLUMNS, ROWS};
 use crate::v8::{I4, S8};
 use crate::widen::Bytes;
@@ -87,7 +88,58 @@ pub fn pack(g: &Geometry, weights: &[i16]) -> Result<Vec<i16>> {
             }
         }
     }
+    let Work { lanes, wide_len, lens: [pixels, products, made], .. } = Work::new(g);
+    prepare::<i16>(wide_len + lanes * pixels);
+    prepare::<i32>(lanes * (products + made));
     Ok(packed)
+}
+
+/// How the tiles are shared, and what room that takes.
+struct Work {
+    /// Height and width of the image with room for whole tiles.
+    sides: [usize; 2],
+    /// Lines of tiles, and runs of four tiles in each.
+    tall: usize,
+    fours: usize,
+    /// Lines of a part.
+    lines: usize,
+    /// Pairs of runs of a part.
+    groups: usize,
+    panel_len: usize,
+    /// Numbers of all images.
+    wide_len: usize,
+    /// Numbers of a lane: of pixels, of products, of what they make.
+    lens: [usize; 3],
+    lanes: usize,
+}
+
+impl Work {
+    fn new(g: &Geometry) -> Self {
+        let (tall, fours) = (g.output[0].div_ceil(2), g.output[1].div_ceil(WIDE));
+        let height = (2 * tall + 2).max(g.input[0] + g.pad[0]);
+        let width = (WIDE * fours + 2).max(g.input[1] + g.pad[1]);
+        let rows = g.channels_out.next_multiple_of(ROWS);
+        let lanes = parallel::lanes(&[g.batch * tall, fours, POINTS, g.channels_in, rows]);
+        let line = 4 * fours * POINTS * (2 * g.channels_in + 4 * rows);
+        let wanted = if lanes > 1 { (g.batch * tall).div_ceil(2 * lanes) } else { tall };
+        let lines = (BLOCK / line.max(1)).min(wanted).clamp(1, tall.max(1));
+        let groups = (lines * fours).div_ceil(2);
+        let panel_len = 2 * COLUMNS * g.channels_in.div_ceil(2);
+        let pixels = POINTS * (groups * panel_len + SKEW);
+        let lens = [pixels, rows * POINTS * groups * COLUMNS, 2 * lines * fours * WIDE];
+        let wide_len = g.batch * g.channels_in * height * width;
+        Self {
+            sides: [height, width],
+            tall,
+            fours,
+            lines,
+            groups,
+            panel_len,
+            wide_len,
+            lens,
+            lanes,
+        }
+    }
 }
 
 /// Packed weights of a point.
@@ -111,32 +163,22 @@ pub fn conv(
     if x.len() == 0 {
         return Ok(());
     }
-    let (tall, fours) = (g.output[0].div_ceil(2), g.output[1].div_ceil(WIDE));
-    // Room for whole tiles.
-    let height = (2 * tall + 2).max(g.input[0] + g.pad[0]);
-    let width = (WIDE * fours + 2).max(g.input[1] + g.pad[1]);
-    let wide = widened(g, x, zero, [height, width], 0);
-    let rows = g.channels_out.next_multiple_of(ROWS);
-    let lanes = parallel::lanes(&[g.batch * tall, fours, POINTS, g.channels_in, rows]);
-    let line = 4 * fours * POINTS * (2 * g.channels_in + 4 * rows);
-    let wanted = if lanes > 1 { (g.batch * tall).div_ceil(2 * lanes) } else { tall };
-    let lines = (BLOCK / line).min(wanted).clamp(1, tall);
-    let groups = (lines * fours).div_ceil(2);
-    let panel_len = 2 * COLUMNS * g.channels_in.div_ceil(2);
-    let lens = [POINTS * (groups * panel_len + SKEW), rows * POINTS * groups * COLUMNS];
-    let made_len = 2 * lines * fours * WIDE;
-    let mut pixels = vec![0i16; lanes * lens[0]];
-    let mut products = vec![0i32; lanes * lens[1]];
-    let mut made = vec![0i32; lanes * made_len];
+    let Work { sides, tall, fours, lines, groups, panel_len, wide_len, lens, lanes } = Work::new(g);
+    let [height, width] = sides;
+    let mut shorts = Scratch::<i16>::new(wide_len + lanes * lens[0]);
+    let mut sums = Scratch::<i32>::new(lanes * (lens[1] + lens[2]));
+    let (wide, pixels) = shorts.split_at_mut(wide_len);
+    widened(g, x, zero, sides, wide);
+    let (products, made) = sums.split_at_mut(lanes * lens[1]);
     let (pixels, products, made) =
-        (Divided::new(&mut pixels), Divided::new(&mut products), Divided::new(&mut made));
+        (Divided::new(pixels), Divided::new(products), Divided::new(made));
     let parts = tall.div_ceil(lines);
     parallel::each(g.batch * parts, lanes, |part, lane| {
         let (n, first) = (part / parts, part % parts * lines);
         let block = Block {
             g,
             image: &wide[n * g.channels_in * height * width..][..g.channels_in * height * width],
-            sides: [height, width],
+            sides,
             n,
             first,
             lines: lines.min(tall - first),
@@ -149,7 +191,7 @@ pub fn conv(
         unsafe {
             let pixels = pixels.take(lane * lens[0], lens[0]);
             let products = products.take(lane * lens[1], lens[1]);
-            let made = made.take(lane * made_len, made_len);
+            let made = made.take(lane * lens[2], lens[2]);
             block.transform_in(pixels);
             block.multiply(packed, point_len, pixels, products);
             block.transform_out(products, made, bias, &places);

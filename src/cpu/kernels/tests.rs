@@ -223,6 +223,28 @@ fn convolutions_of_all_forms() {
     }
 }
 
+/// Images of which not all is laid out at once.
+#[test]
+fn convolutions_in_bands() {
+    let numbers = &mut Numbers(78);
+    for (stride, kernel, groups, width) in [(2, 3, 1, 190), (1, 5, 2, 181), (3, 4, 1, 700)] {
+        let size = [230, width];
+        let g = Geometry {
+            batch: 2,
+            groups,
+            channels_in: 14,
+            channels_out: 4,
+            input: size,
+            output: size.map(|n| (n + 3 - kernel) / stride + 1),
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            dilation: [1; 2],
+            pad: [1; 2],
+        };
+        check(numbers, &g);
+    }
+}
+
 #[test]
 fn pixels_to_few_channels() {
     let numbers = &mut Numbers(77);

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::geometry::Geometry;
 use crate::parallel::{self, Divided};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, prepare};
 use crate::strips::{IN, OUT, Strips, Tile};
 use crate::tile::{COLUMNS, ROWS, packed_len, tile};
 use crate::v4::F4;
@@ -92,9 +92,8 @@ pub fn pack(g: &Geometry, weights: &[f32]) -> Result<Vec<f32>> {
             }
         }
     }
-    // Its room is there before the tensors of a run, which it would lie between.
     let Work { lens, lanes, .. } = Work::new(g, packed.len());
-    drop(Scratch::new(lanes * lens.iter().sum::<usize>()));
+    prepare::<f32>(lanes * lens.iter().sum::<usize>());
     Ok(packed)
 }
 
@@ -145,7 +144,7 @@ pub fn conv(
     }
     let Work { strips, block, lens, rows, lanes } = Work::new(g, packed.len());
     let each = lens.iter().sum::<usize>();
-    let mut scratch = Scratch::new(lanes * each);
+    let mut scratch = Scratch::<f32>::new(lanes * each);
     let (scratch, out) = (Divided::new(&mut scratch), Divided::new(out));
     // Few tiles: lanes share them, and take some of the outputs each.
     let even = strips.parts().is_multiple_of(lanes) || strips.parts() >= 4 * lanes;
