@@ -26,15 +26,17 @@ use tract_onnx_opl::resize::Resize as OnnxResize;
 
 use super::builder::{Builder, Cx, Lowered, because};
 use super::kernels::{
-    conv, deconv, elementwise, gather, grid, group_query, layout, matmul, narrow, nbits, norm, pad,
-    pool, quantize, recurrent, reduce, resize, select, transform,
+    attention_onnx, conv, deconv, deform_conv, elementwise, gather, grid, group_query, layout,
+    linear_attention, matmul, narrow, nbits, norm, pad, pool, quantize, recurrent, reduce, resize,
+    roi_align, select, tensor_scatter, transform,
 };
 use crate::cpu::norm::Normalisation;
 use crate::cpu::recurrence::Recurrence;
 use crate::model::ops::{
-    GatherBlocks, GroupQuery, MatMulNBits, Quotient, RoundTo, ToNarrow, code_of,
+    Attention, CausalConv, DeformConv, GatherBlocks, GroupQuery, LinearAttention, MatMulNBits,
+    Quotient, RoiAlign, RoundTo, TensorScatter, ToNarrow, code_of,
 };
-use crate::optimize::{CheckIndices, Stride};
+use crate::optimize::{CheckDivisors, CheckIndices, Stride};
 
 /// Lowers a node whose operator it knows; `None` for all others.
 type Row = fn(&mut Cx, &dyn TypedOp) -> Option<Lowered<()>>;
@@ -73,6 +75,7 @@ const TABLE: &[Row] = &[
     row!(Stride => layout::stride),
     row!(Deconv => deconv::lower),
     row!(CheckIndices => gather::check),
+    row!(CheckDivisors => gather::divisors),
     row!(Gather => gather::gather),
     row!(GatherElements => gather::gather_elements),
     row!(GatherNd => gather::gather_nd),
@@ -96,6 +99,12 @@ const TABLE: &[Row] = &[
     row!(Normalisation => norm::lower),
     row!(Recurrence => recurrent::lower),
     row!(code GroupQuery => group_query::lower),
+    row!(code Attention => attention_onnx::lower),
+    row!(code TensorScatter => tensor_scatter::lower),
+    row!(code DeformConv => deform_conv::lower),
+    row!(code RoiAlign => roi_align::lower),
+    row!(code LinearAttention => linear_attention::attention),
+    row!(code CausalConv => linear_attention::convolution),
 ];
 
 /// How an ONNX operator comes to run on the GPU.

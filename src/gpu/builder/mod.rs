@@ -70,7 +70,7 @@ pub(crate) struct Builder<'m> {
     writers: HashMap<ValueId, Vec<usize>>,
     /// Outlets that the host reads.
     exported: HashSet<OutletId>,
-    /// Counts that the host must find to be 0, and whose indices they count.
+    /// Counts that the host must find to be 0, and what is said where they are not.
     checks: Vec<(View, String)>,
     /// What was seen to already, by any node.
     done: HashSet<String>,
