@@ -22,9 +22,10 @@ use tract_onnx::tract_core::ops::nn::grid_sample::GridSample;
 use tract_onnx::tract_core::ops::nn::resize::NearestUpsample;
 use tract_onnx::tract_core::ops::nn::{Reduce, Resize, RmsNorm, Softmax};
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
+use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx_opl::resize::Resize as OnnxResize;
 
-use super::builder::{Builder, Cx, Lowered, because};
+use super::builder::{Builder, Cx, Lowered, Origin, because};
 use super::kernels::{
     attention_onnx, conv, deconv, deform_conv, elementwise, gather, grid, group_query, layout,
     linear_attention, matmul, narrow, nbits, norm, pad, pool, quantize, recurrent, reduce, resize,
@@ -251,12 +252,13 @@ pub(crate) fn verdict(model: &TypedModel, node: &TypedNode, limits: super::Limit
     let mut builder = Builder::new(model, limits, Default::default());
     for input in &node.inputs {
         if model.outlet_fact(*input).is_ok_and(|f| f.konst.is_none()) {
-            builder.upload(*input)?;
+            let made = !model.node(input.node).op_is::<TypedSource>();
+            builder.given(*input, if made { Origin::Made } else { Origin::Upload })?;
         }
     }
     for slot in 0..node.outputs.len() {
         let (datum, shape) = builder.fact(OutletId::new(node.id, slot))?;
-        builder.value(datum, &shape, super::builder::Origin::Made)?;
+        builder.value(datum, &shape, Origin::Made)?;
     }
     lower(&mut builder, node)
 }

@@ -284,10 +284,11 @@ fn drafted<'m>(
     let most = limits.max_value_bytes;
     let over = |outlet: &Outlet<TypedFact>| {
         let shape = outlet.fact.shape.as_concrete().unwrap_or_default();
-        shape.iter().fold(4u64, |bytes, n| bytes.saturating_mul(*n as u64)) > most
+        let bytes = shape.iter().fold(4u64, |bytes, n| bytes.saturating_mul(*n as u64));
+        outlet.fact.konst.is_none() && bytes > most
     };
     if model.nodes().iter().flat_map(|node| &node.outputs).any(over)
-        && let Ok(made) = attempt(Limits { max_value_bytes: u64::MAX, ..limits })
+        && let Ok(made) = attempt(Limits { max_made_bytes: u64::MAX, ..limits })
         && made.1.builder.largest(&made.2) <= most
     {
         return Ok(made);
