@@ -204,6 +204,20 @@ pub(crate) const FUNCTIONS: &[(&str, &str)] = &[
 }
 ",
     ),
+    // A GPU's quotient may be off by one, and nothing is left of what is divided by infinity but itself.
+    (
+        "rem_(",
+        "fn rem_(a: F, b: F) -> F {
+  let x = abs(a);
+  let d = abs(b);
+  let q = x - d * trunc(x / d);
+  let low = select(q, q + d, q < F(0.0));
+  let r = select(low, low - d, low >= d);
+  let s = select(r, x, (d > F(3.4028234e38)) & (x <= F(3.4028234e38)));
+  return select(s, -s, a < F(0.0));
+}
+",
+    ),
     (
         "sinh_(",
         "fn sinh_(x: F) -> F {

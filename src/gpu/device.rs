@@ -330,7 +330,14 @@ impl Device {
         let half = self.device.features().contains(wgpu::Features::SHADER_F16);
         let busy = if self.software { BUSY_CORES } else { BUSY_GPU };
         let half_math = half && self.half_math;
-        Limits { max_value_bytes: bytes, half, half_math, subgroup: self.subgroup, busy }
+        Limits {
+            max_value_bytes: bytes,
+            max_made_bytes: bytes,
+            half,
+            half_math,
+            subgroup: self.subgroup,
+            busy,
+        }
     }
 
     /// Fails if anything went wrong since the last call.

@@ -22,19 +22,22 @@ use tract_onnx::tract_core::ops::nn::grid_sample::GridSample;
 use tract_onnx::tract_core::ops::nn::resize::NearestUpsample;
 use tract_onnx::tract_core::ops::nn::{Reduce, Resize, RmsNorm, Softmax};
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
+use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx_opl::resize::Resize as OnnxResize;
 
-use super::builder::{Builder, Cx, Lowered, because};
+use super::builder::{Builder, Cx, Lowered, Origin, because};
 use super::kernels::{
-    conv, deconv, elementwise, gather, grid, group_query, layout, matmul, narrow, nbits, norm, pad,
-    pool, quantize, recurrent, reduce, resize, select, transform,
+    attention_onnx, conv, deconv, deform_conv, elementwise, gather, grid, group_query, layout,
+    linear_attention, matmul, narrow, nbits, norm, pad, pool, quantize, recurrent, reduce, resize,
+    roi_align, select, tensor_scatter, transform,
 };
 use crate::cpu::norm::Normalisation;
 use crate::cpu::recurrence::Recurrence;
 use crate::model::ops::{
-    GatherBlocks, GroupQuery, MatMulNBits, Quotient, RoundTo, ToNarrow, code_of,
+    Attention, CausalConv, DeformConv, GatherBlocks, GroupQuery, LinearAttention, MatMulNBits,
+    Quotient, RoiAlign, RoundTo, TensorScatter, ToNarrow, code_of,
 };
-use crate::optimize::{CheckIndices, Stride};
+use crate::optimize::{CheckDivisors, CheckIndices, Stride};
 
 /// Lowers a node whose operator it knows; `None` for all others.
 type Row = fn(&mut Cx, &dyn TypedOp) -> Option<Lowered<()>>;
@@ -73,6 +76,7 @@ const TABLE: &[Row] = &[
     row!(Stride => layout::stride),
     row!(Deconv => deconv::lower),
     row!(CheckIndices => gather::check),
+    row!(CheckDivisors => gather::divisors),
     row!(Gather => gather::gather),
     row!(GatherElements => gather::gather_elements),
     row!(GatherNd => gather::gather_nd),
@@ -96,6 +100,12 @@ const TABLE: &[Row] = &[
     row!(Normalisation => norm::lower),
     row!(Recurrence => recurrent::lower),
     row!(code GroupQuery => group_query::lower),
+    row!(code Attention => attention_onnx::lower),
+    row!(code TensorScatter => tensor_scatter::lower),
+    row!(code DeformConv => deform_conv::lower),
+    row!(code RoiAlign => roi_align::lower),
+    row!(code LinearAttention => linear_attention::attention),
+    row!(code CausalConv => linear_attention::convolution),
 ];
 
 /// How an ONNX operator comes to run on the GPU.
@@ -242,12 +252,13 @@ pub(crate) fn verdict(model: &TypedModel, node: &TypedNode, limits: super::Limit
     let mut builder = Builder::new(model, limits, Default::default());
     for input in &node.inputs {
         if model.outlet_fact(*input).is_ok_and(|f| f.konst.is_none()) {
-            builder.upload(*input)?;
+            let made = !model.node(input.node).op_is::<TypedSource>();
+            builder.given(*input, if made { Origin::Made } else { Origin::Upload })?;
         }
     }
     for slot in 0..node.outputs.len() {
         let (datum, shape) = builder.fact(OutletId::new(node.id, slot))?;
-        builder.value(datum, &shape, super::builder::Origin::Made)?;
+        builder.value(datum, &shape, Origin::Made)?;
     }
     lower(&mut builder, node)
 }

@@ -17,8 +17,14 @@ use super::{Builder, Limits};
 use crate::model::ops::MatMulNBits;
 use crate::optimize::HALF;
 
-const LIMITS: Limits =
-    Limits { max_value_bytes: 1 << 27, half: false, half_math: false, subgroup: None, busy: 4096 };
+const LIMITS: Limits = Limits {
+    max_value_bytes: 1 << 27,
+    max_made_bytes: 1 << 27,
+    half: false,
+    half_math: false,
+    subgroup: None,
+    busy: 4096,
+};
 /// Of adapters with all that is optional, and subgroups of any size.
 const FULL: [Limits; 3] = [
     Limits { half: true, half_math: true, subgroup: Some(4), ..LIMITS },

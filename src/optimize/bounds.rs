@@ -147,7 +147,7 @@ fields! {
 /// Passes integers on if none is zero.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CheckDivisors {
-    user: String,
+    pub(crate) user: String,
 }
 
 impl Op for CheckDivisors {

@@ -27,7 +27,7 @@ pub(super) enum Stage {
         range: Range<usize>,
         takes: Vec<(OutletId, View)>,
         gives: Vec<(OutletId, View)>,
-        /// Counts of indices that are out of range, and who is given them.
+        /// Counts of what is wrong, and what is said of it.
         checks: Vec<(View, String)>,
     },
 }

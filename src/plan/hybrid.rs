@@ -13,15 +13,15 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::einsum::prefix_matmul::rewrite_einsum_to_prefix_matmul;
 use tract_onnx::tract_core::ops::nn::RmsNorm;
 
-use super::draft::{Stage, draft};
-use super::partition::{partition, work};
+use super::draft::{Draft, Stage, draft};
+use super::partition::{Partition, partition, work};
 use super::placement::{Placement, Placing, placement, refuse_cpu};
 use super::trial::{MOST_WEIGHTS, MOST_WORK};
 use super::{Step, profile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::lower::verdict;
 use crate::gpu::value::{ValueId, View};
-use crate::gpu::{Device, Exchange, GpuTensor, Program, transfer};
+use crate::gpu::{Device, Exchange, GpuTensor, Lent, Limits, Program, transfer};
 use crate::guard::guarded;
 use crate::tensor::DType;
 use crate::value::Value;
@@ -69,6 +69,8 @@ pub(crate) struct Asked<'a> {
 struct Frame {
     host: HashMap<OutletId, TValue>,
     resident: HashMap<OutletId, GpuTensor>,
+    /// What of the program's values lies in these tensors.
+    lent: Lent,
 }
 
 impl Frame {
@@ -108,27 +110,7 @@ impl Hybrid {
         gpu: &Arc<Device>,
         placing: Placing,
     ) -> Result<Self> {
-        let failed = |e: TractError| {
-            Error::new(ErrorKind::CannotPlan, "the GPU engine cannot plan this model")
-                .with_source(e)
-        };
-        let limits = gpu.limits();
-        let strict = placing == Placing::Strict;
-        let parts = guarded(ErrorKind::CannotPlan, "dividing the model", || {
-            let taken = |node: &TypedNode| match placing {
-                Placing::Whole => Ok(()),
-                _ => verdict(model, node, limits),
-            };
-            partition(model, strict, taken).map_err(failed)
-        })?;
-        if strict {
-            refuse_cpu(model, &parts)?;
-        }
-        let mut draft = guarded(ErrorKind::CannotPlan, "lowering the model", || {
-            draft(model, &parts, limits, &types).map_err(failed)
-        })?;
-        let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
-        draft.builder.prune(&kept);
+        let (parts, draft, kept) = drafted(model, &types, gpu.limits(), placing)?;
         let program = Program::new(Arc::clone(gpu), &draft.builder, &kept).await?;
         let placement = placement(model, &parts, gpu, &program, &draft.builder.halves());
         let outputs = model.output_outlets().map_err(failed)?;
@@ -196,7 +178,7 @@ impl Hybrid {
                     let mut exchange = Exchange { profile: asked.profile, ..Exchange::default() };
                     for (outlet, view) in takes {
                         match frame.resident.get(outlet).filter(|t| t.is_half() == view.half) {
-                            Some(tensor) => exchange.copies.push((tensor.clone(), view.value)),
+                            Some(tensor) => exchange.takes.push((tensor.clone(), view.value)),
                             None => {
                                 let tensor = frame.on_host(*outlet).await?;
                                 self.program.write(view, &tensor)?;
@@ -216,13 +198,13 @@ impl Hybrid {
                         exchange.keeps.push((value, tensor.clone()));
                         frame.resident.insert(outlet, tensor);
                     }
-                    let (mut words, timed) = self.program.run(range.clone(), &exchange).await?;
+                    let ran = self.program.run(range.clone(), &exchange, &mut frame.lent);
+                    let (mut words, timed) = ran.await?;
                     suffices.await?;
                     steps.extend(timed.into_iter().map(|t| self.placement.timed(t)));
-                    for ((_, user), count) in checks.iter().zip(words.drain(..checks.len())) {
+                    for ((_, told), count) in checks.iter().zip(words.drain(..checks.len())) {
                         if count.iter().any(|b| *b != 0) {
-                            let text = format!("`{user}` is given an index that is out of range");
-                            return Err(Error::new(ErrorKind::InvalidInput, text));
+                            return Err(Error::new(ErrorKind::InvalidInput, told.clone()));
                         }
                     }
                     for ((outlet, view), words) in fetched.into_iter().zip(words) {
@@ -271,6 +253,51 @@ impl Hybrid {
         }
         Ok(())
     }
+}
+
+/// The parts of a graph, the dispatches of those on the GPU, and the values that cross between the two. A value over the
+/// adapter's limit is no hindrance where in the end no dispatch reads or writes it, as attention's scores.
+fn drafted<'m>(
+    model: &'m TypedModel,
+    types: &[DType],
+    limits: Limits,
+    placing: Placing,
+) -> Result<(Partition, Draft<'m>, Vec<ValueId>)> {
+    let attempt = |limits: Limits| {
+        let parts = guarded(ErrorKind::CannotPlan, "dividing the model", || {
+            let taken = |node: &TypedNode| match placing {
+                Placing::Whole => Ok(()),
+                _ => verdict(model, node, limits),
+            };
+            partition(model, placing == Placing::Strict, taken).map_err(failed)
+        })?;
+        if placing == Placing::Strict {
+            refuse_cpu(model, &parts)?;
+        }
+        let mut draft = guarded(ErrorKind::CannotPlan, "lowering the model", || {
+            draft(model, &parts, limits, types).map_err(failed)
+        })?;
+        let kept: Vec<ValueId> = draft.stages.iter().flat_map(Stage::crossing).collect();
+        draft.builder.prune(&kept);
+        Ok((parts, draft, kept))
+    };
+    let most = limits.max_value_bytes;
+    let over = |outlet: &Outlet<TypedFact>| {
+        let shape = outlet.fact.shape.as_concrete().unwrap_or_default();
+        let bytes = shape.iter().fold(4u64, |bytes, n| bytes.saturating_mul(*n as u64));
+        outlet.fact.konst.is_none() && bytes > most
+    };
+    if model.nodes().iter().flat_map(|node| &node.outputs).any(over)
+        && let Ok(made) = attempt(Limits { max_made_bytes: u64::MAX, ..limits })
+        && made.1.builder.largest(&made.2) <= most
+    {
+        return Ok(made);
+    }
+    attempt(limits)
+}
+
+fn failed(error: TractError) -> Error {
+    Error::new(ErrorKind::CannotPlan, "the GPU engine cannot plan this model").with_source(error)
 }
 
 /// A tensor of the CPU on the GPU, where that can hold its type.

@@ -289,7 +289,13 @@ impl Segment {
         let grows = grows.filter(|_| plan.placement.has_gpu());
         let again = grows.as_ref().map(|_| inputs.clone());
         let clock = Clock::start();
-        let made = plan.run(inputs, asked).await;
+        let mut made = plan.run(inputs.clone(), asked).await;
+        let short = made.as_ref().is_err_and(|e| *e.kind() == ErrorKind::OutOfMemory);
+        // What a run needs beside the caller's memory comes with it: then the plans of other shapes go first.
+        if short && self.gpu.cache.clear() {
+            self.gpu.cache.put(key.clone(), Arc::clone(&plan));
+            made = plan.run(inputs, asked).await;
+        }
         times.run_ms += clock.elapsed_ms();
         if let Err(error) = &made
             && *error.kind() == ErrorKind::GpuLost

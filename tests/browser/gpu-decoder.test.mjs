@@ -1,5 +1,5 @@
 // Decoders on the GPU, in Chromium on a software adapter: caches that stay there and grow from step to step, what a step
-// costs, and how much memory weights of few bits take. In: the shared TinyLlamas, and a small decoder whose attention is
+// costs, and how much memory weights of few bits take. In: the shared TinyLlamas, and small decoders whose attention is
 // one operator. Out: a test for each.
 // The one decision: the CPU's engine takes the same steps, so that every step has a reference, and the GPU's session is
 // strict: no operator of any step may be the CPU's.
@@ -14,8 +14,8 @@ import { toWire } from '../lib/wire.mjs';
 
 /** How far the logits of a step may be away from the CPU's, which computes float16 as float32 as the GPU does. */
 const MODELS = { 'tinyllama-260k-fp32': 1e-2, 'tinyllama-260k-fp16': 2e-2, 'tinyllama-260k-q4': 1e-2 };
-/** Whose attention is com.microsoft's GroupQueryAttention. */
-const GROUP_QUERY = join(root, 'tests', 'cases', 'decoder');
+/** Of `tests/cases`: one whose attention is com.microsoft's GroupQueryAttention; one with ONNX's own, and a linear one. */
+const SMALL = { decoder: 'GroupQueryAttention', decoder_mixed: 'Attention and LinearAttention' };
 const STEPS = 64;
 const inPage = useGpuPages();
 
@@ -77,10 +77,13 @@ const middle = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 
 const decoders = Object.entries(MODELS).map(([name, tolerance]) => ({
   name, tolerance, busy: true, options: withModels(name), source: () => ({ model: address(name), feeds: toWire(npz(name, 'prefill_inputs')) }),
 }));
-decoders.push({
-  name: 'a decoder with GroupQueryAttention', tolerance: 1e-3, options: {},
-  source: () => ({ model: { base64: readFileSync(join(GROUP_QUERY, 'model.onnx'), 'base64') }, feeds: toWire(readNpz(join(GROUP_QUERY, 'prefill_inputs.npz'))) }),
-});
+for (const [folder, operators] of Object.entries(SMALL)) {
+  const file = (name) => join(root, 'tests', 'cases', folder, name);
+  decoders.push({
+    name: `a decoder with ${operators}`, tolerance: 1e-3, options: {},
+    source: () => ({ model: { base64: readFileSync(file('model.onnx'), 'base64') }, feeds: toWire(readNpz(file('prefill_inputs.npz'))) }),
+  });
+}
 
 for (const { name, tolerance, busy, options, source } of decoders) {
   test(`chromium webgpu: ${name}, prefill and ${STEPS} steps, all on the GPU, its caches staying there`, options, async (t) => {

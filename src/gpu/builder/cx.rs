@@ -105,9 +105,9 @@ impl Cx<'_, '_> {
         Ok(())
     }
 
-    /// Has the host fail the run unless `count`, of indices of `user`, is 0.
-    pub(crate) fn must_be_zero(&mut self, count: View, user: &str) {
-        self.builder.checks.push((count, user.to_owned()));
+    /// Has the host fail the run with `told` unless `count` is 0.
+    pub(crate) fn must_be_zero(&mut self, count: View, told: String) {
+        self.builder.checks.push((count, told));
     }
 
     /// Adds a dispatch.

@@ -49,6 +49,8 @@ struct Operand {
 pub(crate) struct Limits {
     /// Bytes of one value.
     pub(crate) max_value_bytes: u64,
+    /// The same of one that a dispatch makes: more where it is seen in the end whether it lies in memory at all.
+    pub(crate) max_made_bytes: u64,
     /// Whether memory may hold f16.
     pub(crate) half: bool,
     /// Whether what lies as f16 is computed with as such, where that is sound.
@@ -70,7 +72,7 @@ pub(crate) struct Builder<'m> {
     writers: HashMap<ValueId, Vec<usize>>,
     /// Outlets that the host reads.
     exported: HashSet<OutletId>,
-    /// Counts that the host must find to be 0, and whose indices they count.
+    /// Counts that the host must find to be 0, and what is said where they are not.
     checks: Vec<(View, String)>,
     /// What was seen to already, by any node.
     done: HashSet<String>,
@@ -155,17 +157,20 @@ impl<'m> Builder<'m> {
             return because(format!("the element type {datum:?} has no kernels"));
         };
         let len = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let most = match origin {
+            Origin::Made => self.limits.max_made_bytes,
+            _ => self.limits.max_value_bytes,
+        };
         match len {
             Some(0) => because("an empty tensor"),
-            Some(len) if bytes(len, half) <= self.limits.max_value_bytes => {
+            Some(len) if bytes(len, half) <= most => {
                 self.values.push(Value { len, half, origin });
                 let value = ValueId(self.values.len() - 1);
                 let (shape, strides) = (shape.to_vec(), dense_strides(shape));
                 Ok(View { value, datum, carrier, half, offset: 0, shape, strides })
             }
             _ => because(format!(
-                "a tensor of shape {shape:?}, over the adapter's limit of {} bytes",
-                self.limits.max_value_bytes
+                "a tensor of shape {shape:?}, over the adapter's limit of {most} bytes"
             )),
         }
     }
@@ -196,9 +201,14 @@ impl<'m> Builder<'m> {
 
     /// The host will write this outlet.
     pub(crate) fn upload(&mut self, outlet: OutletId) -> Lowered<View> {
+        self.given(outlet, Origin::Upload)
+    }
+
+    /// This outlet is there, from somewhere.
+    pub(crate) fn given(&mut self, outlet: OutletId, origin: Origin) -> Lowered<View> {
         let (datum, shape) = self.fact(outlet)?;
         let half = self.is_half(outlet);
-        let view = self.value_as((datum, half), &shape, Origin::Upload)?;
+        let view = self.value_as((datum, half), &shape, origin)?;
         self.outlets.insert(outlet, Operand { view: view.clone(), exclusive: false });
         Ok(view)
     }

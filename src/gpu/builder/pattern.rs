@@ -31,6 +31,18 @@ impl Builder<'_> {
         }
     }
 
+    /// Bytes of the largest value that a dispatch reads or writes, or the host does, in `kept`.
+    pub(crate) fn largest(&self, kept: &[ValueId]) -> u64 {
+        let written = |kernel: &Kernel| -> Vec<ValueId> {
+            std::iter::once(&kernel.output).chain(&kernel.more).map(|view| view.value).collect()
+        };
+        let kernels = self.kernels.iter().flatten();
+        let ids =
+            kernels.flat_map(|k| k.views().map(|v| v.value).chain(written(k)).collect::<Vec<_>>());
+        let sizes = ids.chain(kept.iter().copied()).filter_map(|id| self.values.get(id.0));
+        sizes.map(super::Value::bytes).max().unwrap_or(0)
+    }
+
     /// Removes dispatches whose results nobody reads. `kept` are values that the host reads.
     pub(crate) fn prune(&mut self, kept: &[ValueId]) {
         let mut wanted: HashSet<ValueId> = kept.iter().copied().collect();

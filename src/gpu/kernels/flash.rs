@@ -36,6 +36,8 @@ pub(super) enum Aside {
     Nothing,
     /// As to a key of score 0.
     Zero,
+    /// All of it where every key has the lowest score: then the row is nothing.
+    Hidden,
     /// As to a key of the score that its matrix of the batch has here, a dense vector that counts on from its start.
     Sinks(View),
 }
@@ -162,6 +164,8 @@ pub(super) fn kernel(
     let given = match &heads.aside {
         Aside::Nothing => "0.0",
         Aside::Zero => "exp(-top)",
+        // As good as without end.
+        Aside::Hidden => "select(0.0, 3.4028234663852886e38f, top <= -3.4028234663852886e38f)",
         Aside::Sinks(view) => {
             params.push(("sinks".to_owned(), Param::U(view.len() as u32)));
             params.push(("sinks_o".to_owned(), Param::U(view.offset as u32)));
@@ -191,7 +195,7 @@ pub(super) fn kernel(
 }
 
 /// Where matrix `b` of an operand starts.
-fn start(name: &str, view: &View) -> (String, Vec<(String, Param)>) {
+pub(super) fn start(name: &str, view: &View) -> (String, Vec<(String, Param)>) {
     let (text, mut params) = coordinates("n", &view.shape);
     let (place, own) = address(name, view, |axis| format!("c{axis}"));
     params.extend(own);

@@ -1,8 +1,8 @@
 //! Gathers and scatters: elements chosen by indices.
 //!
 //! In: `Gather`, `GatherElements`, `GatherNd`, `ScatterElements`, `ScatterNd`, and `CheckIndices`, which
-//! comes before them where indices are computed. Out: one dispatch, two for a scatter. Negative indices
-//! count from the end.
+//! comes before them where indices are computed, as `CheckDivisors` does before divisions. Out: one dispatch, two for a
+//! scatter. Negative indices count from the end.
 
 use tract_onnx::tract_core::ops::array::{
     Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, ScatterReduction,
@@ -13,7 +13,7 @@ use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::chain::Chain;
 use crate::gpu::kernel::{Kernel, Param};
 use crate::gpu::value::{Carrier, View, dense_strides};
-use crate::optimize::CheckIndices;
+use crate::optimize::{CheckDivisors, CheckIndices};
 
 const INDEX: &str =
     "fn index(at: i32, n: u32) -> u32 { return select(u32(at), u32(at + i32(n)), at < 0); }\n";
@@ -51,16 +51,31 @@ pub(super) fn checked(cx: &mut Cx, view: &View, lengths: &[usize], user: &str) -
     );
     let bounds = lengths.iter().enumerate();
     let params = bounds.map(|(at, n)| (format!("n{at}"), Param::I(*n as i32))).collect();
-    counted(cx, &bad, view.len(), (params, vec![view.clone()]), user)
+    let told = format!("`{user}` is given an index that is out of range");
+    counted(cx, &bad, view.len(), (params, vec![view.clone()]), told)
 }
 
-/// Has the run fail unless `bad`, a text that gives 1 for what is wrong at `k`, gives 0 for all `k` below `length`.
+/// Counts the divisors that are zero.
+pub(crate) fn divisors(cx: &mut Cx, op: &CheckDivisors) -> Lowered<()> {
+    let view = cx.dense_input(0)?;
+    if view.carrier == Carrier::F32 {
+        return because("divisors that are no integers");
+    }
+    let told = format!("`{}` divides an integer by zero", op.user);
+    let bad = format!("  return select(0u, 1u, in0[k] == {}(0));\n", view.carrier.wgsl());
+    counted(cx, &bad, view.len(), (vec![], vec![view.clone()]), told)?;
+    cx.is(0, view, false);
+    Ok(())
+}
+
+/// Has the run fail with `told` unless `bad`, a text that gives 1 for what is wrong at `k`, gives 0 for all `k` below
+/// `length`.
 pub(super) fn counted(
     cx: &mut Cx,
     bad: &str,
     length: usize,
     (params, reads): (Vec<(String, Param)>, Vec<View>),
-    user: &str,
+    told: String,
 ) -> Lowered<()> {
     let count = cx.temporary(tract_onnx::prelude::DatumType::U32, &[1])?;
     // One workgroup: what is checked is little.
@@ -79,7 +94,7 @@ pub(super) fn counted(
     kernel.params.push(u("length", length));
     kernel.reads = reads;
     cx.run(kernel);
-    cx.must_be_zero(count, user);
+    cx.must_be_zero(count, told);
     Ok(())
 }
 

@@ -187,8 +187,8 @@ impl Call<'_> {
             return Ok(());
         }
         let bad = format!("  var wrong = false;\n{text}  return select(0u, 1u, wrong);\n");
-        let user = cx.node.name.clone();
-        counted(cx, &bad, count, (params, reads), &user)
+        let told = format!("`{}` is given an index that is out of range", cx.node.name);
+        counted(cx, &bad, count, (params, reads), told)
     }
 
     /// `before(b)`, given what reads the last place of row b.

@@ -61,10 +61,40 @@ fn zero(cx: &mut Cx, op: &MatMulNBits) -> Lowered<(String, Option<View>)> {
     Ok((code + text, Some(words(cx, 3)?)))
 }
 
-pub(crate) fn product(cx: &mut Cx, op: &MatMulNBits) -> Lowered<()> {
-    if op.groups {
-        return because("codes whose blocks are named row by row");
+/// The block of each row of K, where they are named; those of the rest, which meet zeros, are the first.
+fn groups(cx: &mut Cx, op: &MatMulNBits) -> Lowered<Option<View>> {
+    if !op.groups {
+        return Ok(None);
     }
+    let Some(konst) = cx.konst(cx.inputs() - 1) else {
+        return because("blocks of rows that are no constant");
+    };
+    let blocks = op.k.div_ceil(op.block);
+    let (k, rows) = (op.k, blocks * op.block);
+    let fits = |named: &[i64]| {
+        named.len() >= k && named[..k].iter().all(|b| (0..blocks as i64).contains(b))
+    };
+    let named = konst.try_as_plain_ram().ok().and_then(|k| k.as_slice::<i64>().ok().map(fits));
+    if named != Some(true) {
+        return because("blocks of rows that are none");
+    }
+    let view = cx.builder.derived(
+        konst,
+        format!("blocks {k} {rows}"),
+        (DatumType::U32, &[rows]),
+        move |konst| {
+            let plain = konst.try_as_plain_ram().ok();
+            let named: &[i64] = plain.as_ref().and_then(|k| k.as_slice().ok()).unwrap_or_default();
+            let block =
+                |at: usize| if at < k { named.get(at).copied().unwrap_or(0) as u32 } else { 0 };
+            (0..rows).flat_map(|at| block(at).to_le_bytes()).collect()
+        },
+    )?;
+    Ok(Some(view))
+}
+
+pub(crate) fn product(cx: &mut Cx, op: &MatMulNBits) -> Lowered<()> {
+    let groups_of = groups(cx, op)?;
     let codes = words(cx, 1)?;
     let (text, zeros) = zero(cx, op)?;
     let scales = cx.dense_input(2)?;
@@ -81,15 +111,23 @@ pub(crate) fn product(cx: &mut Cx, op: &MatMulNBits) -> Lowered<()> {
         return because("a product beyond the grid");
     }
     let lanes = Lanes::new(cx, slices, slices * columns, true);
+    // Where neighbours are of several blocks, each weight is scaled before it is multiplied.
+    let scaled = groups_of.is_some();
+    let named = match &groups_of {
+        Some(_) => format!("in{}[row]", 3 + usize::from(zeros.is_some())),
+        None => "row / p.block_rows".to_owned(),
+    };
+    let block = format!("fn block_of(row: u32) -> u32 {{ return {named}; }}\n");
     let narrow = m > 1 && a.half && cx.builder.limits().half_math;
     let element = if narrow { "f16" } else { "f32" };
     let head = format!(
-        "alias E = {element};\nconst NARROW = {narrow};\nconst BITS = {}u;\nconst ROWS = {rows}u;\nconst COLUMNS = {columns}u;\nconst SLICES = {slices}u;\n{}{}",
+        "alias E = {element};\nconst NARROW = {};\nconst GROUPS = {scaled};\nconst BITS = {}u;\nconst ROWS = {rows}u;\nconst COLUMNS = {columns}u;\nconst SLICES = {slices}u;\n{}{}",
+        narrow || scaled,
         op.bits,
         lanes.parts("vec4<f32>"),
         lanes.join("shared_sum", "vec4<f32>", "a + b")
     );
-    let mut kernel = cx.kernel(head + &text + PRODUCT, groups.map(|g| g as u32), output);
+    let mut kernel = cx.kernel(head + &text + &block + PRODUCT, groups.map(|g| g as u32), output);
     let each = 32 / op.bits;
     kernel.params = vec![
         u("m", m),
@@ -98,10 +136,12 @@ pub(crate) fn product(cx: &mut Cx, op: &MatMulNBits) -> Lowered<()> {
         u("blocks", blocks),
         u("words", blocks * op.block / each),
         u("block_words", op.block / each),
+        u("block_rows", op.block),
         u("zero_bytes", (blocks * op.bits).div_ceil(8)),
     ];
     kernel.reads = vec![a, codes, scales];
     kernel.reads.extend(zeros);
+    kernel.reads.extend(groups_of);
     kernel.wide = vec![true];
     kernel.narrow = narrow;
     cx.run(kernel);

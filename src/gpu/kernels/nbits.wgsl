@@ -1,8 +1,8 @@
 // A x B, where B's columns are codes of BITS bits in blocks along k, a scale and maybe a zero point each. A workgroup
 // makes COLUMNS columns of ROWS rows; SLICES invocations share the sum of each, neighbours reading neighbouring words.
 // in0: A, four at a time; in1: codes; in2: scales; in3: zero points, if any.
-// Host text: E, what is multiplied; NARROW, whether that is f16: then weights are scaled before, since codes times
-// activations may be out of range; BITS, ROWS (1 or 4), COLUMNS, SLICES, `zero(column, block)`, `shared_sum(flat, slice, x)` of all slices.
+// Host text: E, what is multiplied; NARROW, whether weights are scaled before: as f16, since codes times activations may
+// be out of range, and where GROUPS, since neighbours are of several blocks, which `block_of(row)` names; BITS, ROWS (1 or 4), COLUMNS, SLICES, `zero(column, block)`, `shared_sum(flat, slice, x)` of all slices.
 const CODES = 32u / BITS;
 const MASK = (1u << BITS) - 1u;
 
@@ -33,7 +33,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       let middle = zero(column, block);
       var part = vec4<f32>();
       for (var c = 0u; c < CODES; c += 4u) {
-        let q = vec4<E>((codes(word, c) - middle) * select(1.0, scale, NARROW));
+        var by = vec4<f32>(select(1.0, scale, NARROW));
+        var zeros = middle;
+        if (GROUPS) {
+          let r = w * CODES + c;
+          let b = vec4<u32>(block_of(r), block_of(r + 1u), block_of(r + 2u), block_of(r + 3u));
+          let s = column * p.blocks + b;
+          by = vec4<f32>(f32(in2[s.x]), f32(in2[s.y]), f32(in2[s.z]), f32(in2[s.w]));
+          zeros = vec4<f32>(zero(column, b.x).x, zero(column, b.y).x, zero(column, b.z).x, zero(column, b.w).x);
+        }
+        let q = vec4<E>((codes(word, c) - zeros) * by);
         let k = (w * CODES + c) >> 2u;
         part.x += f32(dot(q, in0[a0 + k]));
         if (ROWS > 1u) {

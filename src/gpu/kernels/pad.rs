@@ -7,7 +7,7 @@ use tract_onnx::tract_core::ops::array::{Pad, PadMode};
 use super::flat::{address, coordinates, elements};
 use crate::gpu::builder::{Cx, Lowered, Origin, because};
 use crate::gpu::kernel::Param;
-use crate::gpu::value::View;
+use crate::gpu::value::{Carrier, View};
 
 /// Where what lies outside comes from.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,12 @@ pub(crate) fn padded(cx: &mut Cx, view: View, pads: &[(usize, usize)]) -> Lowere
     }
     let shape: Vec<usize> = view.shape.iter().zip(pads).map(|(n, (a, b))| a + n + b).collect();
     let output = cx.builder.value_as((view.datum, view.half), &shape, Origin::Made)?;
-    run(cx, &view, pads, Outside::Fill(Param::F(0.0)), output.clone())?;
+    let zero = match view.carrier {
+        Carrier::F32 => Param::F(0.0),
+        Carrier::I32 => Param::I(0),
+        Carrier::U32 => Param::U(0),
+    };
+    run(cx, &view, pads, Outside::Fill(zero), output.clone())?;
     Ok(output)
 }
 

@@ -18,8 +18,8 @@ pub(crate) fn max(cx: &mut Cx, op: &MaxPool) -> Lowered<()> {
     let (datum, _) = cx.input_fact(0)?;
     let head = match Carrier::of(datum) {
         Some(Carrier::F32) => {
-            // The lowest float; WGSL text has no infinity.
-            "fn first() -> f32 { return -3.4028234663852886e38f; }\n\
+            // WGSL text has no infinity.
+            "fn first() -> f32 { return p.least; }\n\
              fn combine(a: f32, b: f32) -> f32 { return max(a, b); }\n\
              fn finish(a: f32, count: u32) -> f32 { return a; }\n"
         }
@@ -75,6 +75,7 @@ fn pool(cx: &mut Cx, spec: &PoolSpec, head: &str, count_pads: bool) -> Lowered<(
         let padded = sliding.before[axis] + sliding.size[axis] + after;
         kernel.params.push((format!("p{axis}"), Param::U(padded as u32)));
     }
+    kernel.params.push(("least".to_owned(), Param::F(f32::NEG_INFINITY)));
     kernel.reads = vec![x];
     cx.run(kernel);
     Ok(())

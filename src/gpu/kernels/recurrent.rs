@@ -1,12 +1,14 @@
 //! Recurrent layers: all steps in one dispatch.
 //!
-//! In: `Recurrence` with constant weights. Out: one product for the gates' sums over the input of all steps, and a
+//! In: `Recurrence`. Out: one product for the gates' sums over the input of all steps, and a
 //! dispatch that takes the steps, in which a workgroup has one row of the batch in one direction, or a share of its units.
 
 use nearside_kernels::recurrence::Cell;
 use tract_onnx::prelude::*;
 
+use super::gather::counted;
 use super::matmul::product;
+use super::pad::padded;
 use crate::cpu::recurrence::Recurrence;
 use crate::gpu::builder::{Cx, Lowered, because};
 use crate::gpu::chain::Chain;
@@ -20,61 +22,18 @@ const MOST_HIDDEN: usize = 1024;
 /// Units of a workgroup where a step is the only one.
 const SHARE: usize = 32;
 
-/// A constant input at ONNX's position, if the node has that input.
-fn constant(cx: &Cx, op: &Recurrence, at: usize) -> Lowered<Option<Arc<Tensor>>> {
-    let Some(slot) = op.slot(at) else { return Ok(None) };
-    match cx.konst(slot) {
-        Some(konst) => Ok(Some(konst)),
-        None => because("weights that are no constants"),
-    }
-}
-
-/// What is made of the bias, which may be absent.
-fn of_bias(
-    cx: &mut Cx,
-    bias: Option<&Arc<Tensor>>,
-    way: String,
-    count: usize,
-    make: impl Fn(&[f32]) -> Vec<f32> + Send + Sync + 'static,
-) -> Lowered<View> {
-    match bias {
-        Some(bias) => cx.builder.packed(Arc::clone(bias), way, (count, false), make),
-        None => cx.builder.constant(Arc::new(tensor1(&vec![0f32; count]))),
-    }
-}
-
-pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
-    if op.slot(4).is_some() {
-        return because("a recurrent layer with lengths");
-    }
-    if op.slot(7).is_some() {
-        return because("a recurrent layer with peepholes");
-    }
-    let (steps, batch, hidden) = (op.steps, op.batch, op.hidden);
-    let (directions, gates) = (op.backwards.len(), op.cell.gates() * hidden);
-    if hidden > MOST_HIDDEN || batch > MAX_GROUPS as usize {
-        return because("a recurrent layer of this size");
-    }
-    let late = matches!(op.cell, Cell::Gru { late_reset: true });
-    let none = || because("a recurrent layer without weights");
-    let Some(state_weights) = constant(cx, op, 2)? else { return none() };
-    let bias = constant(cx, op, 3)?;
-    let (Some(x), Some(w)) = (op.slot(0), op.slot(1)) else { return none() };
-    if state_weights.len() != directions * gates * hidden
-        || bias.as_ref().is_some_and(|b| b.len() != directions * 2 * gates)
-    {
+/// What the bias adds to the sums over the input, `[direction, gate]`, and what a late reset has of it.
+fn biases(cx: &mut Cx, op: &Recurrence, late: bool) -> Lowered<(View, Option<View>)> {
+    let (directions, hidden) = (op.backwards.len(), op.hidden);
+    let gates = op.cell.gates() * hidden;
+    let Some(slot) = op.slot(3) else {
+        let zeros = cx.builder.constant(Arc::new(tensor1(&vec![0f32; directions * gates])))?;
+        return Ok((zeros.clone(), late.then_some(zeros)));
+    };
+    if cx.input_fact(slot)?.1.iter().product::<usize>() != directions * 2 * gates {
         return because("weights that do not fit");
     }
-
-    // The sums over the input, of every step at once.
-    let x = cx.dense_input(x)?;
-    let x = x.reshaped(&[1, steps * batch, op.inputs]).map_or_else(|| because("no view"), Ok)?;
-    let w = match cx.konst(w).filter(|konst| konst.len() == directions * gates * op.inputs) {
-        Some(konst) => by_input(cx, konst, [directions, op.inputs, gates])?,
-        None => cx.input(w)?.permuted(&[0, 2, 1]),
-    };
-    let sums = cx.temporary(DatumType::F32, &[directions, steps * batch, gates])?;
-    let mut kernel = product(cx, x, w, sums.clone(), false)?;
+    let Some(bias) = cx.konst(slot) else { return computed_biases(cx, op, slot, late) };
     let both = move |bias: &[f32]| {
         let both = |at: usize| {
             let (d, row) = (at / gates, at % gates);
@@ -86,16 +45,59 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
         (0..directions * gates).map(both).collect()
     };
     let form = format!("{directions} {gates} {late}");
-    let view = of_bias(cx, bias.as_ref(), format!("sums {form}"), directions * gates, both)?;
-    let shape = sums.shape.clone();
-    let view = View { shape, strides: vec![gates as isize, 0, 1], ..view };
-    let (last, loaded) = (kernel.chain.result, kernel.chain.load(view));
-    kernel.chain.push("$0 + $1", vec![last, loaded], Carrier::F32);
-    cx.run(kernel);
+    let count = (directions * gates, false);
+    let sums = cx.builder.packed(Arc::clone(&bias), format!("sums {form}"), count, both)?;
+    let of_state = move |bias: &[f32]| {
+        let own = (0..directions).flat_map(|d| &bias[(2 * d + 1) * gates..][..gates]);
+        own.copied().collect()
+    };
+    let way = format!("late {form}");
+    let of_state = late.then(|| cx.builder.packed(bias, way, count, of_state)).transpose()?;
+    Ok((sums, of_state))
+}
 
-    // The steps.
-    // Four elements of the state to a vector, the last filled up with zeros.
+/// The same of a bias that is no constant.
+fn computed_biases(
+    cx: &mut Cx,
+    op: &Recurrence,
+    slot: usize,
+    late: bool,
+) -> Lowered<(View, Option<View>)> {
+    let (directions, hidden) = (op.backwards.len(), op.hidden);
+    let gates = op.cell.gates() * hidden;
+    let bias = cx.dense_input(slot)?.reshaped(&[directions, 2, gates]);
+    let bias = bias.map_or_else(|| because("no view"), Ok)?;
+    let [of_input, of_state] = [0, 1].map(|at| bias.sliced(1, at, 1, 1));
+    let sums = cx.temporary(DatumType::F32, &[directions, 1, gates])?;
+    let both = if late { 2 * hidden } else { gates };
+    let mut chain = Chain::plain(&[directions, 1, both]);
+    let args = [&of_input, &of_state].map(|view| chain.load(view.sliced(2, 0, both, 1)));
+    chain.push("$0 + $1", args.to_vec(), Carrier::F32);
+    cx.run_elements(chain, sums.sliced(2, 0, both, 1));
+    if late {
+        let rest = |view: &View| view.sliced(2, both, gates - both, 1);
+        cx.run_elements(Chain::copy(rest(&of_input)), rest(&sums));
+    }
+    let of_state = late.then(|| cx.dense(of_state)).transpose()?;
+    Ok((sums, of_state))
+}
+
+/// The weights of the state: four of its elements to a vector, the last filled up with zeros.
+fn by_state(cx: &mut Cx, op: &Recurrence, slot: usize) -> Lowered<View> {
+    let (directions, hidden) = (op.backwards.len(), op.hidden);
+    let gates = op.cell.gates() * hidden;
+    let (_, shape) = cx.input_fact(slot)?;
+    if shape.iter().product::<usize>() != directions * gates * hidden {
+        return because("weights that do not fit");
+    }
     let quarters = hidden.div_ceil(4);
+    let Some(konst) = cx.konst(slot) else {
+        let filled = [(0, 0), (0, 0), (0, quarters * 4 - hidden)];
+        let view = cx.input(slot)?;
+        let view = padded(cx, view, &filled)?.reshaped(&[directions, gates, quarters, 4]);
+        let view = view.map_or_else(|| because("no view"), Ok)?;
+        return cx.dense(view.permuted(&[0, 2, 1, 3]));
+    };
     let count = directions * quarters * gates * 4;
     let vectors = move |weights: &[f32]| {
         let from = |at: usize| {
@@ -105,17 +107,40 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
         };
         (0..count).map(from).collect()
     };
-    let way = format!("steps {form}");
-    let weights = cx.builder.packed(state_weights, way, (count, true), vectors)?;
-    let late_bias = if late {
-        let of_state = move |bias: &[f32]| {
-            let own = (0..directions).flat_map(|d| &bias[(2 * d + 1) * gates..][..gates]);
-            own.copied().collect()
-        };
-        of_bias(cx, bias.as_ref(), format!("late {form}"), directions * gates, of_state)?
-    } else {
-        weights.clone()
+    cx.builder.packed(konst, format!("steps {directions} {gates}"), (count, true), vectors)
+}
+
+pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
+    let (steps, batch, hidden) = (op.steps, op.batch, op.hidden);
+    let (directions, gates) = (op.backwards.len(), op.cell.gates() * hidden);
+    if hidden > MOST_HIDDEN || batch > MAX_GROUPS as usize {
+        return because("a recurrent layer of this size");
+    }
+    let late = matches!(op.cell, Cell::Gru { late_reset: true });
+    let (Some(x), Some(w), Some(r)) = (op.slot(0), op.slot(1), op.slot(2)) else {
+        return because("a recurrent layer without weights");
     };
+
+    // The sums over the input, of every step at once.
+    let x = cx.dense_input(x)?;
+    let x = x.reshaped(&[1, steps * batch, op.inputs]).map_or_else(|| because("no view"), Ok)?;
+    let w = match cx.konst(w).filter(|konst| konst.len() == directions * gates * op.inputs) {
+        Some(konst) => by_input(cx, konst, [directions, op.inputs, gates])?,
+        None => cx.input(w)?.permuted(&[0, 2, 1]),
+    };
+    let sums = cx.temporary(DatumType::F32, &[directions, steps * batch, gates])?;
+    let mut kernel = product(cx, x, w, sums.clone(), false)?;
+    let (view, of_state) = biases(cx, op, late)?;
+    let shape = sums.shape.clone();
+    let view = View { shape, strides: vec![gates as isize, 0, 1], ..view };
+    let (last, loaded) = (kernel.chain.result, kernel.chain.load(view));
+    kernel.chain.push("$0 + $1", vec![last, loaded], Carrier::F32);
+    cx.run(kernel);
+
+    // The steps.
+    let quarters = hidden.div_ceil(4);
+    let weights = by_state(cx, op, r)?;
+    let late_bias = of_state.unwrap_or_else(|| weights.clone());
     let first = first_state(cx, op)?;
     let states = if op.cell == Cell::Lstm { 2 } else { 1 };
     let last = cx.temporary(DatumType::F32, &[states, directions, batch, hidden])?;
@@ -143,13 +168,14 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
         Cell::Gru { .. } => 1,
         Cell::Rnn => 2,
     };
+    let (extra, more) = extras(cx, op)?;
     // An early reset needs all units between the two halves of a step.
     let alone = steps == 1 && op.cell != (Cell::Gru { late_reset: false });
     let share = if alone { hidden.min(SHARE) } else { hidden };
     let lanes = share.next_power_of_two().clamp(16, 256);
     let head = format!(
         "const CELL = {cell}u;\nconst LATE = {late};\nconst HIDDEN = {hidden}u;\n\
-         const QUARTERS = {quarters}u;\nconst SHARE = {share}u;\nconst LANES = {lanes}u;\n"
+         const QUARTERS = {quarters}u;\nconst SHARE = {share}u;\nconst LANES = {lanes}u;\n{extra}"
     );
     let groups = [batch, directions, hidden.div_ceil(share)].map(|g| g as u32);
     let mut kernel = cx.kernel(head + BODY, groups, all);
@@ -174,10 +200,44 @@ pub(crate) fn lower(cx: &mut Cx, op: &Recurrence) -> Lowered<()> {
     ];
     kernel.params = params.iter().map(|(n, v)| ((*n).to_owned(), Param::U(*v as u32))).collect();
     kernel.reads = vec![sums, weights, first, late_bias];
+    kernel.reads.extend(more);
     kernel.wide = vec![false, true];
     kernel.more = vec![last];
     cx.run(kernel);
     Ok(())
+}
+
+/// How many steps a row of the batch has, and what a gate sees of the cell, as text and what that reads.
+fn extras(cx: &mut Cx, op: &Recurrence) -> Lowered<(String, Vec<View>)> {
+    let mut reads = vec![];
+    let mut count = "p.steps".to_owned();
+    if let Some(slot) = op.slot(4) {
+        let lengths = cx.dense_input(slot)?;
+        if lengths.carrier != Carrier::I32 || lengths.len() != op.batch {
+            return because("lengths that do not fit the batch");
+        }
+        let bad = "  return select(0u, 1u, in0[k] < 0 || in0[k] > p.most);\n";
+        let told = format!("the sequence_lens of `{}` do not fit its input", cx.node.name);
+        let most = Param::I(i32::try_from(op.steps).unwrap_or(i32::MAX));
+        let params = vec![("most".to_owned(), most)];
+        counted(cx, bad, op.batch, (params, vec![lengths.clone()]), told)?;
+        count = "min(u32(in4[b]), p.steps)".to_owned();
+        reads.push(lengths);
+    }
+    let mut seen = "0.0".to_owned();
+    if let Some(slot) = op.slot(7).filter(|_| op.cell == Cell::Lstm) {
+        let peepholes = cx.dense_input(slot)?;
+        if peepholes.len() != op.backwards.len() * 3 * op.hidden {
+            return because("weights that do not fit");
+        }
+        seen = format!("in{}[(d * 3u + gate) * HIDDEN + j] * c", 4 + reads.len());
+        reads.push(peepholes);
+    }
+    let text = format!(
+        "fn count(b: u32) -> u32 {{ return {count}; }}\n\
+         fn seen(d: u32, gate: u32, j: u32, c: f32) -> f32 {{ return {seen}; }}\n"
+    );
+    Ok((text, reads))
 }
 
 /// The weights of the input with the gates innermost, as products of one row read them best.

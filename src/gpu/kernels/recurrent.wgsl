@@ -4,7 +4,8 @@
 // in0: the gates' sums over the input, [direction, row, gate * HIDDEN]; in1: weights of the state, vectors of QUARTERS *
 // 4 of its elements, [direction, quarter, gate * HIDDEN]; in2: the first state, [hidden or cell, direction, batch,
 // HIDDEN]; in3: the bias of a late reset, [direction, gate * HIDDEN]. out1: the last state. Gates as ONNX orders them.
-// Host constants: CELL (0 LSTM, 1 GRU, 2 RNN), LATE, HIDDEN, QUARTERS, SHARE, LANES.
+// Host text: CELL (0 LSTM, 1 GRU, 2 RNN), LATE, HIDDEN, QUARTERS, SHARE, LANES; `count(b)`, the steps of row b, behind
+// which all is 0; `seen(d, gate, j, c)`, what a gate (input, output, forget) of unit j sees of the cell.
 var<workgroup> h: array<f32, QUARTERS * 4u>;
 var<workgroup> next: array<f32, QUARTERS * 4u>;
 var<workgroup> cell: array<f32, HIDDEN>;
@@ -29,8 +30,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   workgroupBarrier();
   let weights = d * QUARTERS * p.gates;
-  for (var step = 0u; step < p.steps; step++) {
-    let t = select(step, p.steps - 1u - step, ((p.backwards >> d) & 1u) == 1u);
+  let steps = count(b);
+  for (var step = 0u; step < steps; step++) {
+    let t = select(step, steps - 1u - step, ((p.backwards >> d) & 1u) == 1u);
     let row = (d * p.rows + t * p.row_t + b * p.row_b) * p.gates;
     for (var j = first; j < last; j += LANES) {
       var w = weights + j;
@@ -41,9 +43,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
           sum += vec4<f32>(dot(x, in1[w]), dot(x, in1[w + HIDDEN]), dot(x, in1[w + 2u * HIDDEN]), dot(x, in1[w + 3u * HIDDEN]));
           w += p.gates;
         }
-        let c = sigmoid(sum.z) * cell[j] + sigmoid(sum.x) * tanh_(sum.w);
+        let old = cell[j];
+        let c = sigmoid(sum.z + seen(d, 2u, j, old)) * old + sigmoid(sum.x + seen(d, 0u, j, old)) * tanh_(sum.w);
         cell[j] = c;
-        next[j] = sigmoid(sum.y) * tanh_(c);
+        next[j] = sigmoid(sum.y + seen(d, 1u, j, c)) * tanh_(c);
       } else if (CELL == 1u) {
         var update = in0[row + j];
         var again = in0[row + HIDDEN + j];
@@ -91,8 +94,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     workgroupBarrier();
   }
+  for (var t = steps; t < p.steps; t++) {
+    for (var j = first; j < last; j += LANES) { store(t * p.y_t + d * p.y_d + b * p.y_b + j, 0.0); }
+  }
   for (var j = first; j < last; j += LANES) {
-    out1[own + j] = h[j];
-    if (CELL == 0u) { out1[states + own + j] = cell[j]; }
+    // What has no step has no state of a last one.
+    out1[own + j] = select(0.0, h[j], steps > 0u);
+    if (CELL == 0u) { out1[states + own + j] = select(0.0, cell[j], steps > 0u); }
   }
 }

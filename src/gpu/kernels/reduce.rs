@@ -20,12 +20,12 @@ const SOFTMAX: &str = wgsl!("softmax.wgsl");
 /// (what is carried at the start, with an element, with another's, at the end), over `T`.
 fn steps(reducer: Reducer, carrier: Carrier) -> Option<[&'static str; 4]> {
     let lowest = match carrier {
-        Carrier::F32 => "-3.4028234663852886e38f",
+        Carrier::F32 => "p.edge",
         Carrier::I32 => "i32(-2147483648)",
         Carrier::U32 => "0u",
     };
     let highest = match carrier {
-        Carrier::F32 => "3.4028234663852886e38f",
+        Carrier::F32 => "p.edge",
         Carrier::I32 => "2147483647i",
         Carrier::U32 => "4294967295u",
     };
@@ -113,6 +113,9 @@ fn reduction(
         lanes.join("shared_by", "R", join)
     );
     let mut kernel = rows_kernel(cx, &rows, lanes, head, REDUCE, output);
+    // WGSL text has no infinity.
+    let edge = if reducer == Reducer::Max { f32::NEG_INFINITY } else { f32::INFINITY };
+    kernel.params.push(("edge".to_owned(), Param::F(edge)));
     kernel.acc = carrier;
     Ok(kernel)
 }

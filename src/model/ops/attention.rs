@@ -2,7 +2,8 @@
 //! masks, padded caches, causal attention over a cache, and the scores as an output.
 //!
 //! In: queries, keys and values, `[batch, heads, steps, size]` or `[batch, steps, heads * size]`, a mask,
-//! a cache, and how much of each cache is filled. Out: what is attended to, the new cache, the scores.
+//! a cache, and how much of each cache is filled. Out: what is attended to, the new cache, the scores. The GPU has a
+//! kernel for this code, in whatever form.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -11,20 +12,23 @@ use tract_onnx::tract_core::ops::logic::comp_gt;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
-use super::either::either;
+use super::either::{Infers, unless_on_gpu};
 use super::host::*;
 use super::lower::{lowered, their_whole};
 
 #[derive(Debug)]
-struct Attention {
-    causal: bool,
-    heads: Option<(usize, usize)>,
-    scale: Option<f64>,
-    softcap: f64,
+pub(crate) struct Attention {
+    pub(crate) causal: bool,
+    /// Of queries, and of keys and values.
+    pub(crate) heads: Option<(usize, usize)>,
+    pub(crate) scale: Option<f64>,
+    /// 0 for none.
+    pub(crate) softcap: f64,
     /// What the last output holds: scores, capped ones, masked ones, or their softmax.
-    scores: i64,
-    left: i64,
-    right: i64,
+    pub(crate) scores: i64,
+    /// How far a query sees to either side; below 0 without end.
+    pub(crate) left: i64,
+    pub(crate) right: i64,
 }
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
@@ -50,10 +54,11 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if ours_only {
         return Ok(ours);
     }
+    // The GPU has kernels for ours alone.
     if !given(3) {
-        return super::theirs(ctx, node);
+        return unless_on_gpu(super::theirs(ctx, node)?, ours, Infers::Theirs, |_| true);
     }
-    either(masked(ctx, node)?, ours, plain_mask)
+    unless_on_gpu(masked(ctx, node)?, ours, Infers::Ours, plain_mask)
 }
 
 /// The engine's own, where a query that every key is hidden from is given nothing, as ONNX Runtime has it.
@@ -127,17 +132,22 @@ struct View {
     values: Vec<f64>,
 }
 
-impl View {
-    fn shape(shape: &[usize], heads: Option<usize>) -> TractResult<[usize; 4]> {
-        match (shape, heads) {
-            ([b, h, s, d], _) => Ok([*b, *h, *s, *d]),
-            ([b, s, w], Some(h)) if h > 0 && w.is_multiple_of(h) => Ok([*b, h, *s, w / h]),
-            _ => bail!("queries, keys and values have rank 4, or rank 3 and numbers of heads"),
+/// The same extents of queries, keys or values of either rank, some of which may be known by a symbol alone.
+fn by_head<D: DimLike>(shape: &[D], heads: Option<usize>) -> TractResult<[D; 4]> {
+    match (shape, heads) {
+        ([b, h, s, d], _) => Ok([b.clone(), h.clone(), s.clone(), d.clone()]),
+        ([b, s, w], Some(h)) if h > 0 => {
+            let w = w.to_usize()?;
+            ensure!(w.is_multiple_of(h), "{w} is not {h} heads");
+            Ok([b.clone(), h.into(), s.clone(), (w / h).into()])
         }
+        _ => bail!("queries, keys and values have rank 4, or rank 3 and numbers of heads"),
     }
+}
 
+impl View {
     fn new(tensor: &Tensor, heads: Option<usize>) -> TractResult<Self> {
-        let shape = Self::shape(tensor.shape(), heads)?;
+        let shape = by_head(tensor.shape(), heads)?;
         Ok(Self { shape, flat: tensor.rank() == 3, values: f64s(tensor)? })
     }
 
@@ -203,28 +213,27 @@ impl Bias {
 
 impl Attention {
     /// Shapes of the output, the cache of keys, that of values, and the scores.
-    fn shapes(
-        &self,
-        q: &[usize],
-        k: &[usize],
-        v: &[usize],
-        past: usize,
-    ) -> TractResult<[Vec<usize>; 4]> {
+    fn shapes<D: DimLike>(&self, q: &[D], k: &[D], v: &[D], past: &D) -> TractResult<[Vec<D>; 4]> {
         let heads = self.heads.unzip();
-        let (q4, k4) = (View::shape(q, heads.0)?, View::shape(k, heads.1)?);
-        let v4 = View::shape(v, heads.1)?;
+        let (q4, k4) = (by_head(q, heads.0)?, by_head(k, heads.1)?);
+        let v4 = by_head(v, heads.1)?;
         ensure!(q4[0] == k4[0] && k4[..3] == v4[..3] && q4[3] == k4[3], "keys do not fit queries");
+        let (of_queries, of_keys) = (q4[1].to_usize()?, k4[1].to_usize()?);
         ensure!(
-            k4[1] > 0 && q4[1].is_multiple_of(k4[1]),
+            of_keys > 0 && of_queries.is_multiple_of(of_keys),
             "heads of queries do not divide into those of keys"
         );
-        let keys = k4[2] + past;
+        let keys = k4[2].clone() + past;
+        let [batch, heads, steps, _] = q4;
+        let width = v4[3].clone();
         let out = match q.len() {
-            3 => vec![q4[0], q4[2], q4[1] * v4[3]],
-            _ => vec![q4[0], q4[1], q4[2], v4[3]],
+            3 => vec![batch.clone(), steps.clone(), width.clone() * of_queries],
+            _ => vec![batch.clone(), heads.clone(), steps.clone(), width.clone()],
         };
-        let cache = |size: usize| vec![k4[0], k4[1], keys, size];
-        Ok([out, cache(k4[3]), cache(v4[3]), vec![q4[0], q4[1], q4[2], keys]])
+        let cache = |size: D| vec![batch.clone(), of_keys.into(), keys.clone(), size];
+        let caches = [cache(k4[3].clone()), cache(width)];
+        let [of_k, of_v] = caches;
+        Ok([out, of_k, of_v, vec![batch.clone(), heads, steps, keys.clone()]])
     }
 
     /// Whether the query at `i`, which `offset` keys precede, may see the key at `j`.
@@ -244,10 +253,11 @@ impl Host for Attention {
     fn facts(&self, inputs: &Facts) -> TractResult<TVec<TypedFact>> {
         let (q, k, v) = (need(inputs, 0)?, need(inputs, 1)?, need(inputs, 2)?);
         let past = match maybe(inputs, 4) {
-            Some(past) => *dims(past)?.get(2).context("a cache of rank 4")?,
-            None => 0,
+            Some(past) => past.shape.get(2).context("a cache of rank 4")?.clone(),
+            None => 0.to_dim(),
         };
-        let [out, keys, values, scores] = self.shapes(&dims(q)?, &dims(k)?, &dims(v)?, past)?;
+        let [q_dims, k_dims, v_dims] = [q, k, v].map(|fact| fact.shape.to_tvec());
+        let [out, keys, values, scores] = self.shapes(&q_dims, &k_dims, &v_dims, &past)?;
         let dt = q.datum_type;
         Ok(tvec!(dt.fact(out), k.datum_type.fact(keys), v.datum_type.fact(values), dt.fact(scores)))
     }
@@ -259,7 +269,7 @@ impl Host for Attention {
             None => 0,
         };
         let [out_shape, key_shape, value_shape, score_shape] =
-            self.shapes(q_.shape(), k_.shape(), v_.shape(), past)?;
+            self.shapes(q_.shape(), k_.shape(), v_.shape(), &past)?;
         let heads = self.heads.unzip();
         let q = View::new(q_, heads.0)?;
         let k = View::new(k_, heads.1)?.behind(maybe(inputs, 4))?;

@@ -1,7 +1,7 @@
 //! `DeformConv`: a 2-D convolution whose kernel points are moved by offsets.
 //!
 //! In: `[N, C, H, W]`, weights, offsets for each output place and kernel point, a bias and a mask. Out: as
-//! of a convolution; between elements values are interpolated, outside they are zero.
+//! of a convolution; between elements values are interpolated, outside they are zero. The GPU has kernels for it.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -10,12 +10,14 @@ use tract_onnx::tract_hir::internal::*;
 use super::host::*;
 
 #[derive(Debug)]
-struct DeformConv {
-    group: usize,
-    offset_group: usize,
-    strides: Vec<usize>,
-    dilations: Vec<usize>,
-    pads: Vec<usize>,
+pub(crate) struct DeformConv {
+    pub(crate) group: usize,
+    pub(crate) offset_group: usize,
+    /// Of two axes, as the dilations.
+    pub(crate) strides: Vec<usize>,
+    pub(crate) dilations: Vec<usize>,
+    /// Before both axes, then behind.
+    pub(crate) pads: Vec<usize>,
 }
 
 pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
@@ -35,7 +37,7 @@ pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {
 }
 
 impl DeformConv {
-    fn shape(&self, x: &[usize], w: &[usize]) -> TractResult<Vec<usize>> {
+    pub(crate) fn shape(&self, x: &[usize], w: &[usize]) -> TractResult<Vec<usize>> {
         ensure!(x.len() == 4 && w.len() == 4, "only two spatial axes are supported");
         ensure!(
             w[1] * self.group == x[1] && w[0].is_multiple_of(self.group),

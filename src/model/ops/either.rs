@@ -30,10 +30,11 @@ pub(super) fn either(
 pub(super) fn unless_on_gpu(
     theirs: Parsed,
     ours: Parsed,
+    infers: Infers,
     fits: impl Fn(&[&TypedFact]) -> bool + Send + Sync + 'static,
 ) -> Built {
     let fits = move |inputs: &[&TypedFact]| !FOR_GPU.get() && fits(inputs);
-    choice(theirs, ours, Arc::new(fits), Infers::Ours)
+    choice(theirs, ours, Arc::new(fits), infers)
 }
 
 thread_local! {
@@ -88,7 +89,7 @@ fn choice(theirs: Parsed, ours: Parsed, fits: Fits, infers: Infers) -> Built {
 
 /// Which of two operators infers for both.
 #[derive(Clone, Copy)]
-enum Infers {
+pub(super) enum Infers {
     /// As it knows every form.
     Ours,
     Theirs,

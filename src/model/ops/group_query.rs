@@ -9,7 +9,7 @@ use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
-use super::either::unless_on_gpu;
+use super::either::{Infers, unless_on_gpu};
 use super::host::*;
 
 /// More steps than any model remembers.
@@ -58,7 +58,10 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let ours = host(node, op)?;
     // The engine's own refuses most forms, by attributes and inputs.
     match super::theirs(ctx, node) {
-        Ok(theirs) => unless_on_gpu(theirs, ours, move |inputs| first_prompt(inputs, heads)),
+        Ok(theirs) => {
+            let fits = move |inputs: &[&TypedFact]| first_prompt(inputs, heads);
+            unless_on_gpu(theirs, ours, Infers::Ours, fits)
+        }
         Err(_) => Ok(ours),
     }
 }

@@ -1,7 +1,8 @@
 //! Attention without a cache of keys: `LinearAttention`, and the convolution before it,
 //! `CausalConvWithState`.
 //!
-//! In: the tokens of one call, and a state of fixed size. Out: what each token gives, and the next state.
+//! In: the tokens of one call, and a state of fixed size. Out: what each token gives, and the next state. The GPU has
+//! kernels for both.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -10,12 +11,13 @@ use tract_onnx::tract_hir::internal::*;
 use super::host::*;
 
 #[derive(Debug)]
-struct LinearAttention {
-    q_heads: usize,
-    kv_heads: usize,
-    scale: f64,
-    gated: bool,
-    delta: bool,
+pub(crate) struct LinearAttention {
+    pub(crate) q_heads: usize,
+    pub(crate) kv_heads: usize,
+    /// 0 for the root of a key's size, inverted.
+    pub(crate) scale: f64,
+    pub(crate) gated: bool,
+    pub(crate) delta: bool,
 }
 
 pub(super) fn attention(_: &ParsingContext, node: &NodeProto) -> Built {
@@ -44,7 +46,12 @@ fn extents<const N: usize>(shape: &[usize]) -> TractResult<[usize; N]> {
 
 impl LinearAttention {
     /// Sizes of a head's key and value.
-    fn sizes(&self, q: &[usize], k: &[usize], v: &[usize]) -> TractResult<(usize, usize)> {
+    pub(crate) fn sizes(
+        &self,
+        q: &[usize],
+        k: &[usize],
+        v: &[usize],
+    ) -> TractResult<(usize, usize)> {
         let [q, k, v] = [extents::<3>(q)?, extents::<3>(k)?, extents::<3>(v)?];
         let (size, width) = (k[2] / self.kv_heads, v[2] / self.kv_heads);
         let fits = q[..2] == k[..2]
@@ -159,8 +166,8 @@ impl Host for LinearAttention {
 }
 
 #[derive(Debug)]
-struct CausalConv {
-    silu: bool,
+pub(crate) struct CausalConv {
+    pub(crate) silu: bool,
 }
 
 pub(super) fn causal_conv(_: &ParsingContext, node: &NodeProto) -> Built {

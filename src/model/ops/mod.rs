@@ -92,7 +92,11 @@ mod unique;
 mod upsample;
 mod wires;
 
+#[cfg(feature = "gpu")]
+pub(crate) use attention::Attention;
 pub(crate) use branch::Choice;
+#[cfg(feature = "gpu")]
+pub(crate) use deform_conv::DeformConv;
 #[cfg(feature = "gpu")]
 pub(crate) use either::for_gpu;
 pub(crate) use gather_blocks::GatherBlocks;
@@ -100,12 +104,18 @@ pub(crate) use gather_blocks::GatherBlocks;
 pub(crate) use group_query::{GroupQuery, Sizes as GroupQuerySizes};
 pub(crate) use host::{Coded, code_of};
 pub(crate) use integer_product::IntegerProduct;
+#[cfg(feature = "gpu")]
+pub(crate) use linear_attention::{CausalConv, LinearAttention};
 pub(crate) use narrow::ToNarrow;
 pub(crate) use nbits::MatMulNBits;
 pub(crate) use quotient::Quotient;
 pub(crate) use recurrent::{Recurrent, Sizes};
 pub(crate) use reduce_extreme::Extreme;
+#[cfg(feature = "gpu")]
+pub(crate) use roi_align::RoiAlign;
 pub(crate) use round_to::RoundTo;
+#[cfg(feature = "gpu")]
+pub(crate) use tensor_scatter::TensorScatter;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -1,6 +1,7 @@
 //! `RoiAlign`: regions of a feature map, each sampled into a grid of one size.
 //!
 //! In: `[N, C, H, W]`, regions `[R, 4]` and which batch entry each lies in. Out: `[R, C, rows, columns]`.
+//! The GPU has a kernel for it.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -9,13 +10,14 @@ use tract_onnx::tract_hir::internal::*;
 use super::host::*;
 
 #[derive(Debug)]
-struct RoiAlign {
-    max: bool,
-    half_pixel: bool,
-    rows: usize,
-    columns: usize,
-    sampling: usize,
-    scale: f64,
+pub(crate) struct RoiAlign {
+    pub(crate) max: bool,
+    pub(crate) half_pixel: bool,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Samples along each axis of a cell; 0 for as many as it has pixels.
+    pub(crate) sampling: usize,
+    pub(crate) scale: f64,
 }
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {

@@ -1,6 +1,6 @@
 //! `TensorScatter`: an update written into a cache at a place of its own for each batch entry.
 //!
-//! In: the cache, the update and where to write. Out: the new cache.
+//! In: the cache, the update and where to write. Out: the new cache. The GPU has a kernel for it.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -9,9 +9,10 @@ use tract_onnx::tract_hir::internal::*;
 use super::host::*;
 
 #[derive(Debug)]
-struct TensorScatter {
-    axis: i64,
-    circular: bool,
+pub(crate) struct TensorScatter {
+    /// Negative counts from the end.
+    pub(crate) axis: i64,
+    pub(crate) circular: bool,
 }
 
 pub(super) fn build(_ctx: &ParsingContext, node: &NodeProto) -> Built {

@@ -135,6 +135,46 @@ def rows_that_begin_anywhere():
     by_ort("Conv_1x1_many", "Conv", {"x": f32(2, 32, 13, 13)}, {"w": f32(24, 32, 1, 1, scale=0.3), "b": f32(24)}, ["x", "w", "b"])
 
 
-for make in (biased, products, integers, convolutions, lookups, norms, transforms, rows_that_begin_anywhere):
+def infinities():
+    """What is smaller than every float, or larger."""
+    x = np.array([[-np.inf, -np.inf, -np.inf], [1, -np.inf, 2], [np.inf, 3, np.inf]], np.float32)
+    by_ort("ReduceMax_infinite", "ReduceMax", {"x": x}, {}, ["x"], axes=[1], keepdims=0)
+    by_ort("ReduceMin_infinite", "ReduceMin", {"x": -x}, {}, ["x"], axes=[1], keepdims=0)
+    by_ort("MaxPool_infinite", "MaxPool", {"x": x.reshape(1, 1, 3, 3)}, {}, ["x"], kernel_shape=[1, 2])
+
+
+def scores():
+    """Attention whose scores are more than all else together."""
+    q, k, v = f32(1, 2, 40, 4), f32(1, 2, 4, 40), f32(1, 2, 40, 4)
+    nodes = [helper.make_node("MatMul", ["q", "k"], ["s"]), helper.make_node("Mul", ["s", "by"], ["t"]),
+             helper.make_node("Softmax", ["t"], ["p"], axis=-1), helper.make_node("MatMul", ["p", "v"], ["y"])]
+    feeds = {"q": q, "k": k, "v": v}
+    CASES.append(case("Attention_scores", model(nodes, feeds, {"by": np.float32(0.5)}, ["y"]), feeds, 1e-4, 1e-5))
+
+
+def remainders():
+    """By what is no constant."""
+    a, b = rng.integers(-50, 50, (3, 40)).astype(np.int32), rng.integers(1, 9, 40).astype(np.int32)
+    by_ort("Mod_int32", "Mod", {"a": a, "b": b}, {}, ["a", "b"], fmod=1)
+    by_ort("Mod_int32_floor", "Mod", {"a": a, "b": -b}, {}, ["a", "b"])
+    by_ort("Mod_float", "Mod", {"a": f32(3, 40, scale=9), "b": f32(40)}, {}, ["a", "b"], fmod=1, atol=1e-4)
+    by_ort("Div_int32", "Div", {"a": a, "b": b}, {}, ["a", "b"])
+
+
+def placed():
+    """Rows of other places in a cache than the first, and regions of every kind of sampling."""
+    x = f32(2, 3, 9, 11)
+    boxes = np.array([[0, 0, 4, 4], [1.5, 2.25, 9, 7.5], [-2, -3, 12, 10], [3, 3, 3.5, 3.25]], np.float32)
+    at = np.array([0, 1, 1, 0], np.int64)
+    for mode in ("avg", "max"):
+        for sampling in (0, 2):
+            for way in ("half_pixel", "output_half_pixel"):
+                by_ort(f"RoiAlign_{mode}_{sampling}_{way}", "RoiAlign", {"x": x, "boxes": boxes, "at": at}, {}, ["x", "boxes", "at"],
+                       mode=mode, sampling_ratio=sampling, output_height=3, output_width=4, spatial_scale=0.75,
+                       coordinate_transformation_mode=way)
+
+
+for make in (biased, products, integers, convolutions, lookups, norms, transforms, rows_that_begin_anywhere, infinities, scores,
+             remainders, placed):
     make()
 write("webgpu", CASES)
