@@ -19,29 +19,45 @@ const OVERHEAD = 30;
 /** The numbers that take one byte belong to what is called most, and wasm-opt has put that first. */
 const SHORT = 128;
 const PRIME = 0x01000193;
+const HIGHEST = Array.from({ length: RUN }).reduce((power) => Math.imul(power, PRIME), 1);
 
-/** For each body the numbers of its runs, and for each run that is shared the bodies that have it. */
+/** Runs are told apart by so many bits; that few are taken for others does no harm. */
+const SLOTS = 1 << 24;
+
+/** Calls `visit` with the slot of each run of a body, once. `seen` has for each slot the last body that had it. */
+function eachRun(body, which, seen, visit) {
+  let hash = 0;
+  for (let at = 0; at < body.length; at += 1) {
+    hash = (Math.imul(hash, PRIME) + body[at] + 1) | 0;
+    if (at >= RUN) hash = (hash - Math.imul(HIGHEST, body[at - RUN] + 1)) | 0;
+    if (at < RUN - 1) continue;
+    const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+    const slot = (mixed ^ (mixed >>> 13)) & (SLOTS - 1);
+    if (seen[slot] === which) continue;
+    seen[slot] = which;
+    visit(slot);
+  }
+}
+
+/** For each body its runs that others share, and for each of these the bodies that have it. */
 function shared(bodies) {
-  const numbers = new Map();
+  const counts = new Uint32Array(SLOTS);
+  const seen = new Int32Array(SLOTS).fill(-1);
+  bodies.forEach((body, which) => eachRun(body, which, seen, (slot) => { counts[slot] += 1; }));
+  seen.fill(-1);
+  const numbers = new Int32Array(SLOTS).fill(-1);
   const owners = [];
-  const highest = Array.from({ length: RUN }).reduce((power) => Math.imul(power, PRIME), 1);
   const runs = bodies.map((body, which) => {
-    const own = new Set();
-    let hash = 0;
-    body.forEach((byte, at) => {
-      hash = (Math.imul(hash, PRIME) + byte + 1) | 0;
-      if (at >= RUN) hash = (hash - Math.imul(highest, body[at - RUN] + 1)) | 0;
-      if (at >= RUN - 1) own.add(hash);
+    const own = [];
+    eachRun(body, which, seen, (slot) => {
+      if (counts[slot] < 2 || counts[slot] > COMMON) return;
+      if (numbers[slot] < 0) numbers[slot] = owners.push([]) - 1;
+      owners[numbers[slot]].push(which);
+      own.push(numbers[slot]);
     });
-    return Uint32Array.from(own, (run) => {
-      let number = numbers.get(run);
-      if (number === undefined) numbers.set(run, number = owners.push([]) - 1);
-      owners[number].push(which);
-      return number;
-    });
+    return Uint32Array.from(own);
   });
-  const useful = ({ length }) => length > 1 && length <= COMMON;
-  return { owners, runs: runs.map((own) => own.filter((run) => useful(owners[run]))) };
+  return { owners, runs };
 }
 
 /** @param {Uint8Array[]} bodies @param {number} fixed so many stay in front @returns {number[]} */
@@ -50,21 +66,24 @@ export function likeBesideLike(bodies, fixed = 0) {
   const scores = new Int32Array(bodies.length);
   const near = new Uint16Array(owners.length);
   const cost = Float64Array.from(bodies, ({ length }) => (length + OVERHEAD) ** POWER);
-  const left = new Set(bodies.keys());
+  const left = Uint32Array.from(bodies.keys());
   const order = [];
   let [bytes, oldest] = [0, 0];
-  const count = (run, by) => owners[run].forEach((which) => { scores[which] += by; });
-  const best = () => {
-    let [found, most] = [-1, -1];
-    for (const which of left) {
-      const score = scores[which] / cost[which];
-      if (score > most) [found, most] = [which, score];
+  const count = (run, by) => { for (const which of owners[run]) scores[which] += by; };
+  /** Takes the best one; the others stay in their order, by which even ones are decided. */
+  const best = (remaining) => {
+    let [found, most] = [0, -1];
+    for (let at = 0; at < remaining; at += 1) {
+      const score = scores[left[at]] / cost[left[at]];
+      if (score > most) [found, most] = [at, score];
     }
-    return found;
+    const which = left[found];
+    left.copyWithin(found, found + 1, remaining);
+    return which;
   };
-  while (left.size > 0) {
-    const next = order.length < fixed ? order.length : best();
-    left.delete(next);
+  for (let remaining = bodies.length; remaining > 0; remaining -= 1) {
+    if (order.length === fixed) left.copyWithin(0, fixed);
+    const next = order.length < fixed ? order.length : best(remaining);
     order.push(next);
     bytes += bodies[next].length;
     for (const run of runs[next]) if ((near[run] += 1) === 1) count(run, 1);
