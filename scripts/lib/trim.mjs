@@ -46,6 +46,7 @@ export async function trim(folder) {
       const functions = new Set(JSON.parse(readFileSync(ran, 'utf8')));
       writeFileSync(trimmed, drop(engine, functions));
       await wasmOpt(trimmed, 'trimmed');
+      sortFile(trimmed);
       mkdirSync(join(cache, 'wasm-opt'), { recursive: true });
       const part = `${kept}.${process.pid}`;
       writeFileSync(part, mark(readFileSync(trimmed), functions.size));
