@@ -11,6 +11,7 @@ import { childEnv, lockedVersion, nativeBinary, nativeFeatures, root } from './l
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
 import { wasmEnv } from './lib/wasm-target.mjs';
 import { bundle } from './lib/bundle.mjs';
+import { sortFile } from './lib/likeness.mjs';
 import { lower } from './lib/lower.mjs';
 import { corpusKey, trim } from './lib/trim.mjs';
 import { ENGINES, divide, shareGlue, untrimmed, variantsKey } from './lib/variants.mjs';
@@ -42,6 +43,7 @@ const web = ({ label, folder, features, optimise, bound, recipe = [], derive }) 
   async derive(out) {
     // Twice more for size alone: from the beginning, that level leaves more than the usual one before it.
     for (const level of optimise ? AGAIN : []) await wasmOpt(join(out, WEB), `${label}, again`, [], level);
+    if (optimise) sortFile(join(out, WEB));
     divide(out, WEB);
     await derive(out);
   },
@@ -90,7 +92,11 @@ async function finishEdge({ optimise, bound }) {
     // wasm-bindgen's abort handler catches what the runtime throws.
     features: ['exception-handling'],
     // The edge gives the same bits as the reference on the device.
-    derive: (out) => writeFileSync(join(out, 'index_bg.wasm'), lower(readFileSync(join(out, 'index_bg.wasm'))).bytes),
+    derive(out) {
+      const file = join(out, 'index_bg.wasm');
+      if (optimise) sortFile(file);
+      writeFileSync(file, lower(readFileSync(file)).bytes);
+    },
     async bindgen(out) {
       await run('wasm-bindgen', [wasmFile('edge.wasm'), '--target', 'module', '--out-dir', out, '--out-name', 'index', '--no-typescript',
         '--experimental-reset-state-function', '--force-enable-abort-handler'], { label: 'wasm-bindgen edge' });

@@ -17,7 +17,7 @@ const [I32, MUTABLE, I32_CONST, GLOBAL_SET, UNREACHABLE, END] = [0x7f, 0x01, 0x4
 const DROPPED = Uint8Array.of(3, 0, UNREACHABLE, END);
 
 /** Where a body's instructions begin. */
-function afterLocals(body) {
+export function afterLocals(body) {
   const reader = new Reader(body);
   for (let groups = reader.unsigned(); groups > 0; groups -= 1) {
     reader.unsigned();

@@ -17,28 +17,34 @@ import { readNpz } from '../../tests/lib/npz.mjs';
 import { modelFiles } from '../../www/precache.mjs';
 import { madeUp } from '../../pkg/tailor/feeds.js';
 import { root, sharedModels } from './paths.mjs';
+import { isRare, isRareFile } from './rare.mjs';
 
 /** Bytes of memory in which little fits. */
 const MEMORY = 96 * 2 ** 20;
 
-/** What few models have is left to the whole engine: the formats of images. */
-const RARE = { files: ['images.json'], tests: /^test_image_decoder/ };
+/** Whether a case is left to the whole engine; what is no model is not. */
+function rare(profile, name, model) {
+  let operators = [];
+  profile.run((engine) => ({ operators } = engine.inspect(bytesOf(engine, model))));
+  return isRare(name, operators);
+}
 
 /** Single operators: the cases of tests/cases/operators. */
-function* operators() {
+function* operators(profile) {
   const folder = join(root, 'tests', 'cases', 'operators');
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json') && !RARE.files.includes(name)).sort()) {
-    for (const { model, inputs } of JSON.parse(readFileSync(join(folder, file), 'utf8'))) {
-      yield { model: Buffer.from(model, 'base64'), runs: [Object.entries(inputs).map(([name, value]) => ({ name, ...elements(value) }))] };
+  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json') && !isRareFile(name)).sort()) {
+    for (const { name: own, model: text, inputs } of JSON.parse(readFileSync(join(folder, file), 'utf8'))) {
+      const model = Buffer.from(text, 'base64');
+      if (rare(profile, own, model)) continue;
+      yield { model, runs: [Object.entries(inputs).map(([name, value]) => ({ name, ...elements(value) }))] };
     }
   }
 }
 
 /** The node tests of ONNX, where they are at hand. */
-function* conformance() {
+function* conformance(profile) {
   for (const set of sets.filter(({ present }) => present)) {
-    const common = readCases(set).filter(({ name }) => !RARE.tests.test(name));
-    for (const { model, sets: data } of common) yield { model, runs: data.map(({ inputs }) => inputs) };
+    for (const { name, model, sets: data } of readCases(set)) if (!rare(profile, name, model)) yield { model, runs: data.map(({ inputs }) => inputs) };
   }
 }
 

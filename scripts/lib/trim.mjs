@@ -9,18 +9,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drop, mark } from '../../pkg/tailor/module.js';
 import { sets } from '../../tests/lib/conformance.mjs';
+import { sortFile } from './likeness.mjs';
 import { cache, root, sharedModels } from './paths.mjs';
 import { run } from './run.mjs';
 import { ENGINES, writeReference } from './variants.mjs';
 import { wasmOpt } from './wasm.mjs';
-
 
 /** Everything that decides what is run; large files by their size. */
 export function corpusKey() {
   const hash = createHash('sha256');
   const folders = ['tests/cases/operators', 'tests/cases/architectures', 'pkg/tailor', 'tests/lib'].map((name) => join(root, name));
   const files = [
-    join(root, 'scripts', 'lib', 'corpus.mjs'),
+    ...['corpus.mjs', 'rare.mjs'].map((name) => join(root, 'scripts', 'lib', name)),
     ...folders.flatMap((folder) => readdirSync(folder).sort().map((name) => join(folder, name))),
   ];
   for (const file of files) hash.update(readFileSync(file));
@@ -46,6 +46,7 @@ export async function trim(folder) {
       const functions = new Set(JSON.parse(readFileSync(ran, 'utf8')));
       writeFileSync(trimmed, drop(engine, functions));
       await wasmOpt(trimmed, 'trimmed');
+      sortFile(trimmed);
       mkdirSync(join(cache, 'wasm-opt'), { recursive: true });
       const part = `${kept}.${process.pid}`;
       writeFileSync(part, mark(readFileSync(trimmed), functions.size));

@@ -1,4 +1,4 @@
-//! Elements that indices name, the places of those that are not zero, and triangles.
+//! Elements that indices name, taken or changed, the places of those that are not zero, and triangles.
 //!
 //! In: numbers, and what picks from them. Out: the chosen ones. An index that is out of range is found on the way; then the
 //! check that stood before says which it is.
@@ -7,6 +7,7 @@ use nearside_kernels::Misfit;
 use nearside_kernels::pick::{self, Elements};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::array::ScatterReduction;
 
 use super::work::Work;
 use crate::optimize::CheckIndices;
@@ -36,9 +37,75 @@ impl Work for ByIndex {
         let (from, at) = (data.try_as_plain_ram()?, indices.try_as_plain_ram()?);
         let mut to = output.try_as_plain_ram_mut()?;
         let (shape, wanted) = (data.shape(), indices.shape());
-        let (from, to) = (from.as_bytes(), to.as_bytes_mut());
-        pick::elements(self.axis, shape, wanted, from, at.as_slice()?, to)
-            .map_err(|misfit| told(self.check.as_ref(), &inputs[1], misfit))?;
+        let (from, at, to) = (from.as_bytes(), at.as_slice()?, to.as_bytes_mut());
+        macro_rules! of {
+            ($width:literal) => {{
+                let ((from, _), (to, _)) = (from.as_chunks::<$width>(), to.as_chunks_mut());
+                pick::elements(self.axis, shape, wanted, from, at, to)
+            }};
+        }
+        let done = match data.datum_type().size_of() {
+            1 => of!(1),
+            2 => of!(2),
+            4 => of!(4),
+            8 => of!(8),
+            other => bail!("elements of {other} bytes"),
+        };
+        done.map_err(|misfit| told(self.check.as_ref(), &inputs[1], misfit))?;
+        Ok(tvec!(output.into_tvalue()))
+    }
+}
+
+/// Updates at the places that indices along one axis name; float32 may be joined with what is there.
+pub(crate) struct AtIndex {
+    pub(crate) axis: usize,
+    pub(crate) how: ScatterReduction,
+    pub(crate) check: Option<CheckIndices>,
+}
+
+impl Work for AtIndex {
+    fn name(&self) -> &'static str {
+        "ElementsAtIndex"
+    }
+
+    fn run(&self, mut inputs: TVec<TValue>, _facts: &[TypedFact]) -> TractResult<TVec<TValue>> {
+        ensure!(inputs.len() == 3, "data, indices and updates");
+        let (given, updates) = (inputs[1].clone(), inputs[2].clone());
+        let mut output = inputs.swap_remove(0).into_tensor();
+        let shape: TVec<usize> = output.shape().into();
+        let (kind, wanted) = (output.datum_type(), updates.shape());
+        ensure!(kind == updates.datum_type() && given.shape() == wanted, "updates do not fit");
+        let indices = given.cast_to::<i64>()?;
+        let (at, from) = (indices.try_as_plain_ram()?, updates.try_as_plain_ram()?);
+        let (axis, at) = (self.axis, at.as_slice()?);
+        let mut view = output.try_as_plain_ram_mut()?;
+        macro_rules! of {
+            ($width:literal) => {{
+                let (from, (to, _)) = (from.as_bytes(), view.as_bytes_mut().as_chunks_mut());
+                let (from, _) = from.as_chunks::<$width>();
+                pick::scatter(axis, &shape, wanted, to, at, from, |_, new| new)
+            }};
+        }
+        let how = self.how;
+        let done = match (kind, kind.size_of()) {
+            (DatumType::F32, _) => {
+                let (from, to) = (from.as_slice::<f32>()?, view.as_slice_mut::<f32>()?);
+                // As the engine compares: what is no number is neither less nor more.
+                pick::scatter(axis, &shape, wanted, to, at, from, move |old, new| match how {
+                    ScatterReduction::None => new,
+                    ScatterReduction::Add => old + new,
+                    ScatterReduction::Mul => old * new,
+                    ScatterReduction::Min if new < old => new,
+                    ScatterReduction::Max if new > old => new,
+                    ScatterReduction::Min | ScatterReduction::Max => old,
+                })
+            }
+            (_, 1) => of!(1),
+            (_, 4) => of!(4),
+            (_, 8) => of!(8),
+            (other, _) => bail!("updates of {other:?}"),
+        };
+        done.map_err(|misfit| told(self.check.as_ref(), &given, misfit))?;
         Ok(tvec!(output.into_tvalue()))
     }
 }

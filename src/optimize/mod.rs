@@ -20,6 +20,7 @@ mod finished;
 mod halves;
 mod integers;
 mod moves;
+mod narrow_pools;
 mod norms;
 mod picks;
 mod precision;
@@ -91,6 +92,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("unquantised", unquantised::unquantised, Some(Target::Gpu)),
     ("empty_sums", sums::empty_sums, None),
     ("swishes", swishes::swishes, Some(Target::Cpu)),
+    ("narrow_pools", narrow_pools::narrow_pools, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
     ("unquantised_products", unquantised::unquantised_products, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),

@@ -1,20 +1,22 @@
 //! What picks values out of a tensor becomes ours where the engine takes them one by one.
 //!
 //! In: the engine's operators that pick, in a canonical graph. Out: ours for the types that models have: [`Top`] where it is
-//! known how many are wanted, [`Sampled`] for images and up to four neighbours, gathers by elements and tuples, triangles,
-//! the places of what is not zero, suppression of boxes; the others stay.
+//! known how many are wanted, [`Sampled`] for images and up to four neighbours, gathers by elements and tuples, scatters of
+//! elements, triangles, the places of what is not zero, suppression of boxes; the others stay.
 
 use nearside_kernels::sample::{Outside, Sampling};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::{GatherElements, GatherNd, Topk, Trilu};
+use tract_onnx::tract_core::ops::array::{
+    GatherElements, GatherNd, ScatterElements, ScatterReduction, Topk, Trilu,
+};
 use tract_onnx::tract_core::ops::nn::GridSample;
 use tract_onnx::tract_core::ops::nn::grid_sample::{InterpolationMode, PaddingMode};
 use tract_onnx_opl::non_max_suppression::{BoxRepr, NonMaxSuppression};
 use tract_onnx_opl::non_zero::NonZero;
 
 use super::{CheckIndices, constant};
-use crate::cpu::picking::{ByIndex, ByTuple, NotZero, Triangle};
+use crate::cpu::picking::{AtIndex, ByIndex, ByTuple, NotZero, Triangle};
 use crate::cpu::sampling::Sampled;
 use crate::cpu::suppression::Suppression;
 use crate::cpu::top::Top;
@@ -34,10 +36,11 @@ pub(super) fn picks(model: &TypedModel, node: &TypedNode) -> TractResult<Option<
     work.patch(model, node, &inputs)
 }
 
-/// The check that a gather's indices pass before it, and what it is given: ours looks at them itself.
+/// The check that indices pass before it, and what it is given: ours looks at them itself.
 fn checked<'m>(model: &'m TypedModel, node: &TypedNode) -> Option<(&'m CheckIndices, OutletId)> {
-    let gathers = node.op_is::<GatherElements>() || node.op_is::<GatherNd>();
-    let before = model.node(node.inputs.get(1).filter(|_| gathers)?.node);
+    let ours = node.op_is::<GatherElements>() || node.op_is::<GatherNd>();
+    let ours = ours || node.op_is::<ScatterElements>();
+    let before = model.node(node.inputs.get(1).filter(|_| ours)?.node);
     Some((before.op_as::<CheckIndices>()?, *before.inputs.first()?))
 }
 
@@ -52,8 +55,18 @@ fn work(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Working>> {
     let plain = of.is_copy() && !of.is_quantized();
     let check = checked(model, node).map(|(check, _)| check.clone());
     if let Some(op) = node.op_as::<GatherElements>() {
-        rule_if!(plain && of.size_of() == 4);
+        rule_if!(plain && matches!(of.size_of(), 1 | 2 | 4 | 8));
         return Ok(Some(Working::instead(node, ByIndex { axis: op.axis, check })));
+    }
+    if let Some(op) = node.op_as::<ScatterElements>() {
+        let put = op.reduction == ScatterReduction::None && matches!(of.size_of(), 1 | 4 | 8);
+        rule_if!(plain && (of == DatumType::F32 || put));
+        let facts = model.node_input_facts(node.id)?;
+        rule_if!(facts.len() == 3 && facts[2].datum_type == of);
+        return Ok(Some(Working::instead(
+            node,
+            AtIndex { axis: op.axis, how: op.reduction, check },
+        )));
     }
     if let Some(op) = node.op_as::<GatherNd>() {
         rule_if!(plain);

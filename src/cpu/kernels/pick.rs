@@ -1,26 +1,53 @@
-//! Elements that indices name, and where elements are that are not zero.
+//! Elements that indices name, to be taken or to be changed, and where elements are that are not zero.
 //!
-//! In: bytes of elements or float32, and int64 indices. Out: elements, or int64 places. What an index is out of is a
+//! In: elements, and int64 indices. Out: elements, or int64 places. What an index is out of is a
 //! [`Misfit`](crate::Misfit); the least ones may count from the end.
 
 use crate::{Result, fits};
 
 /// For each index the element at its own place, but along `axis` at the index. `shape` is of the data, `wanted` of the
-/// indices, which are no more than the data along each other axis. Elements are of 4 bytes.
-pub fn elements(
+/// indices, which are no more than the data along each other axis.
+pub fn elements<T: Copy>(
     axis: usize,
     shape: &[usize],
     wanted: &[usize],
-    data: &[u8],
+    data: &[T],
     indices: &[i64],
-    to: &mut [u8],
+    to: &mut [T],
 ) -> Result<()> {
-    let ((data, _), (to, _)) = (data.as_chunks::<4>(), to.as_chunks_mut::<4>());
+    fits(data.len() == shape.iter().product() && to.len() == indices.len())?;
+    along(axis, shape, wanted, indices, |number, place| to[number] = data[place])
+}
+
+/// Puts each update at its own place in the data, but along `axis` at its index, in their order: `put` makes of what is
+/// there and the update what will be.
+pub fn scatter<T: Copy>(
+    axis: usize,
+    shape: &[usize],
+    wanted: &[usize],
+    data: &mut [T],
+    indices: &[i64],
+    updates: &[T],
+    put: impl Fn(T, T) -> T,
+) -> Result<()> {
+    fits(data.len() == shape.iter().product() && updates.len() == indices.len())?;
+    along(axis, shape, wanted, indices, |number, place| {
+        data[place] = put(data[place], updates[number]);
+    })
+}
+
+/// Calls `each` with the number of every index and the place in the data that it names.
+fn along(
+    axis: usize,
+    shape: &[usize],
+    wanted: &[usize],
+    indices: &[i64],
+    mut each: impl FnMut(usize, usize),
+) -> Result<()> {
     let rank = shape.len();
-    fits(axis < rank && wanted.len() == rank && data.len() == shape.iter().product())?;
-    fits(indices.len() == wanted.iter().product() && to.len() == indices.len())?;
+    fits(axis < rank && wanted.len() == rank && indices.len() == wanted.iter().product())?;
     fits((0..rank).all(|a| a == axis || wanted[a] <= shape[a]))?;
-    if to.is_empty() {
+    if indices.is_empty() {
         return Ok(());
     }
     let mut strides = vec![1; rank];
@@ -31,13 +58,13 @@ pub fn elements(
     // Along the last axis a place goes on by this.
     let step = usize::from(axis != rank - 1);
     let mut at = vec![0; rank];
-    for (indices, to) in indices.chunks_exact(wide).zip(to.chunks_exact_mut(wide)) {
+    for (row, indices) in indices.chunks_exact(wide).enumerate() {
         let outer = (0..rank - 1).filter(|a| *a != axis);
         let first: usize = outer.map(|a| at[a] * strides[a]).sum();
-        for (column, (index, to)) in indices.iter().zip(to).enumerate() {
+        for (column, index) in indices.iter().enumerate() {
             let index = if *index < 0 { index.wrapping_add(length as i64) } else { *index };
             fits((index as u64) < length as u64)?;
-            *to = data[first + index as usize * stride + column * step];
+            each(row * wide + column, first + index as usize * stride + column * step);
         }
         for a in (0..rank - 1).rev() {
             at[a] += 1;

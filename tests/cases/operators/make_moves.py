@@ -123,6 +123,23 @@ def picks():
     add("boxes_unbounded", [node("NonMaxSuppression", "b s m o")], {"b": corners, "s": scores}, {"m": i64(7), "o": np.array([0.2], np.float32)})
 
 
+def puts():
+    """Updates at indices, none of them twice where the last one would win; joined ones may be."""
+    for axis, indices in ((0, (5, 6, 7)), (1, (4, 5, 7)), (2, (3, 2, 6)), (-1, (4, 1, 1)), (1, (4, 0, 7))):
+        for kind, of in ((np.float32, np.int64), (np.int64, np.int32), (np.uint8, np.int64), (np.int32, np.int64)):
+            x = (rng.standard_normal((5, 6, 7)) * 50).astype(kind)
+            n = x.shape[axis]
+            order = np.argsort(rng.random(indices[:axis % 3] + (n,) + indices[axis % 3 + 1:]), axis)
+            at = order[tuple(slice(s) for s in indices)].astype(of)
+            at = np.where(rng.random(at.shape) < 0.5, at, at - n).astype(of)
+            add(f"put_{axis}_{len(CASES)}", [node("ScatterElements", "x i u", axis=axis)], {"x": x, "i": at, "u": (rng.standard_normal(at.shape) * 50).astype(kind)})
+    for how, kind in itertools.product(("add", "mul", "min", "max"), (np.float32, np.int64)):
+        at = rng.integers(-6, 6, (5, 9, 7)).astype(np.int64)
+        x, u = ((rng.standard_normal(shape) * 9).astype(kind) for shape in ((5, 6, 7), at.shape))
+        add(f"put_{how}_{kind.__name__}", [node("ScatterElements", "x i u", axis=1, reduction=how)], {"x": x, "i": at, "u": u}, opset=18)
+    add("put_twice", [node("ScatterElements", "x i u", "a"), node("Add", "a x")], {"x": f32(8, 9), "i": np.zeros((1, 9), np.int64), "u": f32(1, 9)})
+
+
 def numbers():
     x = np.concatenate([f32(50, scale=3), np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-42, 3e38, 2], np.float32)])
     for exponent in (3, -1, 0, 1, 1.7, -2.5, 4, 5, 1 / 3, 127, np.inf, -np.inf, np.nan):
@@ -155,4 +172,5 @@ if __name__ == "__main__":
     cuts()
     picks()
     numbers()
+    puts()
     write("moves", CASES)

@@ -3,7 +3,7 @@
 use super::Numbers;
 use crate::boxes::{Rules, suppress};
 use crate::moved::Moves;
-use crate::pick::{Elements, elements, places, triangle, tuples};
+use crate::pick::{Elements, elements, places, scatter, triangle, tuples};
 use crate::power::power;
 use crate::whole::{Whole, truth, whole};
 
@@ -80,7 +80,11 @@ fn elements_by_their_indices() {
         let data: Vec<[u8; 4]> =
             (0..shape.iter().product::<usize>() as u32).map(u32::to_ne_bytes).collect();
         let mut to = vec![[0; 4]; count];
-        elements(axis, &shape, &wanted, bytes(&data), &indices, to.as_flattened_mut()).unwrap();
+        elements(axis, &shape, &wanted, &data, &indices, &mut to).unwrap();
+        let updates: Vec<f32> = (0..count).map(|at| at as f32).collect();
+        let mut sums = vec![0f32; data.len()];
+        scatter(axis, &shape, &wanted, &mut sums, &indices, &updates, |a, b| a + b).unwrap();
+        let mut expected = vec![0f32; data.len()];
         for (at, to) in to.iter().enumerate() {
             let (mut left, mut place, mut stride) = (at, 0, 1);
             for a in (0..rank).rev() {
@@ -91,13 +95,17 @@ fn elements_by_their_indices() {
                 stride *= shape[a];
             }
             assert_eq!(*to, data[place]);
+            expected[place] += updates[at];
         }
+        assert_eq!(sums, expected);
         let mut wrong = indices.clone();
         for bad in [n, -n - 1, i64::MAX, i64::MIN] {
             wrong[0] = bad;
-            let to = to.as_flattened_mut();
-            assert!(elements(axis, &shape, &wanted, bytes(&data), &wrong, to).is_err());
+            assert!(elements(axis, &shape, &wanted, &data, &wrong, &mut to).is_err());
+            let put = |_, new| new;
+            assert!(scatter(axis, &shape, &wanted, &mut sums, &wrong, &updates, put).is_err());
         }
+        assert!(elements(axis, &shape, &wanted, &data[1..], &indices, &mut to).is_err());
     }
     let data: Vec<[u8; 4]> = (0..2 * 3 * 4 * 2u32).map(u32::to_ne_bytes).collect();
     let mut to = vec![[0; 4]; 4 * 2];
