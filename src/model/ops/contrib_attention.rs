@@ -1,7 +1,7 @@
-//! com.microsoft's attention of encoders: `Attention`, `QAttention`, `MultiHeadAttention`.
+//! com.microsoft's attention: `Attention`, `QAttention`, `MultiHeadAttention`, `DecoderMaskedMultiHeadAttention`.
 //!
 //! In: hidden states with one weight for query, key and value, or the three projected already, with
-//! masks, biases and a past. Out: the attended values and the new past. All three end in [`attend`].
+//! masks, biases and a past. Out: the attended values and the new past. All of them end in [`attend`].
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -12,9 +12,10 @@ use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 use tract_onnx::tract_hir::internal::*;
 
 use super::lower::{Built, Inputs, lowered};
+use super::shared_cache::Filling;
 use super::wires::Wires;
 
-/// The attributes that the three share.
+/// The attributes that they share.
 #[derive(Clone)]
 struct Heads {
     count: usize,
@@ -132,13 +133,43 @@ fn self_attention(
     Ok(tvec!(y, g.concat(0, &[k, v])?))
 }
 
+/// Where an operator with query, key and value of their own has its other inputs.
+#[derive(Clone, Copy)]
+struct Places {
+    projection: usize,
+    mask: usize,
+    bias: usize,
+    past: [usize; 2],
+    filled: usize,
+}
+
+/// Of `cache_indirection`.
+const BEAMS: usize = 9;
+
 pub(super) fn multi_head(_: &ParsingContext, node: &NodeProto) -> Built {
     let heads = Heads::of(node)?;
-    refuse(node, 8, "past_sequence_length")?;
-    refuse(node, 9, "cache_indirection")?;
+    separate(node, heads, Places { projection: 3, mask: 4, bias: 5, past: [6, 7], filled: 8 })
+}
+
+/// The same for one query at a time, over a cache that is filled in place.
+pub(super) fn decoder(_: &ParsingContext, node: &NodeProto) -> Built {
+    let heads = Heads::of(&shared(node))?;
+    separate(node, heads, Places { projection: 10, mask: 3, bias: 4, past: [5, 6], filled: 7 })
+}
+
+/// The node without the flag that says what its inputs do.
+fn shared(node: &NodeProto) -> NodeProto {
+    let mut node = node.clone();
+    node.attribute.retain(|a| a.name != "past_present_share_buffer");
+    node
+}
+
+fn separate(node: &NodeProto, heads: Heads, at: Places) -> Built {
+    // Scores are as many as keys, and a mask of other operators is.
+    let scored = node.output.get(3).is_some_and(|name| !name.is_empty());
     lowered(node, move |g, inputs| {
         let [mut q, mut k, mut v] = projected(g, inputs)?;
-        if let Some(bias) = inputs.get(3) {
+        if let Some(bias) = inputs.get(at.projection) {
             let mut start = 0.to_dim();
             for side in [&mut q, &mut k, &mut v] {
                 // A key that comes as heads already has no part in the bias.
@@ -152,16 +183,37 @@ pub(super) fn multi_head(_: &ParsingContext, node: &NodeProto) -> Built {
             }
         }
         q = heads.split(g, q)?;
-        for (side, past) in [(&mut k, 6), (&mut v, 7)] {
+        for side in [&mut k, &mut v] {
             if g.rank(*side)? == 3 {
                 *side = heads.split(g, *side)?;
             }
-            if let Some(past) = inputs.get(past) {
-                *side = g.concat(2, &[past, *side])?;
-            }
         }
-        let (y, scores) = attend(g, &heads, [q, k, v], inputs.get(4), inputs.get(5))?;
-        Ok(tvec!(y, k, v, scores))
+        let (mask, bias) = (inputs.get(at.mask), inputs.get(at.bias));
+        let (Some(keys), Some(values)) = (inputs.get(at.past[0]), inputs.get(at.past[1])) else {
+            let (y, scores) = attend(g, &heads, [q, k, v], mask, bias)?;
+            return Ok(tvec!(y, k, v, scores));
+        };
+        let Some(filled) = inputs.get(at.filled) else {
+            k = g.concat(2, &[keys, k])?;
+            v = g.concat(2, &[values, v])?;
+            let (y, scores) = attend(g, &heads, [q, k, v], mask, bias)?;
+            return Ok(tvec!(y, k, v, scores));
+        };
+        let filling = Filling {
+            past: [keys, values],
+            new: [k, v],
+            filled,
+            origin: inputs.get(BEAMS),
+            queries: g.shape(q)?[2].to_usize()?,
+            causal: heads.causal,
+        };
+        let lengths = mask.map(|mask| g.rank(mask)).transpose()?.is_none_or(|rank| rank == 1);
+        let made = filling.wire(g, lengths && bias.is_none() && !scored)?;
+        let ([k, v], [keys, values]) = (made.seen, made.whole);
+        let causal = heads.causal && made.hidden.is_none();
+        let heads = Heads { causal, ..heads.clone() };
+        let (y, scores) = attend(g, &heads, [q, k, v], mask, made.hidden.or(bias))?;
+        Ok(tvec!(y, keys, values, scores))
     })
 }
 

@@ -79,6 +79,7 @@ mod rotary;
 mod round_to;
 mod rules;
 mod shape;
+mod shared_cache;
 mod skip_norm;
 mod slice;
 mod small;
@@ -235,6 +236,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "BranchwiseRMSNorm", contrib_gates::branch_norm),
     (MICROSOFT, "CDist", contrib_math::cdist),
     (MICROSOFT, "CausalConvWithState", linear_attention::causal_conv),
+    (MICROSOFT, "DecoderMaskedMultiHeadAttention", contrib_attention::decoder),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
     (MICROSOFT, "EmbedLayerNormalization", skip_norm::embed),
