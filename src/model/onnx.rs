@@ -10,7 +10,7 @@ use super::inspect::Inspection;
 use super::program::{Graph, Program, Source, Step};
 use super::schema::{self, Faults};
 use super::weights::{Held, Weights};
-use super::{check, ops, rewrite, scope, split, validate, values, weights, widen};
+use super::{check, ops, repeats, rewrite, scope, split, validate, values, weights, widen};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::guard::guarded;
 
@@ -130,6 +130,7 @@ fn told(inspection: &Inspection, inputs: usize, outputs: usize) -> Result<()> {
 pub(super) fn prepare(proto: &mut pb::ModelProto) -> Result<(Vec<Problem>, Faults)> {
     let faults = schema::faults(proto);
     widen::widen(proto);
+    repeats::last_alone(proto);
     validate::validate(proto)?;
     Ok((check::apparent(proto), faults))
 }

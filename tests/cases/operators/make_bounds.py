@@ -1,8 +1,8 @@
 """Makes bounds.json: values, shapes and definitions at their ends, and what lies beyond: `python make_bounds.py`."""
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from case import encoded, model, write
+from case import elements, encoded, model, write
 import make_forms as forms
 from make_forms import CASES, MS, f32, one, refused
 
@@ -115,8 +115,64 @@ def definitions():
     CASES.append({"name": "type_that_follows", "model": encoded(proto), "inputs": {}, "error": "Sigmoid (y): has an input 0 of the type Int64"})
 
 
+def names():
+    """A name with two meanings: of constants of one type and shape the last one counts."""
+    x = f32(2)
+
+    def constant(name, *values):
+        return ("Constant", [], [name], {"value": numpy_helper.from_array(np.array(values, np.float32))})
+
+    def with_initializers(name, nodes, initializers, error=None, inputs=None):
+        nodes = [helper.make_node(op, given, made, **attributes) for op, given, made, attributes in nodes]
+        proto = model(nodes, {"x": x}, {}, ["y"])
+        proto.graph.initializer.extend(numpy_helper.from_array(np.array(a, np.float32), n) for n, a in initializers)
+        proto.graph.input.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, [2]) for n in inputs or [])
+        if error is None:
+            CASES.append(forms.case(name, proto, {"x": x}, 1e-7))
+            return
+        proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+        CASES.append({"name": name, "model": encoded(proto), "inputs": {}, "error": error})
+    add, neg = ("Add", ["x", "c"], ["y"], {}), ("Neg", ["x"], ["c"], {})
+    with_initializers("names_Constant_twice", [constant("c", 1, 2), constant("c", 3, 4), add], [])
+    with_initializers("names_initializer_twice", [add], [("c", [1, 2]), ("c", [3, 4])])
+    with_initializers("names_initializer_and_Constant", [constant("c", 1, 2), add], [("c", [3, 4])])
+    inner = helper.make_graph([helper.make_node(*constant("c", 5, 6)[:3], **constant("c", 5, 6)[3]), helper.make_node(*constant("c", 7, 8)[:3], **constant("c", 7, 8)[3]), helper.make_node("Add", ["x", "c"], ["z"])],
+                              "inner", [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)])
+    with_initializers("names_Constant_twice_inside", [("If", ["yes"], ["y"], {"then_branch": inner, "else_branch": inner}), ("Cast", ["one"], ["yes"], {"to": TensorProto.BOOL})][::-1], [("one", 1)], "is produced twice")
+    for name, nodes, initializers in (
+        ("Constants_of_two_shapes", [constant("c", 1, 2), constant("c", 3), add], []), ("initializers_of_two_shapes", [add], [("c", [1, 2]), ("c", [3])]),
+        ("initializer_and_node", [neg, add], [("c", [1, 2])]), ("Constant_and_node", [constant("c", 1, 2), neg, add], []), ("nodes", [neg, neg, add], []),
+        ("input_and_node", [("Neg", ["x"], ["x"], {}), ("Neg", ["x"], ["y"], {})], []),
+    ):
+        with_initializers(f"names_{name}", nodes, initializers, {"initializers_of_two_shapes": "are of different shapes", "initializer_and_node": "is a constant, and"}.get(name, "is produced twice"))
+    with_initializers("names_inputs", [("Neg", ["x"], ["y"], {})], [], "two inputs are named `x`", ["x"])
+
+
+def counted():
+    """How many there are is known while running; what is there is not used."""
+    x = np.array([[1, 0, 2], [0, 0, 3]], np.float32)
+    no, yes = np.array([[False], [False]]), np.array([[True], [True]])
+    found = ("NonZero", ["x"], ["n"], {})
+    for name, order, picked in (("else", ["w", "n", "c"], no), ("then", ["w", "c", "n"], yes)):
+        forms.add(f"NonZero_counted_{name}", [found, ("Where", order, ["y"], {})], {"x": x}, ["y"], {"w": picked, "c": np.array(7, I)})
+        forms.add(f"NonZero_counted_{name}_read", [found, ("Where", order, ["z"], {}), ("ReduceSum", ["z", "a"], ["y"], {})], {"x": x}, ["y"], {"w": picked, "c": np.array(7, I), "a": np.array([1], I)})
+    forms.add("NonZero_counted_by_zero", [found, ("Mul", ["n", "c"], ["y"], {})], {"x": x}, ["y"], {"c": np.array(0, I)})
+    forms.add("NonZero_counted_float_by_zero", [found, ("Cast", ["n"], ["f"], {"to": 1}), ("Mul", ["f", "c"], ["y"], {})], {"x": x}, ["y"], {"c": np.float32(0)})
+    forms.add("NonZero_counted_shape", [found, ("Shape", ["n"], ["s"], {}), ("Expand", ["c", "s"], ["y"], {})], {"x": x}, ["y"], {"c": np.float32(2)})
+    forms.add("NonZero_counted_twice", [found, ("Abs", ["x"], ["b"], {}), ("NonZero", ["b"], ["m"], {}), ("Where", ["w", "n", "c"], ["z"], {}), ("Concat", ["z", "m"], ["y"], {"axis": 1})], {"x": x}, ["y"], {"w": no, "c": np.array(7, I)})
+
+
+def ahead():
+    """What is computed ahead of a plan is no larger than a plan may hold."""
+    nodes = [helper.make_node("Concat", ["none", "by"], ["pads"], axis=0), helper.make_node("Pad", ["x", "pads"], ["y"])]
+    feeds = {"by": np.array([7, 2 ** 31 - 9], I)}
+    proto = model(nodes, feeds, {"x": f32(3, 5), "none": np.zeros(2, I)}, ["y"])
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    CASES.append({"name": "Pad_ahead_of_a_plan", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "over the limit of"})
+
+
 if __name__ == "__main__":
     CASES.clear()
-    for section in (slices, sampling, hidden, numbers, beyond, definitions):
+    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead):
         section()
     write("bounds", CASES)
