@@ -171,8 +171,27 @@ def ahead():
     CASES.append({"name": "Pad_ahead_of_a_plan", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "over the limit of"})
 
 
+def conditions():
+    """A condition is one truth, neither none nor several."""
+    def branch(op):
+        return helper.make_graph([helper.make_node(op, ["x"], ["z"])], op, [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)])
+    for name, count in (("none", 0), ("two", 2)):
+        for given in ("fed", "made", "constant"):
+            nodes = [helper.make_node("If", ["c"], ["y"], then_branch=branch("Neg"), else_branch=branch("Abs"))]
+            feeds, constants = {"x": f32(3)}, {}
+            if given == "made":
+                nodes.insert(0, helper.make_node("Greater", ["a", "b"], ["c"]))
+                feeds |= {"a": f32(1)}
+                constants |= {"b": f32(count)}
+            else:
+                (feeds if given == "fed" else constants)["c"] = np.ones(count, bool)
+            proto = model(nodes, feeds, constants, ["y"])
+            proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+            CASES.append({"name": f"If_condition_of_{name}_{given}", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "condition"})
+
+
 if __name__ == "__main__":
     CASES.clear()
-    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead):
+    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead, conditions):
         section()
     write("bounds", CASES)
