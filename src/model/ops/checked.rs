@@ -21,9 +21,12 @@ const PRODUCTS: &[&str] = &["Einsum", "FusedMatMul", "Gemm", "MatMul", "MatMulIn
 /// What steers no shape, and is made of operators that a plan has checks for.
 const LATE: &[&str] = &[
     "Attention",
+    "DecoderMaskedMultiHeadAttention",
     "EmbedLayerNormalization",
     "GroupQueryAttention",
+    "MRotaryEmbedding",
     "MultiHeadAttention",
+    "QEmbedLayerNormalization",
     "RotaryEmbedding",
 ];
 

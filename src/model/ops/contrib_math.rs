@@ -5,7 +5,6 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::array::Gather;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
@@ -59,7 +58,7 @@ pub(super) fn unfold(_: &ParsingContext, node: &NodeProto) -> Built {
         let places: Vec<i64> =
             (0..count * size).map(|at| (at / size * step + at % size) as i64).collect();
         let places = g.constant(Tensor::from_shape(&[count, size], &places)?)?;
-        let y = g.op(Gather::new(axis), &[x, places])?;
+        let y = g.gather(axis, x, places)?;
         let last = g.rank(y)? - 1;
         Ok(tvec!(g.move_axis(y, axis + 1, last)?))
     })

@@ -56,6 +56,7 @@ mod matmul;
 mod max_roi_pool;
 mod max_unpool;
 mod ml;
+mod multi_head;
 mod narrow;
 mod nbits;
 mod one_hot;
@@ -241,7 +242,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "CausalConvWithState", linear_attention::causal_conv),
     (MICROSOFT, "ConvTransposeWithDynamicPads", contrib_math::conv_transpose),
     (MICROSOFT, "CropAndResize", crops::build),
-    (MICROSOFT, "DecoderMaskedMultiHeadAttention", contrib_attention::decoder),
+    (MICROSOFT, "DecoderMaskedMultiHeadAttention", multi_head::decoder),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
     (MICROSOFT, "DynamicTimeWarping", tokens::way),
@@ -267,7 +268,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
     (MICROSOFT, "MatMulNBits", nbits::build),
     (MICROSOFT, "MoE", experts::build),
-    (MICROSOFT, "MultiHeadAttention", contrib_attention::multi_head),
+    (MICROSOFT, "MultiHeadAttention", multi_head::build),
     (MICROSOFT, "MurmurHash3", tokens::hash),
     (MICROSOFT, "NGramRepeatBlock", tokens::unrepeated),
     (MICROSOFT, "NhwcMaxPool", qlinear::max_pool),

@@ -7,7 +7,7 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::array::{Gather, MultiBroadcastTo};
+use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
 use tract_onnx::tract_hir::internal::*;
 
 use super::lower::{Built, lowered, part};
@@ -77,7 +77,7 @@ pub(super) fn of_three(ctx: &ParsingContext, node: &NodeProto) -> Built {
             for of in 0..3 {
                 let at = g.slice(positions, 0, of.to_dim(), (of + 1).to_dim())?;
                 let at = g.remove_axis(at, 0)?;
-                let rows = g.op(Gather::new(0), &[*table, at])?;
+                let rows = g.gather(0, *table, at)?;
                 let own: Vec<bool> = sources.iter().map(|s| *s == of).collect();
                 let own = g.constant(Tensor::from_shape(&[1, 1, width], &own)?)?;
                 made = Some(made.map_or(Ok(rows), |made| g.select(own, rows, made))?);

@@ -165,6 +165,18 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("Unsqueeze", &[Holds(unsqueeze)]),
     ("Where", EACH),
     ("Xor", EACH),
+    (
+        "com.microsoft.ConvTransposeWithDynamicPads",
+        &[
+            Rank(0, 3, ANY),
+            SameRank(0, 1),
+            Rank(2, 1, 1),
+            Holds(floats),
+            Holds(window),
+            Holds(conv_transpose),
+        ],
+    ),
+    ("com.microsoft.DecoderMaskedMultiHeadAttention", &[Rank(10, 1, 1)]),
     ("com.microsoft.DynamicQuantizeMatMul", DYNAMIC),
     (
         "com.microsoft.EmbedLayerNormalization",
@@ -197,10 +209,29 @@ const ROWS: &[(&str, &[Rule])] = &[
             Holds(grouped),
         ],
     ),
+    (
+        "com.microsoft.MRotaryEmbedding",
+        &[Rank(0, 3, 4), Rank(1, 3, 3), Rank(2, 2, 2), Rank(3, 2, 2), Holds(of_three)],
+    ),
+    ("com.microsoft.MatMulBnb4", &[Rank(0, 1, ANY)]),
     ("com.microsoft.MatMulIntegerToFloat", PRODUCT),
     ("com.microsoft.MultiHeadAttention", &[Rank(3, 1, 1)]),
     ("com.microsoft.NhwcMaxPool", WINDOW),
     ("com.microsoft.Pad", PAD),
+    (
+        "com.microsoft.QEmbedLayerNormalization",
+        &[
+            Rank(0, 2, 2),
+            Rank(1, 2, 2),
+            Rank(2, 2, 2),
+            Rank(3, 2, 2),
+            Rank(4, 2, 2),
+            Rank(5, 1, 1),
+            Rank(6, 1, 1),
+            Rank(7, 2, 2),
+            Holds(embed),
+        ],
+    ),
     ("com.microsoft.QLinearAveragePool", WINDOW),
     ("com.microsoft.QLinearConv", &[Rank(0, 3, ANY), SameRank(0, 3), Holds(window), Holds(kernel)]),
     (
@@ -209,6 +240,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ),
     ("com.microsoft.TransposeMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
     ("com.microsoft.Trilu", &[One(1)]),
+    ("com.microsoft.UnfoldTensor", &[Rank(0, 1, ANY), Axis("dim")]),
 ];
 
 /// (operator, what it makes of no elements): the engine divides by how many there are.

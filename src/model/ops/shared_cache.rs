@@ -4,7 +4,6 @@
 //! attention looks at. The one decision: where the number is known only while running, that is the whole room under a mask,
 //! so that one plan holds for a text of any length; where it is known, the filled places alone.
 
-use tract_onnx::tract_core::ops::array::Gather;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::logic::{and, comp_gt, comp_gte, comp_lt, comp_lte};
 use tract_onnx::tract_core::ops::math;
@@ -103,7 +102,7 @@ impl Filling {
         let steps = counted(g, length, &[length])?;
         let written = g.add(start, steps)?;
         let places = counted(g, room, &[room])?;
-        let written = g.op(Gather::new(0), &[places, written])?;
+        let written = g.gather(0, places, written)?;
         let start = g.slice(written, 0, 0.to_dim(), 1.to_dim())?;
         // Which step a place holds, if it is a new one.
         let step = g.sub(places, start)?;
@@ -116,7 +115,7 @@ impl Filling {
         let step = g.binary(math::min(), step, last)?;
         let mut whole = self.past;
         for (side, given) in whole.iter_mut().zip(self.new) {
-            let given = g.op(Gather::new(2), &[given, step])?;
+            let given = g.gather(2, given, step)?;
             *side = g.select(new, given, *side)?;
         }
         let mut seen = whole;
@@ -180,7 +179,7 @@ fn from_beams(
     let negative = g.binary(TypedBinOp(comp_lt(), None), origin, zero)?;
     let origin = g.select(negative, none, origin)?;
     let known = counted(g, beams, &[beams])?;
-    let origin = g.op(Gather::new(0), &[known, origin])?;
+    let origin = g.gather(0, known, origin)?;
     let firsts: Vec<i64> = (0..rows).map(|row| (row / beams * beams) as i64).collect();
     let firsts = g.constant(Tensor::from_shape(&[rows, 1], &firsts)?)?;
     let own = counted(g, rows, &[rows, 1])?;
@@ -192,6 +191,6 @@ fn from_beams(
     let side = g.move_axis(side, 2, 1)?;
     let all = rows.checked_mul(room).context("too many places")?;
     let side = g.reshape(side, 0, tvec!(rows.to_dim(), room.to_dim()), tvec!(all.to_dim()))?;
-    let side = g.op(Gather::new(0), &[side, place])?;
+    let side = g.gather(0, side, place)?;
     g.move_axis(side, 1, 2)
 }

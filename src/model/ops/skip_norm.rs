@@ -7,7 +7,7 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
-use tract_onnx::tract_core::ops::array::{Gather, MultiBroadcastTo};
+use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
 use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
@@ -86,7 +86,7 @@ fn embedded(
 
 fn gather(g: &mut Wires<'_>, table: OutletId, at: OutletId) -> TractResult<OutletId> {
     let at = g.cast(at, DatumType::I64)?;
-    g.op(Gather::new(0), &[table, at])
+    g.gather(0, table, at)
 }
 
 pub(super) fn skip(_: &ParsingContext, node: &NodeProto) -> Built {

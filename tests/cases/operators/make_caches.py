@@ -93,12 +93,17 @@ def one_at_a_time():
 def beyond():
     def no(name, given, error, **attributes):
         refused(f"MultiHeadAttention_{name}", "MultiHeadAttention", given, error, {"num_heads": HEADS, **attributes}, domain=MS, order=names(MULTI, given), outputs=("y", "present_key", "present_value"))
+    half = feeds(3)
+    del half["pv"], half["filled"]
+    no("past_of_keys_alone", half, "keys or of values alone")
     for name, filled, queries in (("full", 6, 1), ("negative", -1, 1), ("overrun", 4, 3), ("far", 2 ** 31 - 1, 1)):
         no(f"shared_{name}", feeds(filled, queries), "")
         no(f"shared_{name}_mask", feeds(filled, queries, mask=bits(2, 4)), "")
     for name, beam in (("beyond", 2), ("negative", -1)):
         beams = np.full((2, 2, ROOM), beam, np.int32)
         no(f"shared_beams_{name}", feeds(3, batch=4, beams=beams), "")
+        refused(f"MultiHeadAttention_shared_beams_{name}_constant", "MultiHeadAttention", {n: a for n, a in feeds(3, batch=4).items()}, "is given the index 2", {"num_heads": HEADS}, domain=MS,
+                order=["q", "k", "v", "", "", "", "pk", "pv", "filled", "beams"], constants={"beams": beams}, outputs=("y", "present_key", "present_value"))
     no("shared_beams_of_others", feeds(3, batch=4, beams=bits(1, 2, ROOM)), "cache_indirection")
     no("shared_beams_too_short", feeds(3, batch=4, beams=bits(2, 2, ROOM - 1)), "cache_indirection")
 

@@ -60,6 +60,10 @@ def images():
     refused("ConvTransposeWithDynamicPads_too_many", "ConvTransposeWithDynamicPads", {"x": x}, "cut off of", order=["x", "w", "p"], constants={"w": w, "p": np.array([9, 9, 9, 9], I)}, domain=MS)
 
 
+    refused("ConvTransposeWithDynamicPads_scalar", "ConvTransposeWithDynamicPads", {"x": x}, "of ranks 4 and 0", order=["x", "w", "p"], constants={"w": np.float32(3), "p": np.zeros(4, I)}, domain=MS)
+    refused("ConvTransposeWithDynamicPads_channels", "ConvTransposeWithDynamicPads", {"x": x}, "kernels for 2 channels", order=["x", "w", "p"], constants={"w": f32(2, 2, 3, 3), "p": np.zeros(4, I)}, domain=MS)
+
+
 def packed():
     # ONNX Runtime's CPU kernel leaves a part of what it gives unwritten where the weights are not transposed.
     for kind in (0, 1):
@@ -103,6 +107,11 @@ def positions():
             rare(word, "MRotaryEmbedding", {"x": f32(2, 4, 2 * 2 * half), "at": at}, {**attributes, "num_heads": 2}, order, constants=tables, **NEAR)
             rare(f"{word}_heads", "MRotaryEmbedding", {"x": f32(2, 3, 4, 2 * half), "at": at}, attributes, order, constants=tables, **NEAR)
             rare(f"{word}_in_part", "MRotaryEmbedding", {"x": f32(2, 4, 2 * 16), "at": at}, {**attributes, "num_heads": 2, "rotary_embedding_dim": 2 * half}, order, constants=tables, **NEAR)
+
+
+    beyond = {"x": f32(2, 3, 4, 2 * half)}
+    refused("MRotaryEmbedding_beyond_constant", "MRotaryEmbedding", beyond, "is given the index 9", {"mrope_section": [2, 2, 2]}, order=["x", "at", "cos", "sin"], constants={"at": np.full((3, 2, 4), 9, I), **tables}, domain=MS)
+    refused("MRotaryEmbedding_beyond", "MRotaryEmbedding", {**beyond, "at": np.full((3, 2, 4), 9, I)}, "which is not in -9..9", {"mrope_section": [2, 2, 2]}, order=["x", "at", "cos", "sin"], constants=tables, domain=MS)
 
 
 def embeddings():

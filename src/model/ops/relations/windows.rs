@@ -125,7 +125,8 @@ pub(in crate::model::ops) fn conv_transpose(known: &Known) -> TractResult<()> {
             "kernels for {inputs} channels in {group} groups, and {channels} channels"
         );
     }
-    if let (Some(each), Some(bias)) = (each, known.dims(2)) {
+    let bias = if known.site.op_type == "ConvTransposeWithDynamicPads" { 3 } else { 2 };
+    if let (Some(each), Some(bias)) = (each, known.dims(bias)) {
         let outputs = each.saturating_mul(group);
         ensure!(bias == [outputs], "a bias of shape {bias:?} for {outputs} channels");
     }
