@@ -23,6 +23,13 @@ fn concat(g: &mut Graph, parts: &[String]) -> String {
     g.node("Concat", &parts, vec![int("axis", 0)])
 }
 
+/// How many cells weights are for, of which there are so many zeros for each; a file may say any number.
+fn cells(g: &Graph, op: &Operator, at: usize, zeros: usize) -> Refused<usize> {
+    let cells = g.tensors[op.input(at)?].shape.first().copied().unwrap_or(0);
+    g.file.spend(cells.saturating_mul(4 * zeros))?;
+    Ok(cells)
+}
+
 /// The first state; none where it is a variable, which is zero.
 fn state(g: &mut Graph, op: &Operator, at: usize) -> Refused<String> {
     match op.maybe(at).filter(|at| !g.tensors[*at].is_variable) {
@@ -84,7 +91,7 @@ fn lstm_weights(g: &mut Graph, op: &Operator, at: &Lstm) -> Refused<Weights> {
     if op.maybe(first + 15).is_some() {
         return Err("with a projection".to_owned());
     }
-    let hidden = g.tensors[op.input(first + 1)?].shape.first().copied().unwrap_or(0);
+    let hidden = cells(g, op, first + 1, 4)?;
     let (w, r) = (gates(g, op, *first, 4)?, gates(g, op, first + 4, 4)?);
     let (mut w, r) = (in_order(g, &w), in_order(g, &r));
     if let Some(second) = second {
@@ -174,7 +181,7 @@ fn rnn_weights(
     first: usize,
     second: Option<usize>,
 ) -> Refused<Weights> {
-    let hidden = g.tensors[op.input(first)?].shape.first().copied().unwrap_or(0);
+    let hidden = cells(g, op, first, 1)?;
     let mut parts = vec![];
     for at in first..first + 3 {
         let value = g.value(op.input(at)?)?;

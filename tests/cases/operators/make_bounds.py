@@ -85,6 +85,9 @@ def beyond():
     refused("ConvTranspose_channels", "ConvTranspose", {"x": f32(1, 2, 5, 5), "w": f32(3, 2, 2, 2)}, "kernels for 3 channels")
     refused("MaxPool_window_of_2", "MaxPool", {"x": f32(1, 2, 5)}, "for 1 spatial axes", attributes={"kernel_shape": [2, 2]})
     refused("AveragePool_of_rank_2", "AveragePool", {"x": f32(2, 5)}, "rank 3 or more", attributes={"kernel_shape": [2]})
+    regions = {"x": f32(1, 1, 4, 4), "r": np.array([[0, 0, 3, 3]], np.float32), "b": np.array([0], I)}
+    refused("RoiAlign_of_many_samples", "RoiAlign", regions, "samples of each of", attributes={"output_height": 1, "output_width": 1 << 24, "sampling_ratio": 2})
+    refused("MaxPool_far_beyond", "MaxPool", {"x": f32(1, 2, 5)}, "a window of", attributes={"kernel_shape": [2 ** 30], "pads": [2 ** 29, 2 ** 29]})
     refused("Resize_with_3_scales", "Resize", {"x": f32(1, 1, 2, 2)}, "3 scales or sizes for 4 axes", order=["x", "", "s"], constants={"s": np.ones(3, np.float32)})
 
 
