@@ -48,13 +48,13 @@ fn a_truncated_model_is_refused() {
     }
 }
 
-/// The models of operator cases, with their names.
+/// The models of operator cases that run, with their names.
 fn cases(family: &str) -> Vec<(String, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/operators");
     let text = std::fs::read(format!("{folder}/{family}.json")).expect("the cases");
     let cases: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
     let text = |case: &serde_json::Value, key: &str| case[key].as_str().expect("text").to_owned();
-    let cases = cases.as_array().expect("a list").iter();
+    let cases = cases.as_array().expect("a list").iter().filter(|case| case["error"].is_null());
     cases.map(|case| (text(case, "name"), base64(&text(case, "model")))).collect()
 }
 
