@@ -131,13 +131,15 @@ fn form() -> Vec<u8> {
     publication.bytes
 }
 
-/// The published form of a loop, which has no plan.
+/// The published form of an operator case: of a loop it has no plan.
 #[cfg(feature = "native")]
-fn form_without_plan() -> Vec<u8> {
-    let mut cases = cases("control").into_iter();
-    let (_, model) = cases.find(|(name, _)| name == "Loop_trips").expect("the case");
+fn form_of(family: &str, name: &str, shapes: &[(&str, &[usize])]) -> Vec<u8> {
+    let mut cases = cases(family).into_iter();
+    let (_, model) = cases.find(|(case, _)| case == name).expect("the case");
     let file = ModelFile::decode(model).expect("a model");
-    nearside::publish::publish(file, &[], false).expect("a form").bytes
+    let shapes: Vec<_> = shapes.iter().map(|(n, dims)| ((*n).to_owned(), dims.to_vec())).collect();
+    let plans = if shapes.is_empty() { vec![] } else { vec![shapes] };
+    nearside::publish::publish(file, &plans, false).expect("a form").bytes
 }
 
 #[cfg(feature = "native")]
@@ -156,7 +158,11 @@ fn a_truncated_form_is_refused() {
 #[cfg(feature = "native")]
 #[test]
 fn a_damaged_form_is_an_error_or_runs() {
-    for original in [form(), form_without_plan()] {
+    let others = [
+        form_of("control", "Loop_trips", &[]),
+        form_of("found", "Softmax_Slice", &[("x5", &[2, 6, 3])]),
+    ];
+    for original in std::iter::once(form()).chain(others) {
         let head = 20 + usize::from(original[12]) + 256 * usize::from(original[13]);
         let mut outcomes = std::collections::BTreeMap::<_, usize>::new();
         for at in 8..head {
