@@ -337,6 +337,7 @@ impl<'a> Wires<'a> {
         let axes = AxesMapping::for_numpy_matmul(rank, transpose_a, transpose_b, false)?;
         let dtype = self.dtype(a)?;
         ensure!(dtype == self.dtype(b)?, "a product of {dtype:?} and {:?}", self.dtype(b)?);
+        ensure!(dtype.is_number(), "a product of {dtype:?}");
         let product = EinSum::new(axes, dtype);
         // The engine computes a product of constants at once, and has no kernels for these.
         let mut y = match IntegerProduct::of(&product, &[dtype]) {

@@ -71,6 +71,8 @@ def packed():
         codes = rng.integers(0, 256, k * n // 2).astype(np.uint8)
         rare(f"_{kind}", "MatMulBnb4", {"a": f32(2, 3, k)}, {"K": k, "N": n, "block_size": 16, "quant_type": kind}, ["a", "b", "m"],
              constants={"b": codes, "m": np.abs(f32(k * n // 16))}, **NEAR)
+    refused("MatMulBnb4_of_truths", "MatMulBnb4", {"a": np.ones((2, 32), bool)}, "a product of Bool", {"K": 32, "N": 6, "block_size": 16, "quant_type": 1}, order=["a", "b", "m"],
+            constants={"b": codes, "m": np.ones(12, np.float32)}, domain=MS)
     # Every code.
     codes = np.array([16 * (2 * i) + 2 * i + 1 for i in range(8)], np.uint8)
     for kind in (0, 1):
