@@ -174,6 +174,17 @@ def ahead():
     CASES.append({"name": "Pad_ahead_of_a_plan", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "over the limit of"})
 
 
+def unknown():
+    """What is open of one input follows from another."""
+    for op in ("Conv", "ConvTranspose", "ConvInteger"):
+        kind = np.uint8 if op == "ConvInteger" else np.float32
+        nodes = [helper.make_node("Compress", ["i", "c"], ["shape"]), helper.make_node("Reshape", ["x", "shape"], ["z"]), helper.make_node(op, ["z", "w"], ["y"])]
+        feeds = {"x": f32(12).astype(kind), "i": np.arange(20, dtype=I), "c": np.ones(20, bool)}
+        proto = model(nodes, feeds, {"w": np.ones(1, kind)}, ["y"])
+        proto.graph.output[0].type.tensor_type.elem_type = TensorProto.INT32 if op == "ConvInteger" else TensorProto.FLOAT
+        CASES.append({"name": f"{op}_of_open_rank", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "takes one of rank 3 or more"})
+
+
 def conditions():
     """A condition is one truth, neither none nor several."""
     def branch(op):
@@ -195,6 +206,6 @@ def conditions():
 
 if __name__ == "__main__":
     CASES.clear()
-    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead, conditions):
+    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead, conditions, unknown):
         section()
     write("bounds", CASES)
