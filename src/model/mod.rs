@@ -24,6 +24,7 @@ mod onnx;
 pub(crate) mod ops;
 mod program;
 mod published;
+mod repeats;
 mod rewrite;
 mod schema;
 mod scope;

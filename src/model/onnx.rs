@@ -10,7 +10,7 @@ use super::inspect::Inspection;
 use super::program::{Graph, Program, Source, Step};
 use super::schema::{self, Faults};
 use super::weights::{Held, Weights};
-use super::{check, ops, rewrite, scope, split, validate, values, weights, widen};
+use super::{check, ops, repeats, rewrite, scope, split, validate, values, weights, widen};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::guard::guarded;
 
@@ -69,6 +69,7 @@ impl Model {
             weights::release(graph, held);
             scope::fold_constants(graph);
             let (program, segments) = split::split(&proto)?;
+            told(&inspection, program.inputs.len(), program.outputs.len())?;
             let segments = segments.into_iter().map(Source::Graph).collect();
             return Ok(Self { inspection, program, segments });
         }
@@ -83,15 +84,8 @@ impl Model {
             };
             import().map_err(|e| import_error(&proto, e))
         })?;
-        let signature = &inspection.signature;
-        if graph.inputs.len() < signature.inputs.len()
-            || graph.outputs.len() < signature.outputs.len()
-        {
-            // Told by another file's head.
-            let text = "the graph has fewer inputs or outputs than the file says";
-            return Err(Error::new(ErrorKind::InvalidModel, text));
-        }
-        let outputs = signature.outputs.iter().map(|o| Some(o.dtype)).collect();
+        told(&inspection, graph.inputs.len(), graph.outputs.len())?;
+        let outputs = inspection.signature.outputs.iter().map(|o| Some(o.dtype)).collect();
         let graph = Graph { graph, outputs, constant: false };
         Ok(Self::one_segment(inspection, Source::Graph(graph)))
     }
@@ -121,11 +115,22 @@ impl Model {
     }
 }
 
+/// A graph has the ends that are told of it, which may be by another file's head.
+fn told(inspection: &Inspection, inputs: usize, outputs: usize) -> Result<()> {
+    let signature = &inspection.signature;
+    if inputs >= signature.inputs.len() && outputs >= signature.outputs.len() {
+        return Ok(());
+    }
+    let text = "the graph has fewer inputs or outputs than the file says";
+    Err(Error::new(ErrorKind::InvalidModel, text))
+}
+
 /// Makes a file ready for the rewrites, and lists what can be seen before them: what is lacking, and what is not as ONNX
 /// defines it.
 pub(super) fn prepare(proto: &mut pb::ModelProto) -> Result<(Vec<Problem>, Faults)> {
     let faults = schema::faults(proto);
     widen::widen(proto);
+    repeats::last_alone(proto);
     validate::validate(proto)?;
     Ok((check::apparent(proto), faults))
 }

@@ -3,7 +3,7 @@
 //! In: a decoded file with its constants inside. Out: nothing, or the first inconsistency. tract's importer indexes names and
 //! attributes without looking; a hostile file would panic there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb;
 
@@ -56,18 +56,8 @@ fn check_graph<'a>(
     let mut names = outer.clone();
     for tensor in &graph.initializer {
         check_tensor(tensor)?;
-        names.insert(&tensor.name);
     }
-    names.extend(graph.input.iter().map(|i| i.name.as_str()));
-    let mut produced = HashSet::new();
-    for node in &graph.node {
-        for output in node.output.iter().filter(|o| !o.is_empty()) {
-            if !produced.insert(output.as_str()) {
-                return Err(invalid(format!("two nodes produce `{output}`")));
-            }
-            names.insert(output);
-        }
-    }
+    names.extend(defined(graph)?);
     for node in &graph.node {
         window::check(node)?;
         flow::check(node)?;
@@ -105,6 +95,40 @@ fn check_graph<'a>(
         return Err(invalid(format!("nothing produces the output `{}`", output.name)));
     }
     Ok(())
+}
+
+/// The names that a graph gives to values. What has two meanings is refused; of constants of one type and shape, and of
+/// an initializer and a `Constant`, the last one is meant.
+fn defined(graph: &pb::GraphProto) -> Result<HashSet<&str>> {
+    let mut names = HashSet::new();
+    for input in &graph.input {
+        if !names.insert(input.name.as_str()) {
+            return Err(invalid(format!("two inputs are named `{}`", input.name)));
+        }
+    }
+    let mut constants = HashMap::new();
+    for tensor in &graph.initializer {
+        let kind = (tensor.data_type, &tensor.dims);
+        if constants.insert(tensor.name.as_str(), kind).is_some_and(|other| other != kind) {
+            let name = &tensor.name;
+            return Err(invalid(format!(
+                "two constants `{name}` are of different shapes or types"
+            )));
+        }
+    }
+    for node in &graph.node {
+        let constant = node.op_type == "Constant" && ops::is_default(&node.domain);
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            if !names.insert(output) {
+                return Err(invalid(format!("`{output}` is produced twice")));
+            }
+            if !constant && constants.contains_key(output.as_str()) {
+                return Err(invalid(format!("`{output}` is a constant, and what a node produces")));
+            }
+        }
+    }
+    names.extend(constants.into_keys());
+    Ok(names)
 }
 
 /// Whether the engine has the type of a constant.

@@ -13,6 +13,7 @@ const WINDOWED: &[&str] = &[
     "Conv",
     "ConvInteger",
     "ConvTranspose",
+    "ConvTransposeWithDynamicPads",
     "FusedConv",
     "LpPool",
     "MaxPool",

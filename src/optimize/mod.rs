@@ -19,6 +19,7 @@ mod finished;
 #[cfg(feature = "gpu")]
 mod halves;
 mod integers;
+mod minted;
 mod moves;
 mod narrow_pools;
 mod norms;
@@ -152,8 +153,10 @@ fn constant(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tens
 
 /// A graph in its canonical form.
 pub(crate) fn declutter(model: &mut TypedModel) -> TractResult<()> {
-    engine::declutter(model)?;
-    broadcasts::restore(model)
+    minted::kept(model, |model| {
+        engine::declutter(model)?;
+        broadcasts::restore(model)
+    })
 }
 
 /// A canonical graph in the form that runs on the CPU.

@@ -28,7 +28,7 @@ pub(crate) struct Limits {
 }
 
 /// Iterations that a plan stands for.
-const PLANNED: u64 = 10;
+const PLANNED: u64 = 25;
 /// Elements of a sequence that are copied in the time of an iteration.
 const COPIED: u64 = 1024;
 

@@ -90,6 +90,7 @@ impl Branch {
 
 impl If {
     fn chosen(&self, condition: &Tensor) -> TractResult<&Branch> {
+        decides(Some(condition.shape()))?;
         Ok(if condition.number::<bool>()? { &self.then_branch } else { &self.else_branch })
     }
 }
@@ -123,6 +124,7 @@ impl InferenceOp for If {
         let mut outputs: TVec<InferenceFact> = outputs.into_iter().cloned().collect();
         inputs[0].datum_type.unify_with(&bool::datum_type().into())?;
         if let Some(condition) = inputs[0].value.concretize() {
+            decides(Some(condition.shape()))?;
             let branch = if condition.number::<bool>()? {
                 &mut self.then_branch
             } else {
@@ -226,12 +228,21 @@ impl EvalOp for Choice {
     op_out_of_plan!();
 
     fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        decides(inputs.first().map(|condition| condition.shape()))?;
         self.op.eval(ctx, inputs)
     }
 }
 
+/// A condition is one truth: the engine reads what lies behind one without elements.
+fn decides(condition: Option<&[usize]>) -> TractResult<()> {
+    let count = condition.map(|shape| shape.iter().product::<usize>());
+    ensure!(count.is_none_or(|count| count == 1), "a condition of shape {condition:?}");
+    Ok(())
+}
+
 impl TypedOp for Choice {
-    fn output_facts(&self, _inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+    fn output_facts(&self, inputs: &[&TypedFact]) -> TractResult<TVec<TypedFact>> {
+        decides(inputs.first().and_then(|condition| condition.shape.as_concrete()))?;
         Ok(self.outputs.clone())
     }
 
@@ -240,6 +251,7 @@ impl TypedOp for Choice {
         model: &TypedModel,
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
+        decides(model.outlet_fact(node.inputs[0])?.konst.as_ref().map(|k| k.shape()))?;
         self.op.declutter(model, node)
     }
 

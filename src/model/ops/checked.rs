@@ -10,23 +10,23 @@ use std::collections::HashMap as Map;
 use tract_onnx::pb::{NodeProto, attribute_proto::AttributeType};
 use tract_onnx::tract_hir::internal::*;
 
-use super::engines::{ahead, forget_values, is_void, wired};
+use super::engines::{MOST_AHEAD, ahead, forget_values, is_void, wired};
 use super::host::i64s;
 use super::lower::Built;
 use super::rules::{self, Rule};
 use crate::limit;
-
-/// Largest result in bytes that is computed before the plan is made.
-const MOST_AHEAD: usize = 64 << 20;
 
 /// Operators that the engine multiplies for.
 const PRODUCTS: &[&str] = &["Einsum", "FusedMatMul", "Gemm", "MatMul", "MatMulInteger"];
 /// What steers no shape, and is made of operators that a plan has checks for.
 const LATE: &[&str] = &[
     "Attention",
+    "DecoderMaskedMultiHeadAttention",
     "EmbedLayerNormalization",
     "GroupQueryAttention",
+    "MRotaryEmbedding",
     "MultiHeadAttention",
+    "QEmbedLayerNormalization",
     "RotaryEmbedding",
 ];
 

@@ -1,7 +1,7 @@
-//! com.microsoft's attention of encoders: `Attention`, `QAttention`, `MultiHeadAttention`.
+//! com.microsoft's attention of encoders: `Attention`, `QAttention`.
 //!
-//! In: hidden states with one weight for query, key and value, or the three projected already, with
-//! masks, biases and a past. Out: the attended values and the new past. All three end in [`attend`].
+//! In: hidden states with one weight for query, key and value, with masks, biases and a past. Out: the attended values and
+//! the new past. Both end in [`attend`], as what has the three projected already does.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -14,18 +14,18 @@ use tract_onnx::tract_hir::internal::*;
 use super::lower::{Built, Inputs, lowered};
 use super::wires::Wires;
 
-/// The attributes that the three share.
+/// The attributes that they share.
 #[derive(Clone)]
-struct Heads {
+pub(super) struct Heads {
     count: usize,
-    causal: bool,
+    pub(super) causal: bool,
     scale: Option<f32>,
     /// What is added to the score of a masked key.
     masked: f32,
 }
 
 impl Heads {
-    fn of(node: &NodeProto) -> TractResult<Self> {
+    pub(super) fn of(node: &NodeProto) -> TractResult<Self> {
         let count: usize = node.get_attr("num_heads")?;
         ensure!(count > 0, "num_heads is 0");
         for flag in ["do_rotary", "past_present_share_buffer"] {
@@ -40,7 +40,7 @@ impl Heads {
     }
 
     /// `[batch, length, heads * size]` to `[batch, heads, length, size]`.
-    fn split(&self, g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
+    pub(super) fn split(&self, g: &mut Wires<'_>, x: OutletId) -> TractResult<OutletId> {
         let shape = g.shape(x)?;
         ensure!(shape.len() == 3, "{} axes instead of 3", shape.len());
         let width = shape[2].to_usize()?;
@@ -132,65 +132,8 @@ fn self_attention(
     Ok(tvec!(y, g.concat(0, &[k, v])?))
 }
 
-pub(super) fn multi_head(_: &ParsingContext, node: &NodeProto) -> Built {
-    let heads = Heads::of(node)?;
-    refuse(node, 8, "past_sequence_length")?;
-    refuse(node, 9, "cache_indirection")?;
-    lowered(node, move |g, inputs| {
-        let [mut q, mut k, mut v] = projected(g, inputs)?;
-        if let Some(bias) = inputs.get(3) {
-            let mut start = 0.to_dim();
-            for side in [&mut q, &mut k, &mut v] {
-                // A key that comes as heads already has no part in the bias.
-                if g.rank(*side)? != 3 {
-                    continue;
-                }
-                let end = start.clone() + g.shape(*side)?[2].clone();
-                let part = g.slice(bias, 0, start, end.clone())?;
-                *side = g.add(*side, part)?;
-                start = end;
-            }
-        }
-        q = heads.split(g, q)?;
-        for (side, past) in [(&mut k, 6), (&mut v, 7)] {
-            if g.rank(*side)? == 3 {
-                *side = heads.split(g, *side)?;
-            }
-            if let Some(past) = inputs.get(past) {
-                *side = g.concat(2, &[past, *side])?;
-            }
-        }
-        let (y, scores) = attend(g, &heads, [q, k, v], inputs.get(4), inputs.get(5))?;
-        Ok(tvec!(y, k, v, scores))
-    })
-}
-
-/// Query, key and value, unpacked from `[batch, length, heads, parts, size]` where they come so.
-fn projected(g: &mut Wires<'_>, inputs: &Inputs) -> TractResult<[OutletId; 3]> {
-    let mut sides: TVec<OutletId> = tvec!();
-    for at in 0..3 {
-        let Some(x) = inputs.get(at) else { continue };
-        let shape = g.shape(x)?;
-        if shape.len() != 5 {
-            sides.push(x);
-            continue;
-        }
-        for part in 0..shape[3].to_usize()? {
-            let one = g.slice(x, 3, part.to_dim(), (part + 1).to_dim())?;
-            let one = g.remove_axis(one, 3)?;
-            let from = tvec!(shape[2].clone(), shape[4].clone());
-            let to = tvec!(shape[2].clone() * &shape[4]);
-            sides.push(g.reshape(one, 2, from, to)?);
-        }
-    }
-    match sides[..] {
-        [q, k, v] => Ok([q, k, v]),
-        _ => bail!("query, key and value make {} parts", sides.len()),
-    }
-}
-
 /// `softmax(q · kᵀ * scale + masks) · v`, of heads, back to `[batch, length, heads * size]`; and what the softmax is of.
-fn attend(
+pub(super) fn attend(
     g: &mut Wires<'_>,
     heads: &Heads,
     [q, k, v]: [OutletId; 3],

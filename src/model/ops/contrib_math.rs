@@ -1,4 +1,5 @@
-//! com.microsoft's small operators: `CDist`, `ExpandDims`, `Inverse`.
+//! com.microsoft's small operators: `CDist`, `ConvTransposeWithDynamicPads`, `ExpandDims`, `Inverse`, `SampleOp`,
+//! `UnfoldTensor`.
 //!
 //! In and out: see each.
 
@@ -7,7 +8,61 @@ use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_hir::internal::*;
 
 use super::host::*;
-use super::lower::lowered;
+use super::lower::{lowered, part};
+use crate::limit;
+
+/// The input.
+pub(super) fn same(_: &ParsingContext, node: &NodeProto) -> Built {
+    lowered(node, |_, inputs| Ok(tvec!(inputs.need(0)?)))
+}
+
+/// A transposed convolution, of which an input says how much is cut off at each end.
+pub(super) fn conv_transpose(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let automatic = node.get_attr_opt("auto_pad")?.unwrap_or("NOTSET");
+    ensure!(automatic == "NOTSET", "auto_pad {automatic} is not implemented");
+    let biased = node.input.get(3).is_some_and(|name| !name.is_empty());
+    let whole = part(ctx, node, "ConvTranspose", if biased { 3 } else { 2 })?;
+    lowered(node, move |g, inputs| {
+        let sides = [Some(inputs.need(0)?), Some(inputs.need(1)?), inputs.get(3)];
+        let sides: TVec<OutletId> = sides.into_iter().flatten().collect();
+        let mut y = g.part(&whole, &sides)?;
+        let Some(pads) = inputs.known(g, 2)? else { return Ok(tvec!(y)) };
+        let pads = sizes(&i64s(&pads)?)?;
+        let spatial = g.rank(y)?.saturating_sub(2);
+        ensure!(pads.len() == 2 * spatial, "{} pads for {spatial} axes", pads.len());
+        let (before, behind) = pads.split_at(spatial);
+        for (axis, (before, behind)) in before.iter().zip(behind).enumerate() {
+            let length = g.shape(y)?[axis + 2].to_usize()?;
+            let end = length.checked_sub(*behind).filter(|end| end >= before);
+            let end = end.with_context(|| format!("{before} and {behind} cut off of {length}"))?;
+            y = g.slice(y, axis + 2, before.to_dim(), end.to_dim())?;
+        }
+        Ok(tvec!(y))
+    })
+}
+
+/// Windows along an axis, which become the last one.
+pub(super) fn unfold(_: &ParsingContext, node: &NodeProto) -> Built {
+    let axis: i64 = node.get_attr_opt("dim")?.unwrap_or(-1);
+    let (size, step): (usize, usize) =
+        (node.get_attr("size")?, node.get_attr_opt("step")?.unwrap_or(1));
+    ensure!(size > 0 && step > 0, "windows of {size} every {step}");
+    lowered(node, move |g, inputs| {
+        let x = inputs.need(0)?;
+        let axis = g.axis(x, axis)?;
+        let length = g.shape(x)?[axis].to_usize()?;
+        let room = length.checked_sub(size);
+        let count = room.with_context(|| format!("windows of {size} along {length}"))? / step + 1;
+        volume(&[count, size])?;
+        limit::check(|| "UnfoldTensor".to_owned(), DatumType::I64, &[count, size])?;
+        let places: Vec<i64> =
+            (0..count * size).map(|at| (at / size * step + at % size) as i64).collect();
+        let places = g.constant(Tensor::from_shape(&[count, size], &places)?)?;
+        let y = g.gather(axis, x, places)?;
+        let last = g.rank(y)? - 1;
+        Ok(tvec!(g.move_axis(y, axis + 1, last)?))
+    })
+}
 
 /// An axis more, at a constant place.
 pub(super) fn expand_dims(_: &ParsingContext, node: &NodeProto) -> Built {

@@ -135,16 +135,14 @@ impl Op for Either {
 }
 
 impl EvalOp for Either {
-    op_out_of_plan!();
-
-    fn eval(&self, ctx: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+    fn eval_out_of_plan(&self, inputs: TVec<TValue>) -> TractResult<Option<TVec<TValue>>> {
         let facts = inputs.iter().map(|i| TypedFact::try_from(i.clone().into_arc_tensor()));
         let facts = facts.collect::<TractResult<Vec<_>>>()?;
-        let op = self.choose(&facts.iter().collect::<Vec<_>>());
-        match ahead(op, inputs.clone())? {
-            Some(made) => Ok(made),
-            None => op.eval(ctx, inputs),
-        }
+        ahead(self.choose(&facts.iter().collect::<Vec<_>>()), inputs)
+    }
+
+    fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.eval_out_of_plan(inputs)?.with_context(|| format!("{self:?} runs in a plan only"))
     }
 }
 

@@ -7,12 +7,17 @@ use tract_onnx::tract_core::ops::array::GatherNd;
 use tract_onnx::tract_core::ops::source::TypedSource;
 use tract_onnx::tract_hir::internal::*;
 
+use crate::limit;
 use crate::optimize;
+
+/// Largest result in bytes that is computed before the plan is made.
+pub(super) const MOST_AHEAD: usize = 64 << 20;
 
 /// Adds an operator over these to a graph.
 type Wire<'a> = dyn Fn(&mut TypedModel, &[OutletId]) -> TractResult<TVec<OutletId>> + 'a;
 
-/// What an operator makes of these, before there is a plan. The engine's own go through a graph, which is checked as any.
+/// What an operator makes of these, before there is a plan, if it is not too much. The engine's own go through a graph,
+/// which is checked as any.
 pub(super) fn ahead(
     op: &dyn InferenceOp,
     inputs: TVec<TValue>,
@@ -39,7 +44,21 @@ pub(super) fn ahead(
     }
     let outputs = wire(&mut graph, &wires)?;
     graph.select_output_outlets(&outputs)?;
-    optimize::guarded(graph)?.into_runnable()?.run(inputs).map(Some)
+    let graph = optimize::guarded(graph)?;
+    for node in &graph.nodes {
+        for output in &node.outputs {
+            limit::check_fact(|| format!("`{}` ({})", node.name, node.op.name()), &output.fact)?;
+            if bytes(&output.fact) > MOST_AHEAD {
+                return Ok(None);
+            }
+        }
+    }
+    graph.into_runnable()?.run(inputs).map(Some)
+}
+
+fn bytes(fact: &TypedFact) -> usize {
+    let size = fact.datum_type.size_of();
+    fact.shape.as_concrete().map_or(0, |s| s.iter().fold(size, |n, d| n.saturating_mul(*d)))
 }
 
 /// An operator in a typed graph. The engine's own may make more outputs than the node has, and then looks at facts that

@@ -15,6 +15,7 @@ mod batch_norm;
 mod biased;
 mod bit_cast;
 mod bit_shift;
+mod bnb4;
 mod branch;
 mod center_crop_pad;
 mod checked;
@@ -24,6 +25,7 @@ mod contrib_attention;
 mod contrib_gates;
 mod contrib_math;
 mod conv_transpose;
+mod crops;
 mod cum_prod;
 mod deform_conv;
 mod det;
@@ -34,6 +36,7 @@ mod either;
 mod engines;
 mod equal;
 mod experimental;
+mod experts;
 mod float_class;
 mod fused;
 mod gather_blocks;
@@ -53,6 +56,7 @@ mod matmul;
 mod max_roi_pool;
 mod max_unpool;
 mod ml;
+mod multi_head;
 mod narrow;
 mod nbits;
 mod one_hot;
@@ -79,6 +83,7 @@ mod rotary;
 mod round_to;
 mod rules;
 mod shape;
+mod shared_cache;
 mod skip_norm;
 mod slice;
 mod small;
@@ -87,7 +92,7 @@ mod squeeze;
 mod tensor_scatter;
 mod text;
 mod tfidf;
-
+mod tokens;
 mod unique;
 mod upsample;
 mod wires;
@@ -245,8 +250,12 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "BranchwiseRMSNorm", contrib_gates::branch_norm),
     (MICROSOFT, "CDist", contrib_math::cdist),
     (MICROSOFT, "CausalConvWithState", linear_attention::causal_conv),
+    (MICROSOFT, "ConvTransposeWithDynamicPads", contrib_math::conv_transpose),
+    (MICROSOFT, "CropAndResize", crops::build),
+    (MICROSOFT, "DecoderMaskedMultiHeadAttention", multi_head::decoder),
     (MICROSOFT, "DequantizeLinear", quantize_linear::dequantize),
     (MICROSOFT, "DynamicQuantizeMatMul", qlinear_product::dynamic),
+    (MICROSOFT, "DynamicTimeWarping", tokens::way),
     (MICROSOFT, "EmbedLayerNormalization", skip_norm::embed),
     (MICROSOFT, "ExpandDims", contrib_math::expand_dims),
     (MICROSOFT, "FusedConv", fused::conv),
@@ -263,13 +272,19 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "Inverse", contrib_math::inverse),
     (MICROSOFT, "LinearAttention", linear_attention::attention),
     (MICROSOFT, "LinearAttentionGate", contrib_gates::recurrence),
+    (MICROSOFT, "MRotaryEmbedding", rotary::of_three),
+    (MICROSOFT, "MatMulBnb4", bnb4::build),
     (MICROSOFT, "MatMulInteger16", contrib_gates::integer_16),
     (MICROSOFT, "MatMulIntegerToFloat", qlinear_product::to_float),
     (MICROSOFT, "MatMulNBits", nbits::build),
-    (MICROSOFT, "MultiHeadAttention", contrib_attention::multi_head),
+    (MICROSOFT, "MoE", experts::build),
+    (MICROSOFT, "MultiHeadAttention", multi_head::build),
+    (MICROSOFT, "MurmurHash3", tokens::hash),
+    (MICROSOFT, "NGramRepeatBlock", tokens::unrepeated),
     (MICROSOFT, "NhwcMaxPool", qlinear::max_pool),
     (MICROSOFT, "Pad", pad::build),
     (MICROSOFT, "QAttention", contrib_attention::quantized),
+    (MICROSOFT, "QEmbedLayerNormalization", skip_norm::embed_quantized),
     (MICROSOFT, "QGemm", qlinear_product::gemm),
     (MICROSOFT, "QLinearAdd", qlinear::add),
     (MICROSOFT, "QLinearAveragePool", qlinear::average_pool),
@@ -284,11 +299,13 @@ const OURS: &[(&str, &str, Builder)] = &[
     (MICROSOFT, "QuantizeLinear", quantize_linear::quantize),
     (MICROSOFT, "Range", range::build),
     (MICROSOFT, "RotaryEmbedding", rotary::build),
+    (MICROSOFT, "SampleOp", contrib_math::same),
     (MICROSOFT, "ScaledSiLU", contrib_gates::scaled_silu),
     (MICROSOFT, "SkipLayerNormalization", skip_norm::skip),
     (MICROSOFT, "SkipSimplifiedLayerNormalization", skip_norm::skip_simplified),
     (MICROSOFT, "TransposeMatMul", fused::matmul),
     (MICROSOFT, "Trilu", small::trilu),
+    (MICROSOFT, "UnfoldTensor", contrib_math::unfold),
     (MICROSOFT, "Unique", unique::in_order),
 ];
 

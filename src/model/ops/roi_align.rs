@@ -49,8 +49,14 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     host(node, op)
 }
 
+/// Samples along an axis of a region, and of all regions: no detector needs as many.
+const MOST_ALONG: usize = 1 << 20;
+const MOST_SAMPLES: u64 = 1 << 33;
+
 /// The two elements around a place, with their weights; nothing when it lies outside.
-fn between(at: f64, size: usize) -> Option<[(usize, f64); 2]> {
+type Tap = Option<[(usize, f64); 2]>;
+
+fn between(at: f64, size: usize) -> Tap {
     if size == 0 || !(-1.0..=size as f64).contains(&at) {
         return None;
     }
@@ -84,7 +90,8 @@ impl Host for RoiAlign {
         ensure!(entries.iter().all(|e| *e < batch), "a region lies in no batch entry");
         let offset = if self.half_pixel { 0.5 } else { 0.0 };
         let shape = [entries.len(), channels, self.rows, self.columns];
-        let mut out = Vec::with_capacity(volume(&shape)?);
+        let total = volume(&shape)?;
+        let mut out = Vec::with_capacity(total);
         for (entry, region) in entries.iter().zip(regions.chunks_exact(4)) {
             let [left, top, right, bottom] = [0, 1, 2, 3].map(|i| region[i] * self.scale - offset);
             let least = |length: f64| if self.half_pixel { length } else { length.max(1.0) };
@@ -96,28 +103,40 @@ impl Host for RoiAlign {
                 fixed => fixed,
             });
             let count = (samples[0] * samples[1]).max(1) as f64;
+            let each = [self.rows, self.columns].into_iter().zip(samples);
+            let along = each.map(|(cells, count)| cells.saturating_mul(count)).max();
+            let work = (total as u64).saturating_mul((samples[0] * samples[1]) as u64);
+            let fits = along.is_none_or(|n| n <= MOST_ALONG) && work <= MOST_SAMPLES;
+            ensure!(fits, "{samples:?} samples of each of {} by {}", self.rows, self.columns);
+            // Where each sample lies, cell by cell, is the same for all channels.
+            let taps = |axis: usize, start: f64, cells: usize, size: usize| -> Vec<Tap> {
+                let count = samples[axis];
+                let place = |at: usize, sample: usize| {
+                    start + (at as f64 + (sample as f64 + 0.5) / count as f64) * cell[axis]
+                };
+                let each = |at| (0..count).map(move |sample| between(place(at, sample), size));
+                (0..cells).flat_map(each).collect()
+            };
+            let down = taps(0, top, self.rows, height);
+            let across = taps(1, left, self.columns, width);
             for channel in 0..channels {
                 let plane =
                     &values[(entry * channels + channel) * height * width..][..height * width];
-                for at in coordinates(&[self.rows, self.columns]) {
-                    let place = |axis: usize, start: f64, sample: usize| {
-                        start
-                            + (at[axis] as f64 + (sample as f64 + 0.5) / samples[axis] as f64)
-                                * cell[axis]
-                    };
+                for at in 0..self.rows * self.columns {
+                    let (row, column) = (at / self.columns, at % self.columns);
                     let (mut sum, mut most) = (0.0, None::<f64>);
-                    for sample in coordinates(&samples) {
-                        let y = between(place(0, top, sample[0]), height);
-                        let x = between(place(1, left, sample[1]), width);
-                        let corners = y.zip(x).map(|(y, x)| {
-                            [(0, 0), (0, 1), (1, 0), (1, 1)]
-                                .map(|(i, j)| y[i].1 * x[j].1 * plane[y[i].0 * width + x[j].0])
-                        });
-                        let corners = corners.unwrap_or([0.0; 4]);
-                        sum += corners.iter().sum::<f64>();
-                        // ONNX takes the largest weighted corner, not the largest interpolated value.
-                        let high = corners.into_iter().fold(f64::NEG_INFINITY, f64::max);
-                        most = Some(most.map_or(high, |m| m.max(high)));
+                    for y in &down[row * samples[0]..][..samples[0]] {
+                        for x in &across[column * samples[1]..][..samples[1]] {
+                            let corners = y.zip(*x).map(|(y, x)| {
+                                [(0, 0), (0, 1), (1, 0), (1, 1)]
+                                    .map(|(i, j)| y[i].1 * x[j].1 * plane[y[i].0 * width + x[j].0])
+                            });
+                            let corners = corners.unwrap_or([0.0; 4]);
+                            sum += corners.iter().sum::<f64>();
+                            // ONNX takes the largest weighted corner, not the largest interpolated value.
+                            let high = corners.into_iter().fold(f64::NEG_INFINITY, f64::max);
+                            most = Some(most.map_or(high, |m| m.max(high)));
+                        }
                     }
                     out.push(if self.max { most.unwrap_or(0.0) } else { sum / count });
                 }

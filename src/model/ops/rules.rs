@@ -62,11 +62,31 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("Clip", &[One(1), One(2)]),
     ("Concat", &[Rank(0, 1, ANY), Axis("axis"), Holds(concat)]),
     ("ConstantOfShape", &[Rank(0, 1, 1), Holds(extents)]),
-    ("Conv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(floats), Holds(window), Holds(conv)]),
-    ("ConvInteger", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    (
+        "Conv",
+        &[
+            Rank(0, 3, ANY),
+            SameRank(0, 1),
+            Rank(1, 3, ANY),
+            Holds(floats),
+            Holds(window),
+            Holds(conv),
+        ],
+    ),
+    (
+        "ConvInteger",
+        &[Rank(0, 3, ANY), SameRank(0, 1), Rank(1, 3, ANY), Holds(window), Holds(conv)],
+    ),
     (
         "ConvTranspose",
-        &[Rank(0, 3, ANY), SameRank(0, 1), Holds(floats), Holds(window), Holds(conv_transpose)],
+        &[
+            Rank(0, 3, ANY),
+            SameRank(0, 1),
+            Rank(1, 3, ANY),
+            Holds(floats),
+            Holds(window),
+            Holds(conv_transpose),
+        ],
     ),
     ("CumProd", &[Rank(0, 1, ANY), One(1), AxesIn(1)]),
     ("CumSum", &[Rank(0, 1, ANY), One(1), AxesIn(1)]),
@@ -91,7 +111,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("GlobalMaxPool", &[Rank(0, 3, ANY)]),
     ("Greater", EACH),
     ("GreaterOrEqual", EACH),
-    ("GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(grid)]),
+    ("GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Rank(1, 3, ANY), Holds(grid)]),
     ("GroupNormalization", &[Rank(0, 3, ANY), Rank(1, 1, 1), Rank(2, 1, 1), Holds(groups)]),
     ("HammingWindow", &[One(0), Holds(length)]),
     ("HannWindow", &[One(0), Holds(length)]),
@@ -109,7 +129,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("Max", EACH),
     ("MaxPool", WINDOW),
     ("MaxRoiPool", &[Rank(0, 4, 4), Rank(1, 2, 2)]),
-    ("MaxUnpool", &[Rank(0, 3, ANY), SameRank(0, 1)]),
+    ("MaxUnpool", &[Rank(0, 3, ANY), SameRank(0, 1), Rank(1, 3, ANY)]),
     ("Mean", EACH),
     ("MeanVarianceNormalization", &[Axes("axes")]),
     ("MelWeightMatrix", &[Holds(mel)]),
@@ -165,6 +185,19 @@ const ROWS: &[(&str, &[Rule])] = &[
     ("Unsqueeze", &[Holds(unsqueeze)]),
     ("Where", EACH),
     ("Xor", EACH),
+    (
+        "com.microsoft.ConvTransposeWithDynamicPads",
+        &[
+            Rank(0, 3, ANY),
+            SameRank(0, 1),
+            Rank(1, 3, ANY),
+            Rank(2, 1, 1),
+            Holds(floats),
+            Holds(window),
+            Holds(conv_transpose),
+        ],
+    ),
+    ("com.microsoft.DecoderMaskedMultiHeadAttention", &[Rank(10, 1, 1)]),
     ("com.microsoft.DynamicQuantizeMatMul", DYNAMIC),
     (
         "com.microsoft.EmbedLayerNormalization",
@@ -179,11 +212,14 @@ const ROWS: &[(&str, &[Rule])] = &[
             Holds(embed),
         ],
     ),
-    ("com.microsoft.FusedConv", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(window), Holds(conv)]),
+    (
+        "com.microsoft.FusedConv",
+        &[Rank(0, 3, ANY), SameRank(0, 1), Rank(1, 3, ANY), Holds(window), Holds(conv)],
+    ),
     ("com.microsoft.FusedGemm", GEMM),
     ("com.microsoft.FusedMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
     ("com.microsoft.GatherND", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(nd)]),
-    ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Holds(grid)]),
+    ("com.microsoft.GridSample", &[Rank(0, 3, ANY), SameRank(0, 1), Rank(1, 3, ANY), Holds(grid)]),
     (
         "com.microsoft.GroupQueryAttention",
         &[
@@ -197,10 +233,29 @@ const ROWS: &[(&str, &[Rule])] = &[
             Holds(grouped),
         ],
     ),
+    (
+        "com.microsoft.MRotaryEmbedding",
+        &[Rank(0, 3, 4), Rank(1, 3, 3), Rank(2, 2, 2), Rank(3, 2, 2), Holds(of_three)],
+    ),
+    ("com.microsoft.MatMulBnb4", &[Rank(0, 1, ANY)]),
     ("com.microsoft.MatMulIntegerToFloat", PRODUCT),
     ("com.microsoft.MultiHeadAttention", &[Rank(3, 1, 1)]),
     ("com.microsoft.NhwcMaxPool", WINDOW),
     ("com.microsoft.Pad", PAD),
+    (
+        "com.microsoft.QEmbedLayerNormalization",
+        &[
+            Rank(0, 2, 2),
+            Rank(1, 2, 2),
+            Rank(2, 2, 2),
+            Rank(3, 2, 2),
+            Rank(4, 2, 2),
+            Rank(5, 1, 1),
+            Rank(6, 1, 1),
+            Rank(7, 2, 2),
+            Holds(embed),
+        ],
+    ),
     ("com.microsoft.QLinearAveragePool", WINDOW),
     ("com.microsoft.QLinearConv", &[Rank(0, 3, ANY), SameRank(0, 3), Holds(window), Holds(kernel)]),
     (
@@ -209,6 +264,7 @@ const ROWS: &[(&str, &[Rule])] = &[
     ),
     ("com.microsoft.TransposeMatMul", &[Rank(0, 1, ANY), Rank(1, 1, ANY), Holds(fused_matmul)]),
     ("com.microsoft.Trilu", &[One(1)]),
+    ("com.microsoft.UnfoldTensor", &[Rank(0, 1, ANY), Axis("dim")]),
 ];
 
 /// (operator, what it makes of no elements): the engine divides by how many there are.

@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
+use tract_onnx::tract_core::ops::array::{Gather, Slice, TypedConcat};
 use tract_onnx::tract_core::ops::cast;
 use tract_onnx::tract_core::ops::change_axes::wire_with_rank_broadcast;
 use tract_onnx::tract_core::ops::einsum::EinSum;
@@ -14,6 +14,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use tract_onnx::tract_core::ops::{binary::TypedBinOp, math};
 use tract_onnx::tract_hir::internal::*;
 
+use super::host::i64s;
 use super::integer_product::IntegerProduct;
 use super::lower::Part;
 use super::quantize::fits;
@@ -255,6 +256,21 @@ impl<'a> Wires<'a> {
         self.op(Slice::new(axis, start, end), &[x])
     }
 
+    /// What lies at places along an axis; those that are known are checked, others by the plan.
+    pub(super) fn gather(
+        &mut self,
+        axis: usize,
+        x: OutletId,
+        at: OutletId,
+    ) -> TractResult<OutletId> {
+        let length = self.shape(x)?.get(axis).and_then(|d| d.to_i64().ok());
+        if let (Some(length), Some(known)) = (length, &self.fact(at)?.konst) {
+            let odd = i64s(known)?.into_iter().find(|at| !(-length..length).contains(at));
+            ensure!(odd.is_none(), "{odd:?} is no place of {length}");
+        }
+        self.op(Gather::new(axis), &[x, at])
+    }
+
     pub(super) fn move_axis(
         &mut self,
         x: OutletId,
@@ -321,6 +337,7 @@ impl<'a> Wires<'a> {
         let axes = AxesMapping::for_numpy_matmul(rank, transpose_a, transpose_b, false)?;
         let dtype = self.dtype(a)?;
         ensure!(dtype == self.dtype(b)?, "a product of {dtype:?} and {:?}", self.dtype(b)?);
+        ensure!(dtype.is_number(), "a product of {dtype:?}");
         let product = EinSum::new(axes, dtype);
         // The engine computes a product of constants at once, and has no kernels for these.
         let mut y = match IntegerProduct::of(&product, &[dtype]) {

@@ -149,6 +149,8 @@ pub(super) fn local_response(g: &mut Graph, op: &Operator) -> Refused {
     if radius < 1 {
         return Err(format!("of the radius {radius}"));
     }
+    // Beyond all channels there is nothing to add.
+    let radius = radius.min(channels.max(1) as i64);
     let value = g.value(op.input(0)?)?;
     let square = g.node("Mul", &[&value, &value], vec![]);
     let (rows, shape) = (g.longs(&[-1, 1, channels as i64]), g.node("Shape", &[&value], vec![]));

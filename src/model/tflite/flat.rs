@@ -44,7 +44,12 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn int8(&self, number: usize) -> i8 {
-        self.field(number).and_then(|at| array(self.bytes, at)).map_or(0, i8::from_le_bytes)
+        self.int8_or(number, 0)
+    }
+
+    pub(super) fn int8_or(&self, number: usize, default: i8) -> i8 {
+        let value = self.field(number).and_then(|at| array(self.bytes, at));
+        value.map_or(default, i8::from_le_bytes)
     }
 
     pub(super) fn int(&self, number: usize, default: i32) -> i32 {

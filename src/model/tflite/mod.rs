@@ -25,6 +25,7 @@ mod shape;
 mod sliced;
 mod sparse;
 mod spectrum;
+mod svdf;
 mod tensor;
 mod values;
 

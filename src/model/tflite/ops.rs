@@ -5,7 +5,8 @@
 use super::graph::{Graph, Refused};
 use super::nodes::Operator;
 use super::{
-    blocks, control, conv, detect, elementwise, indices, recurrent, reduce, shape, sliced, spectrum,
+    blocks, control, conv, detect, elementwise, indices, recurrent, reduce, shape, sliced,
+    spectrum, svdf,
 };
 
 /// Makes the nodes of one operator.
@@ -38,6 +39,7 @@ const TABLE: &[(i32, Translate)] = &[
     (24, |g, op| recurrent::rnn(g, op, false)),
     (25, elementwise::softmax),
     (26, |g, op| blocks::blocks(g, op, "SpaceToDepth")),
+    (27, svdf::svdf),
     (28, |g, op| elementwise::unary(g, op, "Tanh")),
     (34, shape::pad),
     (35, |g, op| recurrent::rnn(g, op, true)),
@@ -51,10 +53,12 @@ const TABLE: &[(i32, Translate)] = &[
     (43, shape::squeeze),
     (44, |g, op| recurrent::lstm(g, op, true)),
     (45, sliced::strided),
+    (46, recurrent::rnn_both_ways),
     (47, |g, op| elementwise::unary(g, op, "Exp")),
     (48, indices::top),
     (49, |g, op| shape::split(g, op, 1, 0)),
     (50, |g, op| elementwise::with_axis(g, op, "LogSoftmax")),
+    (52, recurrent::lstm_both_ways),
     (53, elementwise::cast),
     (54, elementwise::prelu),
     (55, |g, op| elementwise::binary(g, op, "Max", None)),

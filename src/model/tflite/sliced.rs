@@ -207,6 +207,8 @@ pub(super) fn mirror(g: &mut Graph, op: &Operator) -> Refused {
         if pad == [0, 0] {
             continue;
         }
+        // A file may say any size.
+        g.file.spend(usize::try_from(size + pad[0] + pad[1]).unwrap_or(0).saturating_mul(8))?;
         let edge = i64::from(!symmetric);
         let before = (0..pad[0]).rev().map(|i| i + edge);
         let after = (0..pad[1]).map(|i| size - 1 - edge - i);

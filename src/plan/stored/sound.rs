@@ -18,7 +18,7 @@ use tract_onnx::tract_core::ops::nn::{
 };
 
 use crate::cpu::recurrence::Recurrence;
-use crate::optimize;
+use crate::optimize::{self, Stride};
 
 /// Checks `op` against its inputs, of which there are as many as its row says.
 pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> {
@@ -47,7 +47,7 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
         ensure!(op.scales.iter().all(|s| i32::try_from(*s).is_ok()), "scales of {:?}", op.scales);
     } else if let Some(op) = op.downcast_ref::<Resize>() {
         resized(op, inputs)?;
-    } else if let Some(op) = op.downcast_ref::<Downsample>() {
+    } else if let Some(op) = skips(op) {
         let length = inputs.first().and_then(|fact| fact.shape.get(op.axis)?.to_usize().ok());
         let fits = length.is_some_and(|length| op.modulo <= length) && op.stride != 0;
         ensure!(fits, "every {}th from {} of {length:?}", op.stride, op.modulo);
@@ -74,6 +74,11 @@ pub(super) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> 
     Ok(())
 }
 
+/// Every n-th element, in either form.
+fn skips(op: &dyn TypedOp) -> Option<&Downsample> {
+    op.downcast_ref::<Downsample>().or_else(|| op.downcast_ref::<Stride>().map(|op| &op.0))
+}
+
 /// Scales or sizes that make extents.
 fn resized(op: &Resize, inputs: &[&TypedFact]) -> TractResult<()> {
     let values = |at: Option<usize>| inputs.get(at?)?.konst.clone();
@@ -96,6 +101,9 @@ fn resized(op: &Resize, inputs: &[&TypedFact]) -> TractResult<()> {
 
 /// The axes of its first input that an operator names.
 fn axes(op: &dyn TypedOp) -> TVec<usize> {
+    if let Some(op) = skips(op) {
+        return tvec!(op.axis);
+    }
     macro_rules! axis {
         ($($type:ident),*) => {$(
             if let Some(op) = op.downcast_ref::<$type>() {
@@ -105,7 +113,6 @@ fn axes(op: &dyn TypedOp) -> TVec<usize> {
     }
     axis!(
         CumSum,
-        Downsample,
         DynSlice,
         Fft,
         Gather,

@@ -1,8 +1,8 @@
 """Makes bounds.json: values, shapes and definitions at their ends, and what lies beyond: `python make_bounds.py`."""
 import numpy as np
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from case import encoded, model, write
+from case import elements, encoded, model, write
 import make_forms as forms
 from make_forms import CASES, MS, f32, one, refused
 
@@ -85,6 +85,9 @@ def beyond():
     refused("ConvTranspose_channels", "ConvTranspose", {"x": f32(1, 2, 5, 5), "w": f32(3, 2, 2, 2)}, "kernels for 3 channels")
     refused("MaxPool_window_of_2", "MaxPool", {"x": f32(1, 2, 5)}, "for 1 spatial axes", attributes={"kernel_shape": [2, 2]})
     refused("AveragePool_of_rank_2", "AveragePool", {"x": f32(2, 5)}, "rank 3 or more", attributes={"kernel_shape": [2]})
+    regions = {"x": f32(1, 1, 4, 4), "r": np.array([[0, 0, 3, 3]], np.float32), "b": np.array([0], I)}
+    refused("RoiAlign_of_many_samples", "RoiAlign", regions, "samples of each of", attributes={"output_height": 1, "output_width": 1 << 24, "sampling_ratio": 2})
+    refused("MaxPool_far_beyond", "MaxPool", {"x": f32(1, 2, 5)}, "a window of", attributes={"kernel_shape": [2 ** 30], "pads": [2 ** 29, 2 ** 29]})
     refused("Resize_with_3_scales", "Resize", {"x": f32(1, 1, 2, 2)}, "3 scales or sizes for 4 axes", order=["x", "", "s"], constants={"s": np.ones(3, np.float32)})
 
 
@@ -115,8 +118,94 @@ def definitions():
     CASES.append({"name": "type_that_follows", "model": encoded(proto), "inputs": {}, "error": "Sigmoid (y): has an input 0 of the type Int64"})
 
 
+def names():
+    """A name with two meanings: of constants of one type and shape the last one counts."""
+    x = f32(2)
+
+    def constant(name, *values):
+        return ("Constant", [], [name], {"value": numpy_helper.from_array(np.array(values, np.float32))})
+
+    def with_initializers(name, nodes, initializers, error=None, inputs=None):
+        nodes = [helper.make_node(op, given, made, **attributes) for op, given, made, attributes in nodes]
+        proto = model(nodes, {"x": x}, {}, ["y"])
+        proto.graph.initializer.extend(numpy_helper.from_array(np.array(a, np.float32), n) for n, a in initializers)
+        proto.graph.input.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, [2]) for n in inputs or [])
+        if error is None:
+            CASES.append(forms.case(name, proto, {"x": x}, 1e-7))
+            return
+        proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+        CASES.append({"name": name, "model": encoded(proto), "inputs": {}, "error": error})
+    add, neg = ("Add", ["x", "c"], ["y"], {}), ("Neg", ["x"], ["c"], {})
+    with_initializers("names_Constant_twice", [constant("c", 1, 2), constant("c", 3, 4), add], [])
+    with_initializers("names_initializer_twice", [add], [("c", [1, 2]), ("c", [3, 4])])
+    with_initializers("names_initializer_and_Constant", [constant("c", 1, 2), add], [("c", [3, 4])])
+    inner = helper.make_graph([helper.make_node(*constant("c", 5, 6)[:3], **constant("c", 5, 6)[3]), helper.make_node(*constant("c", 7, 8)[:3], **constant("c", 7, 8)[3]), helper.make_node("Add", ["x", "c"], ["z"])],
+                              "inner", [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)])
+    with_initializers("names_Constant_twice_inside", [("If", ["yes"], ["y"], {"then_branch": inner, "else_branch": inner}), ("Cast", ["one"], ["yes"], {"to": TensorProto.BOOL})][::-1], [("one", 1)], "is produced twice")
+    for name, nodes, initializers in (
+        ("Constants_of_two_shapes", [constant("c", 1, 2), constant("c", 3), add], []), ("initializers_of_two_shapes", [add], [("c", [1, 2]), ("c", [3])]),
+        ("initializer_and_node", [neg, add], [("c", [1, 2])]), ("Constant_and_node", [constant("c", 1, 2), neg, add], []), ("nodes", [neg, neg, add], []),
+        ("input_and_node", [("Neg", ["x"], ["x"], {}), ("Neg", ["x"], ["y"], {})], []),
+    ):
+        with_initializers(f"names_{name}", nodes, initializers, {"initializers_of_two_shapes": "are of different shapes", "initializer_and_node": "is a constant, and"}.get(name, "is produced twice"))
+    with_initializers("names_inputs", [("Neg", ["x"], ["y"], {})], [], "two inputs are named `x`", ["x"])
+
+
+def counted():
+    """How many there are is known while running; what is there is not used."""
+    x = np.array([[1, 0, 2], [0, 0, 3]], np.float32)
+    no, yes = np.array([[False], [False]]), np.array([[True], [True]])
+    found = ("NonZero", ["x"], ["n"], {})
+    for name, order, picked in (("else", ["w", "n", "c"], no), ("then", ["w", "c", "n"], yes)):
+        forms.add(f"NonZero_counted_{name}", [found, ("Where", order, ["y"], {})], {"x": x}, ["y"], {"w": picked, "c": np.array(7, I)})
+        forms.add(f"NonZero_counted_{name}_read", [found, ("Where", order, ["z"], {}), ("ReduceSum", ["z", "a"], ["y"], {})], {"x": x}, ["y"], {"w": picked, "c": np.array(7, I), "a": np.array([1], I)})
+    forms.add("NonZero_counted_by_zero", [found, ("Mul", ["n", "c"], ["y"], {})], {"x": x}, ["y"], {"c": np.array(0, I)})
+    forms.add("NonZero_counted_float_by_zero", [found, ("Cast", ["n"], ["f"], {"to": 1}), ("Mul", ["f", "c"], ["y"], {})], {"x": x}, ["y"], {"c": np.float32(0)})
+    forms.add("NonZero_counted_shape", [found, ("Shape", ["n"], ["s"], {}), ("Expand", ["c", "s"], ["y"], {})], {"x": x}, ["y"], {"c": np.float32(2)})
+    forms.add("NonZero_counted_twice", [found, ("Abs", ["x"], ["b"], {}), ("NonZero", ["b"], ["m"], {}), ("Where", ["w", "n", "c"], ["z"], {}), ("Concat", ["z", "m"], ["y"], {"axis": 1})], {"x": x}, ["y"], {"w": no, "c": np.array(7, I)})
+
+
+def ahead():
+    """What is computed ahead of a plan is no larger than a plan may hold."""
+    nodes = [helper.make_node("Concat", ["none", "by"], ["pads"], axis=0), helper.make_node("Pad", ["x", "pads"], ["y"])]
+    feeds = {"by": np.array([7, 2 ** 31 - 9], I)}
+    proto = model(nodes, feeds, {"x": f32(3, 5), "none": np.zeros(2, I)}, ["y"])
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    CASES.append({"name": "Pad_ahead_of_a_plan", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "over the limit of"})
+
+
+def unknown():
+    """What is open of one input follows from another."""
+    for op in ("Conv", "ConvTranspose", "ConvInteger"):
+        kind = np.uint8 if op == "ConvInteger" else np.float32
+        nodes = [helper.make_node("Compress", ["i", "c"], ["shape"]), helper.make_node("Reshape", ["x", "shape"], ["z"]), helper.make_node(op, ["z", "w"], ["y"])]
+        feeds = {"x": f32(12).astype(kind), "i": np.arange(20, dtype=I), "c": np.ones(20, bool)}
+        proto = model(nodes, feeds, {"w": np.ones(1, kind)}, ["y"])
+        proto.graph.output[0].type.tensor_type.elem_type = TensorProto.INT32 if op == "ConvInteger" else TensorProto.FLOAT
+        CASES.append({"name": f"{op}_of_open_rank", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "takes one of rank 3 or more"})
+
+
+def conditions():
+    """A condition is one truth, neither none nor several."""
+    def branch(op):
+        return helper.make_graph([helper.make_node(op, ["x"], ["z"])], op, [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)])
+    for name, count in (("none", 0), ("two", 2)):
+        for given in ("fed", "made", "constant"):
+            nodes = [helper.make_node("If", ["c"], ["y"], then_branch=branch("Neg"), else_branch=branch("Abs"))]
+            feeds, constants = {"x": f32(3)}, {}
+            if given == "made":
+                nodes.insert(0, helper.make_node("Greater", ["a", "b"], ["c"]))
+                feeds |= {"a": f32(1)}
+                constants |= {"b": f32(count)}
+            else:
+                (feeds if given == "fed" else constants)["c"] = np.ones(count, bool)
+            proto = model(nodes, feeds, constants, ["y"])
+            proto.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+            CASES.append({"name": f"If_condition_of_{name}_{given}", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "condition"})
+
+
 if __name__ == "__main__":
     CASES.clear()
-    for section in (slices, sampling, hidden, numbers, beyond, definitions):
+    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead, conditions, unknown):
         section()
     write("bounds", CASES)

@@ -359,6 +359,74 @@ def recurrent():
         case(f"UNIDIRECTIONAL_SEQUENCE_RNN_{word}", m.bytes([ins], [y]), {"x": x}, 1e-5, 1e-6)
 
 
+def both_ways():
+    """One layer in each direction; a second input of its own for the backward one, or for both with weights. LiteRT reads
+    one without weights where time comes first only."""
+    batch, time, inputs, hidden = 2, 5, 3, 4
+    forms = (("plain", False, False, ""), ("time_major", True, False, ""), ("merged", False, True, ""), ("merged_time_major", True, True, ""),
+             ("second", True, False, "alone"), ("second_merged", True, True, "alone"), ("second_joined", True, False, "joined"), ("second_joined_merged", False, True, "joined"))
+    for name, time_major, merged, second in forms:
+        shape = lambda size: (time, batch, size) if time_major else (batch, time, size)
+        feeds = {"x": f32(*shape(inputs))} | ({"x2": f32(*shape(inputs))} if second else {})
+
+        def layer(code, kind, weights, order, options):
+            m = Model()
+            ins = {n: m.tensor(n, "float32", v.shape) for n, v in feeds.items()}
+            slots = {n: m.tensor(n, "float32", s, f32(*s, scale=0.5)) for n, s in weights.items() if second == "joined" or not n.startswith("aux")}
+            for n in order:
+                if n.startswith("state"):
+                    slots[n] = m.tensor(n, "float32", (batch, hidden))
+                    m.graph.tensors[slots[n]].isVariable = True
+            outs = [m.tensor("y", "float32", shape(2 * hidden))] if merged else [m.tensor(n, "float32", shape(hidden)) for n in ("y", "z")]
+            m.op(code, [{**ins, **slots}.get(n, -1) for n in order], outs, kind, mergeOutputs=merged, timeMajor=time_major, **options)
+            case(f"{kind.removesuffix('Options')}_{name}", m.bytes(list(ins.values()), outs), feeds, 1e-5, 1e-6)
+
+        for activation in (4, RELU) if name == "plain" else (4,):
+            sides = {"w": (hidden, inputs), "r": (hidden, hidden), "b": (hidden,), "aux": (hidden, inputs)}
+            weights = {f"{n}{d}": s for d in "fb" for n, s in sides.items()}
+            order = ["x", "wf", "rf", "bf", "statef", "wb", "rb", "bb", "stateb", "x2", "auxf", "auxb"]
+            outer, name = name, name + ("_relu" if activation == RELU else "")
+            layer(OP.BIDIRECTIONAL_SEQUENCE_RNN, "BidirectionalSequenceRNNOptions", weights, order, {"fusedActivationFunction": activation})
+            name = outer
+        if merged and not time_major:
+            # LiteRT leaves half of what it gives unwritten.
+            continue
+        for peep, coupled in ((False, False), (True, False), (True, True)) if name in ("plain", "second_joined") else ((False, False),):
+            gates = "fco" if coupled else "ifco"
+            peeps = [g for g in gates if g != "c"] if peep else ""
+            weights = {}
+            for d in "fb":
+                weights |= {f"w{g}{d}": (hidden, inputs) for g in gates} | {f"r{g}{d}": (hidden, hidden) for g in gates}
+                weights |= {f"p{g}{d}": (hidden,) for g in peeps} | {f"b{g}{d}": (hidden,) for g in gates} | {f"aux{g}{d}": (hidden, inputs) for g in gates}
+            order = ["x"]
+            for d in "fb":
+                order += [f"w{g}{d}" for g in "ifco"] + [f"r{g}{d}" for g in "ifco"] + [f"p{g}{d}" for g in "ifo"] + [f"b{g}{d}" for g in "ifco"] + ["", ""]
+            order += ["statehf", "statecf", "statehb", "statecb", "x2"] + [f"aux{g}{d}" for d in "fb" for g in "ifco"]
+            options = {"fusedActivationFunction": 4, "cellClip": 0.4 if peep else 0.0}
+            outer, name = name, name + ("_peephole" if peep else "") + ("_coupled" if coupled else "")
+            layer(OP.BIDIRECTIONAL_SEQUENCE_LSTM, "BidirectionalSequenceLSTMOptions", weights, order, options)
+            name = outer
+
+
+def low_rank_in_time():
+    """What the memory holds is zero in a first run."""
+    for rank, bias, activation, quantised_weights in ((1, True, 0, False), (2, False, RELU, False), (2, True, 0, False), (1, True, RELU, True)):
+        filters, steps, inputs = 6, 4, 5
+        m = Model()
+        x = f32(3, inputs)
+        ins, y = m.tensor("x", "float32", x.shape), m.tensor("y", "float32", (3, filters // rank))
+        whole = lambda *shape: rng.integers(-127, 128, shape).astype(np.int8)
+        weights = lambda n, *shape: m.tensor(n, "int8", shape, whole(*shape), (0.01, 0)) if quantised_weights else m.tensor(n, "float32", shape, f32(*shape))
+        w, t = weights("w", filters, inputs), weights("t", filters, steps)
+        b = m.tensor("b", "float32", (filters // rank,), f32(filters // rank)) if bias else -1
+        state = m.tensor("s", "float32", (3, filters * steps))
+        m.graph.tensors[state].isVariable = True
+        m.op(OP.SVDF, [ins, w, t, b, state], [y], "SVDFOptions", rank=rank, fusedActivationFunction=activation)
+        # LiteRT rounds the values to eight bits where the weights are.
+        near = (1e-2, 5e-2) if quantised_weights else (1e-5, 1e-6)
+        case(f"SVDF_rank_{rank}{'_bias' if bias else ''}{'_relu' if activation else ''}{'_hybrid' if quantised_weights else ''}", m.bytes([ins], [y]), {"x": x}, *near)
+
+
 def steps():
     """Layers that do one step, from a state that is zero."""
     batch, inputs, hidden = 2, 3, 4
@@ -490,9 +558,16 @@ def refused():
     m = Model()
     x, a, y = (m.tensor(name, "float32", (2, 3)) for name in ("x", "a", "y"))
     m.op(OP.CUSTOM, [x], [a], custom="Frobnicate")
-    # Where nothing more is done with it: a state that is read and written in turn.
-    m.op(OP.SVDF, [a, m.tensor("w", "float32", (2, 3), f32(2, 3)), m.tensor("t", "float32", (2, 4), f32(2, 4)), -1, m.tensor("s", "float32", (2, 8))], [y], "SVDFOptions", rank=1)
-    case("refused", m.bytes([x], [y]), {}, error="tflite.Frobnicate (not implemented); tflite.SVDF (not implemented)")
+    m.op(OP.HASHTABLE_LOOKUP, [a, m.tensor("k", "int32", (2,), i32(1, 2)), m.tensor("t", "float32", (2, 3), f32(2, 3))], [y, m.tensor("h", "uint8", (2,))])
+    case("refused", m.bytes([x], [y]), {}, error="tflite.Frobnicate (not implemented); tflite.HASHTABLE_LOOKUP (not implemented)")
+    m = Model()
+    x, y = m.tensor("x", "float32", (1, 2 ** 28)), m.tensor("y", "float32", (1, 2 ** 28 + 2))
+    m.op(OP.MIRROR_PAD, [x, m.tensor("p", "int32", (2, 2), np.array([[0, 0], [1, 1]], np.int32))], [y], "MirrorPadOptions", mode=0)
+    case("mirror_of_many", m.bytes([x], [y]), {}, error="written out, are too large")
+    m = Model()
+    x, w, y = m.tensor("x", "float32", (2, 5, 3)), m.tensor("w", "float32", (2 ** 29, 3)), m.tensor("y", "float32", (2, 5, 4))
+    m.op(OP.UNIDIRECTIONAL_SEQUENCE_RNN, [x, w, w, w, w], [y], "SequenceRNNOptions", fusedActivationFunction=4)
+    case("cells_without_end", m.bytes([x, w], [y]), {}, error="written out, are too large")
     m = Model()
     x, y = m.tensor("x", "float32", (2,)), m.tensor("y", "float32", (2,))
     m.op(OP.ABS, [x], [y])
@@ -504,7 +579,7 @@ floats()
 halves()
 quantised(np.int8)
 quantised(np.uint8)
-for family in (picked, slices, recurrent, control, detectors, spectra, sparse, steps):
+for family in (picked, slices, recurrent, control, detectors, spectra, sparse, steps, both_ways, low_rank_in_time):
     family()
 refused()
 write("tflite", CASES)

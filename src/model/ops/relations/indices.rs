@@ -100,6 +100,19 @@ pub(in crate::model::ops) fn positions(known: &Known) -> TractResult<()> {
     in_range(&positions, rows)
 }
 
+/// The same of three positions for each step.
+pub(in crate::model::ops) fn of_three(known: &Known) -> TractResult<()> {
+    tables(known, [2, 3])?;
+    ensure!(known.dim(1, 0).is_none_or(|n| n == 3), "{:?} positions", known.dim(1, 0));
+    let steps = known.rank(0).and_then(|rank| rank.checked_sub(2)).map(|axis| known.dim(0, axis));
+    for (at, wanted) in [(1, known.dim(0, 0)), (2, steps.flatten())] {
+        if let (Some(given), Some(wanted)) = (known.dim(1, at), wanted) {
+            ensure!(given == wanted, "{given} positions for {wanted}");
+        }
+    }
+    Ok(())
+}
+
 /// The same, of com.microsoft's: one position is where the first step stands.
 pub(in crate::model::ops) fn ms_positions(known: &Known) -> TractResult<()> {
     tables(known, [2, 3])?;

@@ -15,7 +15,7 @@ mod windows;
 use super::checked::Known;
 pub(super) use attention::{attention, grouped};
 pub(super) use indices::{
-    along, embed, ms_positions, nd, positions, scatter, scatter_nd, top_k, within,
+    along, embed, ms_positions, nd, of_three, positions, scatter, scatter_nd, top_k, within,
 };
 pub(super) use products::{
     by_column, channels, divisor, einsum, floats, fused_matmul, gemm, groups, matmul, mean_of_some,

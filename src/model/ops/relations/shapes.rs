@@ -6,6 +6,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::super::checked::Known;
 use super::{axis_of, distinct};
+use crate::limit;
 
 fn count(list: &[i64]) -> i64 {
     list.len() as i64
@@ -200,7 +201,15 @@ pub(in crate::model::ops) fn pad(known: &Known) -> TractResult<()> {
         let (before, after) = pads.split_at_checked(dims.len()).context("pads for each axis")?;
         let made = |((dim, a), b): ((&i64, &i64), &i64)| dim.checked_add(*a)?.checked_add(*b);
         let made: Option<Vec<i64>> = dims.iter().zip(before).zip(after).map(made).collect();
-        volume(&made.context("too many elements")?)?;
+        let made = made.context("too many elements")?;
+        volume(&made)?;
+        // The engine computes one of constants as soon as it is wired.
+        let made = made.into_iter().map(usize::try_from).collect::<Result<Vec<_>, _>>()?;
+        limit::check(
+            || known.site.op_type.clone(),
+            known.dtype(0).unwrap_or(DatumType::U8),
+            &made,
+        )?;
     } else if let Some(pads) = known.ints(1) {
         let most = i64::from(i32::MAX);
         ensure!(pads.iter().all(|p| (-most..=most).contains(p)), "pads of {pads:?}");

@@ -9,6 +9,9 @@ use super::super::host::f64s;
 use super::distinct;
 use super::shapes::volume;
 
+/// Of one side, which a window may be as wide as.
+const MOST_PADS: i64 = 4096;
+
 /// Attributes of a window have an entry for each spatial axis.
 pub(in crate::model::ops) fn window(known: &Known) -> TractResult<()> {
     let Some(rank) = known.rank(0) else { return Ok(()) };
@@ -40,6 +43,7 @@ pub(in crate::model::ops) fn window(known: &Known) -> TractResult<()> {
     ensure!(!(pool && empty), "a pool over an input of shape {dims:?}");
     for (axis, (kernel, dim)) in kernels.iter().zip(dims.iter().skip(2)).enumerate() {
         let pad = |at: usize| known.list("pads").and_then(|l| l.get(at)).copied().unwrap_or(0);
+        let pad = |at: usize| pad(at).min(MOST_PADS);
         // The engine goes through what lies outside of the input too.
         let reach = dim.saturating_add(pad(axis)).saturating_add(pad(axis + spatial));
         let most = reach.saturating_mul(2).saturating_add(64);
@@ -121,7 +125,8 @@ pub(in crate::model::ops) fn conv_transpose(known: &Known) -> TractResult<()> {
             "kernels for {inputs} channels in {group} groups, and {channels} channels"
         );
     }
-    if let (Some(each), Some(bias)) = (each, known.dims(2)) {
+    let bias = if known.site.op_type == "ConvTransposeWithDynamicPads" { 3 } else { 2 };
+    if let (Some(each), Some(bias)) = (each, known.dims(bias)) {
         let outputs = each.saturating_mul(group);
         ensure!(bias == [outputs], "a bias of shape {bias:?} for {outputs} channels");
     }
