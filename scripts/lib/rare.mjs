@@ -3,8 +3,8 @@
 // The one decision: only cases of single operators are ever left out. What a real model or one of the common networks
 // does is in the first engine, whatever it is.
 
-/** Files of cases: the formats of images, and what generated graphs led to. */
-const FILES = new Set(['images.json', 'found.json']);
+/** Files of cases: the formats of images, what generated graphs led to, and com.microsoft's rarest. */
+const FILES = new Set(['images.json', 'found.json', 'rare.json']);
 
 const list = (text) => new Set(text.trim().split(/\s+/));
 const OPERATORS = list(`
