@@ -11,10 +11,10 @@ use tract_onnx::prelude::*;
 
 /// Bytes from which a tensor is kept: the allocator is quick with smaller ones.
 pub(crate) const LARGE: usize = 4096;
-/// Bytes up to which a tensor is kept whatever else there is.
-pub(crate) const EACH: usize = 1 << 20;
-/// Bytes that stay between runs.
-const BETWEEN: usize = 32 << 20;
+/// Bytes that a run may need at once for anything to be kept. Where it needs more, the tensors are large and cost little
+/// beside what computes them; and in the memory of a page, which has one piece for all, what is kept would lie between
+/// them and cut in two what they leave.
+pub(crate) const MOST: usize = 8 << 20;
 
 /// What is kept.
 #[derive(Default)]
@@ -55,9 +55,9 @@ impl Spare {
     }
 }
 
-/// Does `work` with what an earlier run left, of which it leaves some for the next one. In wasm, where one thread asks for
-/// memory, all runs share it, and so do what they are given and what they give.
-pub(crate) fn within<T>(spare: &mut Spare, work: impl FnOnce() -> T) -> T {
+/// Does `work` with what an earlier run left, of which it leaves some for the next one, if it `keeps` any. In wasm, where
+/// one thread asks for memory, all runs share it, and so do what they are given and what they give.
+pub(crate) fn within<T>(spare: &mut Spare, keeps: bool, work: impl FnOnce() -> T) -> T {
     struct Former(Option<Spare>);
     impl Drop for Former {
         fn drop(&mut self) {
@@ -68,10 +68,12 @@ pub(crate) fn within<T>(spare: &mut Spare, work: impl FnOnce() -> T) -> T {
     }
     let shared = cfg!(target_arch = "wasm32");
     let _former = Former((!shared).then(|| SPARE.replace(take(spare))));
+    let most = if keeps { MOST } else { 0 };
+    SPARE.with_borrow_mut(|kept| kept.shrink(most));
     let made = work();
     SPARE.with_borrow_mut(|kept| {
-        kept.shrink(BETWEEN);
-        kept.room = if shared { BETWEEN } else { 0 };
+        kept.shrink(most);
+        kept.room = if shared { most } else { 0 };
         if !shared {
             *spare = take(kept);
         }

@@ -220,12 +220,10 @@ impl Tensor {
         &self.0
     }
 
-    /// Lets the room be used by tensors to come, where nobody else holds it and it is not large.
+    /// Lets the room be used by tensors to come, where nobody else holds it.
     #[cfg(feature = "web")]
     pub(crate) fn let_go(self) {
-        if self.bytes().len() <= reuse::EACH {
-            reuse::give(tract::TValue::from_const(self.0));
-        }
+        reuse::give(tract::TValue::from_const(self.0));
     }
 
     /// Takes an engine tensor over as it is.

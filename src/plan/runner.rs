@@ -55,15 +55,11 @@ const READERS: &[&str] = &[
 /// Those that make their output of the first input that nobody else holds and that is of its type and size.
 const WRITERS: &[&str] = &["Normalisation", "Pointwise"];
 
-/// A tensor that is more than such a part of all that a run needs is not kept: in the memory of a page, which has one
-/// piece for all, it would cut in two what the others leave.
-const PART: usize = 8;
-
 pub(super) struct Runner {
     runnable: Arc<TypedRunnableModel>,
     /// Where no operator keeps anything, at most one state, and the tensors that its last run left.
     free: Option<Mutex<Option<(TypedSimpleState, Spare)>>>,
-    /// By node: what to do about its tensors.
+    /// By node: what to do about its tensors; empty where nothing is kept.
     leftovers: Vec<Leftovers>,
     /// Some size is known in a run only.
     open: bool,
@@ -107,7 +103,7 @@ impl Runner {
         };
         let run =
             || if again { self.again(&mut state, feeds) } else { self.first(&mut state, feeds) };
-        let outputs = reuse::within(&mut spare, run)?;
+        let outputs = reuse::within(&mut spare, !self.leftovers.is_empty(), run)?;
         // Of a run that failed nothing is kept.
         *free.lock().unwrap_or_else(PoisonError::into_inner) = Some((state, spare));
         Ok(outputs)
@@ -162,7 +158,8 @@ impl Runner {
     }
 }
 
-/// What is kept of each node's inputs: the large ones that it is the last to read, and does not write to.
+/// What is kept of each node's inputs: the large ones that it is the last to read, and does not write to. Nothing where
+/// a run needs much.
 fn leftovers(runnable: &TypedRunnableModel) -> Vec<Leftovers> {
     let model = runnable.model();
     let order = runnable.order_without_consts();
@@ -204,10 +201,11 @@ fn leftovers(runnable: &TypedRunnableModel) -> Vec<Leftovers> {
             room: [during, live],
         };
     }
-    let each = reuse::EACH.max(most / PART);
-    for (leftovers, node) in all.iter_mut().zip(model.nodes()) {
+    if most > reuse::MOST {
+        return vec![];
+    }
+    for leftovers in &mut all {
         leftovers.room = leftovers.room.map(|live| most.saturating_sub(live));
-        leftovers.slots.retain(|slot| bytes(model, node.inputs[*slot]) <= each);
     }
     all
 }

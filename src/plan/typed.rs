@@ -47,18 +47,11 @@ pub(super) fn concrete(
     let model = TypedModel { symbols: source.symbols.clone(), ..TypedModel::default() };
     let mut target = Target { model, ..Target::default() };
     for id in source.eval_order()? {
-        let node = source.node(id);
-        let outlets = target.substituted(source, node, numbers).with_context(|| {
-            format!("Numbers for the symbols of {} ({})", node.name, node.op.name())
-        })?;
-        let slots = outlets.into_iter().enumerate();
-        target.mapping.extend(slots.map(|(slot, outlet)| (OutletId::new(id, slot), outlet)));
-        for slot in 0..node.outputs.len() {
-            let from = OutletId::new(id, slot);
-            if let (Some(label), Some(to)) = (source.outlet_label(from), target.mapping.get(&from))
-            {
-                target.model.set_outlet_label(*to, label.to_owned())?;
-            }
+        target.take_with(source, source.node(id), numbers)?;
+    }
+    for input in source.input_outlets()? {
+        if !target.mapping.contains_key(input) {
+            target.take_with(source, source.node(input.node), numbers)?;
         }
     }
     target.finished(source.input_outlets()?, source.output_outlets()?)
@@ -85,6 +78,27 @@ impl Target {
             self.mapping.insert(from, outlet);
             if let Some(label) = source.outlet_label(from) {
                 self.model.set_outlet_label(outlet, label.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "gpu")]
+    fn take_with(
+        &mut self,
+        source: &TypedModel,
+        node: &TypedNode,
+        numbers: &HashMap<Symbol, TDim>,
+    ) -> TractResult<()> {
+        let outlets = self.substituted(source, node, numbers).with_context(|| {
+            format!("Numbers for the symbols of {} ({})", node.name, node.op.name())
+        })?;
+        let slots = outlets.into_iter().enumerate();
+        self.mapping.extend(slots.map(|(slot, outlet)| (OutletId::new(node.id, slot), outlet)));
+        for slot in 0..node.outputs.len() {
+            let from = OutletId::new(node.id, slot);
+            if let (Some(label), Some(to)) = (source.outlet_label(from), self.mapping.get(&from)) {
+                self.model.set_outlet_label(*to, label.to_owned())?;
             }
         }
         Ok(())

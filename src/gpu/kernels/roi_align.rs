@@ -12,9 +12,14 @@ use crate::gpu::value::Carrier;
 use crate::model::ops::{Coded, RoiAlign};
 
 const BODY: &str = wgsl!("roi_align.wgsl");
+/// Samples along an axis of a cell that one invocation takes; the CPU holds more against a limit of the whole.
+const MOST_SAMPLES: usize = 64;
 
 pub(crate) fn lower(cx: &mut Cx, coded: &Coded<'_, RoiAlign>) -> Lowered<()> {
     let op = coded.code;
+    if op.sampling > MOST_SAMPLES || !op.bounds([op.sampling.max(1); 2]) {
+        return because("very many samples of a cell");
+    }
     let mut reads = vec![];
     for at in 0..3 {
         let Some(slot) = coded.slots.get(at).copied().flatten() else {

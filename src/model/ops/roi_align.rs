@@ -53,6 +53,14 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
 const MOST_ALONG: usize = 1 << 20;
 const MOST_SAMPLES: u64 = 1 << 33;
 
+impl RoiAlign {
+    /// Whether so many samples of a cell, down and across, are as many along an axis as there may be.
+    pub(crate) fn bounds(&self, samples: [usize; 2]) -> bool {
+        let each = [self.rows, self.columns].into_iter().zip(samples);
+        each.map(|(cells, count)| cells.saturating_mul(count)).all(|n| n <= MOST_ALONG)
+    }
+}
+
 /// The two elements around a place, with their weights; nothing when it lies outside.
 type Tap = Option<[(usize, f64); 2]>;
 
@@ -103,10 +111,8 @@ impl Host for RoiAlign {
                 fixed => fixed,
             });
             let count = (samples[0] * samples[1]).max(1) as f64;
-            let each = [self.rows, self.columns].into_iter().zip(samples);
-            let along = each.map(|(cells, count)| cells.saturating_mul(count)).max();
             let work = (total as u64).saturating_mul((samples[0] * samples[1]) as u64);
-            let fits = along.is_none_or(|n| n <= MOST_ALONG) && work <= MOST_SAMPLES;
+            let fits = self.bounds(samples) && work <= MOST_SAMPLES;
             ensure!(fits, "{samples:?} samples of each of {} by {}", self.rows, self.columns);
             // Where each sample lies, cell by cell, is the same for all channels.
             let taps = |axis: usize, start: f64, cells: usize, size: usize| -> Vec<Tap> {

@@ -97,12 +97,12 @@ def beyond():
     del half["pv"], half["filled"]
     no("past_of_keys_alone", half, "keys or of values alone")
     for name, filled, queries in (("full", 6, 1), ("negative", -1, 1), ("overrun", 4, 3), ("far", 2 ** 31 - 1, 1)):
-        no(f"shared_{name}", feeds(filled, queries), "")
-        no(f"shared_{name}_mask", feeds(filled, queries, mask=bits(2, 4)), "")
+        no(f"shared_{name}", feeds(filled, queries), "is given")
+        no(f"shared_{name}_mask", feeds(filled, queries, mask=bits(2, 4)), "past_sequence_length")
     for name, beam in (("beyond", 2), ("negative", -1)):
         beams = np.full((2, 2, ROOM), beam, np.int32)
-        no(f"shared_beams_{name}", feeds(3, batch=4, beams=beams), "")
-        refused(f"MultiHeadAttention_shared_beams_{name}_constant", "MultiHeadAttention", {n: a for n, a in feeds(3, batch=4).items()}, "is given the index 2", {"num_heads": HEADS}, domain=MS,
+        no(f"shared_beams_{name}", feeds(3, batch=4, beams=beams), "is given")
+        refused(f"MultiHeadAttention_shared_beams_{name}_constant", "MultiHeadAttention", {n: a for n, a in feeds(3, batch=4).items()}, "is given", {"num_heads": HEADS}, domain=MS,
                 order=["q", "k", "v", "", "", "", "pk", "pv", "filled", "beams"], constants={"beams": beams}, outputs=("y", "present_key", "present_value"))
     no("shared_beams_of_others", feeds(3, batch=4, beams=bits(1, 2, ROOM)), "cache_indirection")
     no("shared_beams_too_short", feeds(3, batch=4, beams=bits(2, 2, ROOM - 1)), "cache_indirection")
