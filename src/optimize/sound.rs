@@ -35,6 +35,9 @@ fn checked(op: &dyn TypedOp, inputs: &[&TypedFact], run: bool) -> TractResult<()
         let dt = inputs.get(1).context("indices are missing")?.datum_type;
         ensure!(dt.is_integer() || dt.is_tdim(), "indices of {dt:?}");
     }
+    if let Some(op) = op.downcast_ref::<Gather>() {
+        picked(op.axis, inputs)?;
+    }
     if let Some(op) = op.downcast_ref::<EinSum>() {
         product(op, inputs, run)
     } else if let Some(op) = op.downcast_ref::<TypedConcat>() {
@@ -66,6 +69,21 @@ fn checked(op: &dyn TypedOp, inputs: &[&TypedFact], run: bool) -> TractResult<()
     } else {
         Ok(())
     }
+}
+
+/// Indices that are known lie within a length that is known.
+fn picked(axis: usize, inputs: &[&TypedFact]) -> TractResult<()> {
+    let [data, indices, ..] = inputs else { bail!("two inputs are needed") };
+    let length = data.shape.get(axis).context("nothing is picked along such an axis")?.to_i64();
+    let (Ok(length), Some(known)) = (length, &indices.konst) else { return Ok(()) };
+    if !known.datum_type().is_integer() {
+        return Ok(());
+    }
+    let known = known.cast_to::<i64>()?;
+    let known = known.try_as_plain_ram()?.as_slice::<i64>()?;
+    let fits = known.iter().all(|index| (-length..length).contains(index));
+    ensure!(fits, "an index that is not in {}..{length}", -length);
+    Ok(())
 }
 
 /// Whether the second input says where something is.

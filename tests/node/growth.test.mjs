@@ -13,7 +13,10 @@ import { onnx } from '../lib/onnx.mjs';
 
 const RUNS = 20;
 /** Of one kind each: convolutions, recurrent layers, attention, integers, trees. */
-const SHARED = ['ppocr-cls', 'byte-sb-bilstm', 'minilm-l6-v2-int8', 'resnet56-int8-qoperator', 'tinyllama-260k-q4', 'sklearn-rf-digits'];
+const SHARED = [
+  'ppocr-cls', 'style-candy', 'superres-x3', 'yolox-nano', 'byte-sb-bilstm', 'minilm-l6-v2-int8', 'resnet56-int8-qoperator', 'tinyllama-260k-q4',
+  'sklearn-rf-digits',
+];
 
 async function steady(model, feeds, names) {
   const session = await InferenceSession.create(model);

@@ -22,6 +22,10 @@ fn heads_of(known: &Known, at: usize, attribute: &str) -> TractResult<Option<[i6
 
 /// Keys are as wide as queries and as many as values, behind as much of a past; a mask covers them.
 pub(in crate::model::ops) fn attention(known: &Known) -> TractResult<()> {
+    for at in 0..3 {
+        let dtype = known.dtype(at);
+        ensure!(dtype.is_none_or(|dt| dt.is_float()), "an input {at} of {dtype:?}");
+    }
     let Some(rank) = known.rank(0) else { return Ok(()) };
     for at in [1, 2] {
         if let Some(other) = known.rank(at) {
