@@ -76,10 +76,8 @@ fn picked(axis: usize, inputs: &[&TypedFact]) -> TractResult<()> {
     let [data, indices, ..] = inputs else { bail!("two inputs are needed") };
     let length = data.shape.get(axis).context("nothing is picked along such an axis")?.to_i64();
     let (Ok(length), Some(known)) = (length, &indices.konst) else { return Ok(()) };
-    if !known.datum_type().is_integer() {
-        return Ok(());
-    }
-    let known = known.cast_to::<i64>()?;
+    // One of dimensions may hold a symbol.
+    let Ok(known) = known.cast_to::<i64>() else { return Ok(()) };
     let known = known.try_as_plain_ram()?.as_slice::<i64>()?;
     let fits = known.iter().all(|index| (-length..length).contains(index));
     ensure!(fits, "an index that is not in {}..{length}", -length);

@@ -22,7 +22,8 @@ fn heads_of(known: &Known, at: usize, attribute: &str) -> TractResult<Option<[i6
 
 /// Keys are as wide as queries and as many as values, behind as much of a past; a mask covers them.
 pub(in crate::model::ops) fn attention(known: &Known) -> TractResult<()> {
-    for at in 0..3 {
+    // Queries, keys, values, and those of the past.
+    for at in [0, 1, 2, 4, 5] {
         let dtype = known.dtype(at);
         ensure!(dtype.is_none_or(|dt| dt.is_float()), "an input {at} of {dtype:?}");
     }
