@@ -72,9 +72,12 @@ pub(in crate::model::ops) fn scatter_nd(known: &Known) -> TractResult<()> {
 pub(in crate::model::ops) fn top_k(known: &Known) -> TractResult<()> {
     let Some(rank) = known.rank(0) else { return Ok(()) };
     let axis = axis_of(known, known.int("axis").unwrap_or(-1), rank)?;
-    let k = known.ints(1).and_then(|k| k.first().copied()).or_else(|| known.int("k"));
-    if let (Some(k), Some(extent)) = (k, known.dim(0, axis)) {
-        ensure!((0..=extent).contains(&k), "the {k} largest of {extent}");
+    let extent = known.dim(0, axis);
+    // A node may say it in the way of either operator set, and in both.
+    let counts = [known.ints(1).and_then(|k| k.first().copied()), known.int("k")];
+    for k in counts.into_iter().flatten() {
+        let fits = k >= 0 && extent.is_none_or(|extent| k <= extent);
+        ensure!(fits, "the {k} largest of {extent:?}");
     }
     Ok(())
 }
