@@ -3,12 +3,16 @@
 Its weights are random; each layer has another form of com.microsoft's GroupQueryAttention. The tests let it take steps on
 the GPU and on the CPU, and compare. Run it in an environment with tests/requirements.txt: python make.py
 """
+import sys
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import TensorProto, helper
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent))
+from decoders import MICROSOFT, constant, constants, nodes, op, random, weight, write  # noqa: E402
+
 VOCABULARY, HIDDEN, HEADS, KV, SIZE, PLACES = 48, 24, 4, 2, 16, 96
 #: Of each layer: turned by halves over a cap; pairs at given positions within a window; packed, with sinks.
 LAYERS = [
@@ -16,23 +20,6 @@ LAYERS = [
     {"do_rotary": 1, "rotary_interleaved": 1, "local_window_size": 24},
     {"do_rotary": 1, "scale": 0.5},
 ]
-MICROSOFT = "com.microsoft"
-random = np.random.default_rng(7)
-nodes, constants = [], []
-
-
-def constant(name, array):
-    constants.append(numpy_helper.from_array(np.asarray(array), name))
-    return name
-
-
-def weight(name, *shape):
-    return constant(name, (random.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32))
-
-
-def op(kind, inputs, outputs, domain="", **attributes):
-    nodes.append(helper.make_node(kind, inputs, outputs, domain=domain, **attributes))
-    return outputs[0]
 
 
 def tables(layer, half):
@@ -93,9 +80,4 @@ def build():
 
 
 if __name__ == "__main__":
-    model = build()
-    save(model, HERE / "model.onnx")
-    steps = 12
-    feeds = {"input_ids": random.integers(0, VOCABULARY, (1, steps)), "attention_mask": np.ones((1, steps), np.int64), "position_ids": np.arange(steps)[None]}
-    feeds |= {i.name: np.zeros((1, KV, 0, SIZE), np.float32) for i in model.graph.input if i.name.startswith("past")}
-    np.savez(HERE / "prefill_inputs.npz", **feeds)
+    write(HERE, build(), VOCABULARY)

@@ -4,30 +4,17 @@ Its weights are random. The first layer hides what comes later by itself, the se
 third keeps a state of fixed size and has a convolution before it. The tests let it take steps on the GPU and on the CPU,
 and compare. Run it in an environment with tests/requirements.txt: python make.py
 """
+import sys
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper, save
+from onnx import TensorProto, helper
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent))
+from decoders import MICROSOFT, constant, constants, nodes, op, weight, write  # noqa: E402
+
 VOCABULARY, HIDDEN, HEADS, KV, SIZE, TAPS = 48, 24, 4, 2, 16, 4
-MICROSOFT = "com.microsoft"
-random = np.random.default_rng(7)
-nodes, constants = [], []
-
-
-def constant(name, array):
-    constants.append(numpy_helper.from_array(np.asarray(array), name))
-    return name
-
-
-def weight(name, *shape):
-    return constant(name, (random.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32))
-
-
-def op(kind, inputs, outputs, domain="", **attributes):
-    nodes.append(helper.make_node(kind, inputs, outputs, domain=domain, **attributes))
-    return outputs[0]
 
 
 def projected(layer, name, x, width):
@@ -92,12 +79,4 @@ def build():
 
 
 if __name__ == "__main__":
-    model = build()
-    save(model, HERE / "model.onnx")
-    steps = 12
-    feeds = {"input_ids": random.integers(0, VOCABULARY, (1, steps)), "attention_mask": np.ones((1, steps), np.int64), "position_ids": np.arange(steps)[None]}
-    for value in model.graph.input:
-        if value.name.startswith("past"):
-            extents = [d.dim_value or {"batch": 1}.get(d.dim_param, 0) for d in value.type.tensor_type.shape.dim]
-            feeds[value.name] = np.zeros(extents, np.float32)
-    np.savez(HERE / "prefill_inputs.npz", **feeds)
+    write(HERE, build(), VOCABULARY)
