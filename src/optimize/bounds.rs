@@ -74,7 +74,7 @@ impl EvalOp for CheckIndices {
 }
 
 /// Fails where an index is not in `-n..n`.
-fn within(indices: &[i64], lengths: &[usize], user: &str) -> TractResult<()> {
+pub(super) fn within(indices: &[i64], lengths: &[usize], user: &str) -> TractResult<()> {
     for (value, length) in indices.iter().zip(lengths.iter().cycle()) {
         let length = *length as i64;
         if !(-length..length).contains(value) {

@@ -14,6 +14,8 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::fft::Fft;
 
+use super::bounds;
+
 /// Checks `op` against its inputs, in a graph that is still rewritten.
 pub(crate) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> {
     checked(op, inputs, false)
@@ -74,14 +76,11 @@ fn checked(op: &dyn TypedOp, inputs: &[&TypedFact], run: bool) -> TractResult<()
 /// Indices that are known lie within a length that is known.
 fn picked(axis: usize, inputs: &[&TypedFact]) -> TractResult<()> {
     let [data, indices, ..] = inputs else { bail!("two inputs are needed") };
-    let length = data.shape.get(axis).context("nothing is picked along such an axis")?.to_i64();
+    let length = data.shape.get(axis).context("nothing is picked along such an axis")?.to_usize();
     let (Ok(length), Some(known)) = (length, &indices.konst) else { return Ok(()) };
     // One of dimensions may hold a symbol.
     let Ok(known) = known.cast_to::<i64>() else { return Ok(()) };
-    let known = known.try_as_plain_ram()?.as_slice::<i64>()?;
-    let fits = known.iter().all(|index| (-length..length).contains(index));
-    ensure!(fits, "an index that is not in {}..{length}", -length);
-    Ok(())
+    bounds::within(known.try_as_plain_ram()?.as_slice::<i64>()?, &[length], "Gather")
 }
 
 /// Whether the second input says where something is.

@@ -5,6 +5,7 @@
 //! node is translated in a graph of its own, whose nodes then move.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
@@ -24,14 +25,8 @@ pub(super) fn typed(graph: InferenceModel) -> TractResult<TypedModel> {
     let _proofs = source.symbols.proof_cache_session();
     let model = TypedModel { symbols: source.symbols.clone(), ..TypedModel::default() };
     let mut target = Target { model, ..Target::default() };
-    for id in source.eval_order()? {
+    for id in order(&source)? {
         target.take(&source, source.node(id))?;
-    }
-    // Inputs stay, even those that nobody reads.
-    for input in source.input_outlets()? {
-        if !target.mapping.contains_key(input) {
-            target.take(&source, source.node(input.node))?;
-        }
     }
     let mut model = target.finished(source.input_outlets()?, source.output_outlets()?)?;
     model.properties.clone_from(&source.properties);
@@ -46,15 +41,23 @@ pub(super) fn concrete(
 ) -> TractResult<TypedModel> {
     let model = TypedModel { symbols: source.symbols.clone(), ..TypedModel::default() };
     let mut target = Target { model, ..Target::default() };
-    for id in source.eval_order()? {
+    for id in order(source)? {
         target.take_with(source, source.node(id), numbers)?;
     }
-    for input in source.input_outlets()? {
-        if !target.mapping.contains_key(input) {
-            target.take_with(source, source.node(input.node), numbers)?;
-        }
-    }
     target.finished(source.input_outlets()?, source.output_outlets()?)
+}
+
+/// The nodes in the order in which they run; inputs stay, even those that nobody reads.
+fn order<F, O>(source: &tract_onnx::prelude::Graph<F, O>) -> TractResult<Vec<usize>>
+where
+    F: Fact + Clone + 'static,
+    O: Debug + Display + AsRef<dyn Op> + AsMut<dyn Op> + Clone + 'static,
+{
+    let mut order = source.eval_order()?;
+    let read: HashSet<usize> = order.iter().copied().collect();
+    let inputs = source.input_outlets()?.iter().map(|input| input.node);
+    order.extend(inputs.filter(|node| !read.contains(node)));
+    Ok(order)
 }
 
 /// What is translated so far.
