@@ -187,7 +187,7 @@ function lengthOf(response) {
 }
 
 function throttled(report) {
-  let last = 0;
+  let last = -Infinity;
   return (status) => {
     const now = performance.now();
     if (now - last < PROGRESS_EVERY_MS) return;

@@ -6,6 +6,9 @@ import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { findChromium } from '../../scripts/lib/system.mjs';
 
+/** A page that is open for longer is closed: what waits in it fails under its test's name, and the file's other tests run. */
+const PAGE_LIMIT_MS = 7 * 60 * 1000;
+
 const FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export async function launch(options = {}) {
@@ -26,6 +29,7 @@ async function openPage(browser, contextOptions) {
   context.on('request', (request) => requests.push({ url: request.url(), method: request.method(), type: request.resourceType() }));
   context.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   context.on('weberror', (error) => errors.push(error.error().message));
+  const overdue = setTimeout(() => void context.close({ reason: `the page was open for over ${PAGE_LIMIT_MS / 60000} minutes` }), PAGE_LIMIT_MS).unref();
   return {
     page,
     context,
@@ -39,6 +43,9 @@ async function openPage(browser, contextOptions) {
       const unexpected = errors.filter((text) => !allow.some((pattern) => pattern.test(text)));
       assert.deepEqual(unexpected, [], 'errors in the page');
     },
-    close: () => context.close(),
+    close() {
+      clearTimeout(overdue);
+      return context.close();
+    },
   };
 }

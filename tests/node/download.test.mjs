@@ -53,6 +53,25 @@ test('download: whole, with the events of transformers.js', () => withServer(
   },
 ));
 
+test('download: the first bytes are reported at once, by a clock that has just begun', (t) => {
+  // A worker's clock begins with the worker, and a file that is near comes within its first milliseconds.
+  t.mock.method(performance, 'now', () => 3);
+  return withServer((request, response) => {
+    response.writeHead(200, { ...HEAD, 'Content-Length': FILE.length });
+    response.write(FILE.subarray(0, 1000));
+  }, async (url) => {
+    const controller = new AbortController();
+    const overdue = setTimeout(() => controller.abort(new Error('nothing was reported')), 5000);
+    const loaded = new Promise((resolve) => {
+      const onProgress = (event) => event.status === 'progress' && resolve(event.loaded);
+      download(url, collector(), { signal: controller.signal, onProgress }).catch(({ message }) => resolve(message));
+    });
+    assert.equal(await loaded, 1000);
+    clearTimeout(overdue);
+    controller.abort();
+  });
+});
+
 test('download: a broken connection is resumed where it broke', () => {
   let broken = 0;
   return withServer((request, response) => {
