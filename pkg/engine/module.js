@@ -8,7 +8,7 @@
  */
 
 const HEADER = 8;
-export const SECTION = Object.freeze({ custom: 0, type: 1, import: 2, function: 3, memory: 5, global: 6, export: 7, code: 10, data: 11, dataCount: 12 });
+export const SECTION = Object.freeze({ custom: 0, type: 1, import: 2, function: 3, memory: 5, global: 6, export: 7, element: 9, code: 10, data: 11, dataCount: 12 });
 export const KIND = Object.freeze({ function: 0, table: 1, memory: 2, global: 3, tag: 4 });
 
 /** A position in bytes; every read moves it. */

@@ -6,13 +6,14 @@
  * a call of what was dropped is a trap that the host answers by starting the whole engine.
  * @module
  */
-import { append, countGlobals, edit, join, KIND, label, named, readBodies, Reader, readSections, SECTION, sized, unsigned, writeSections } from '../engine/module.js';
+import { append, countGlobals, countImports, edit, join, KIND, label, named, readBodies, Reader, readSections, SECTION, sized, unsigned, writeSections } from '../engine/module.js';
 import { TRIMMED } from '../engine/marks.js';
+import { mapElements } from './elements.js';
 
 /** What the exports of the counters begin with. */
 export const COUNTER = 'nearside.ran.';
 
-const [I32, MUTABLE, I32_CONST, GLOBAL_SET, UNREACHABLE, END] = [0x7f, 0x01, 0x41, 0x24, 0x00, 0x0b];
+const [FUNCTION, I32, MUTABLE, I32_CONST, GLOBAL_SET, UNREACHABLE, END] = [0x60, 0x7f, 0x01, 0x41, 0x24, 0x00, 0x0b];
 /** No locals, a trap, the end; the length comes first. */
 const DROPPED = Uint8Array.of(3, 0, UNREACHABLE, END);
 
@@ -52,22 +53,47 @@ export function instrument(bytes) {
 }
 
 /**
- * Functions that are no larger are never dropped. There is little to gain, and whether some of them are called is chance:
- * two keys are compared where their hashes collide, and those hang on where in memory a table is.
+ * Functions that are no larger and answer with one i32 are never dropped: whether some of them are called is chance. Two
+ * keys are compared where their hashes collide, and those hang on where in memory a table is.
  */
 const SMALL = 64;
 
 /**
- * The same module with only the functions that are in `kept`, and small ones; a call of another one traps.
+ * What each of the module's own functions takes and gives.
+ * @param {import('../engine/module.js').Section[]} sections
+ * @returns {{ parameters: Uint8Array, results: Uint8Array }[]}
+ */
+export function signatures(sections) {
+  const entries = (id) => new Reader(sections.find((one) => one.id === id)?.content ?? Uint8Array.of(0));
+  const types = entries(SECTION.type);
+  const each = Array.from({ length: types.unsigned() }, () => {
+    if (types.byte() !== FUNCTION) throw new TypeError('a type that is no function');
+    return { parameters: types.take(types.unsigned()), results: types.take(types.unsigned()) };
+  });
+  const own = entries(SECTION.function);
+  return Array.from({ length: own.unsigned() }, () => each[own.unsigned()]);
+}
+
+const compares = ({ results }) => results.length === 1 && results[0] === I32;
+
+/**
+ * The same module with only the functions that are in `kept`, and small ones that answer; a call of another one traps.
  * @param {Uint8Array} bytes
  * @param {Set<number>} kept numbers as `instrument` gives them
  */
 export function drop(bytes, kept) {
   const sections = readSections(bytes);
-  edit(sections, SECTION.code, (content) => {
-    const bodies = readBodies(content);
-    return join([unsigned(bodies.length), ...bodies.map((body, number) => (kept.has(number) || body.length <= SMALL ? sized(body) : DROPPED))]);
-  });
+  const types = signatures(sections);
+  const bodies = readBodies(sections.find(({ id }) => id === SECTION.code)?.content ?? Uint8Array.of(0));
+  const stays = bodies.map((body, number) => kept.has(number) || (body.length <= SMALL && compares(types[number])));
+  edit(sections, SECTION.code, () => join([unsigned(bodies.length), ...bodies.map((body, number) => (stays[number] ? sized(body) : DROPPED))]));
+  // A trap is a trap: one stands in every place of a table, which is packed better. Code that refers to a function by
+  // ref.func, which wants it in a table or the like, is none that Rust's compiler writes; the result would not compile.
+  const imports = countImports(sections).function;
+  const trap = imports + stays.indexOf(false);
+  if (trap >= imports && sections.some(({ id }) => id === SECTION.element)) {
+    edit(sections, SECTION.element, (content) => mapElements(content, (number) => (number < imports || stays[number - imports] ? number : trap)));
+  }
   return writeSections(bytes, sections);
 }
 

@@ -5,6 +5,7 @@
 // some ten minutes, and functions keep their numbers, so that what is known of one engine holds for the other.
 // The instructions: https://github.com/WebAssembly/relaxed-simd/blob/main/proposals/relaxed-simd/Overview.md
 import { edit, join, Reader, readBodies, readSections, SECTION, sized, unsigned, writeSections } from '../../pkg/engine/module.js';
+import { signatures } from '../../pkg/tailor/module.js';
 import { eachInstruction } from './instructions.mjs';
 
 const VECTOR = 0xfd;
@@ -55,21 +56,6 @@ const FIRST_RELAXED = 0xfd00 + 0x100;
  */
 export const INEXACT = [0x112, 0x113];
 
-/** The number of parameters of each of the module's own functions. */
-function parameters(sections) {
-  const content = (id) => sections.find((one) => one.id === id)?.content ?? Uint8Array.of(0);
-  const types = new Reader(content(SECTION.type));
-  const counts = Array.from({ length: types.unsigned() }, () => {
-    if (types.byte() !== 0x60) throw new TypeError('a type that is no function');
-    const count = types.unsigned();
-    types.take(count);
-    types.take(types.unsigned());
-    return count;
-  });
-  const functions = new Reader(content(SECTION.function));
-  return Array.from({ length: functions.unsigned() }, () => counts[functions.unsigned()]);
-}
-
 /** Groups of locals, how many they are, and where the instructions begin. */
 function readLocals(body) {
   const reader = new Reader(body);
@@ -108,12 +94,12 @@ function lowerBody(body, parameterCount, only) {
  */
 export function lower(bytes, only) {
   const sections = readSections(bytes);
-  const counts = parameters(sections);
+  const types = signatures(sections);
   let functions = 0;
   edit(sections, SECTION.code, (content) => {
     const bodies = readBodies(content);
     return join([unsigned(bodies.length), ...bodies.map((body, number) => {
-      const strict = lowerBody(body, counts[number], only);
+      const strict = lowerBody(body, types[number].parameters.length, only);
       if (strict !== body) functions += 1;
       return sized(strict);
     })]);

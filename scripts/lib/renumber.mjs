@@ -3,30 +3,16 @@
 // The one decision: what names functions in a way that is not known here is an error, so that no number stays an old one.
 // The format: https://webassembly.github.io/spec/core/binary/modules.html
 import { KIND, Reader, SECTION, countImports, edit, join, readBodies, readSections, sized, unsigned, writeSections } from '../../pkg/engine/module.js';
+import { mapElements, skipConstant } from '../../pkg/tailor/elements.js';
 import { afterLocals } from '../../pkg/tailor/module.js';
 import { eachInstruction } from './instructions.mjs';
 
 const [CALL, RETURN_CALL, REF_FUNC] = [0x10, 0x12, 0xd2];
 const NAMING = new Set([CALL, RETURN_CALL, REF_FUNC]);
-/** The only instructions of a constant that are known: numbers, globals, null; none of them names a function. */
-const CONSTANT = { 0x23: 'unsigned', 0x41: 'signed', 0xd0: 'signed' };
-const END = 0x0b;
 const START = 8;
-const ELEMENTS = 9;
 /** Custom sections that name functions. */
 const NAMES = /^(name|metadata\.code)/;
 const text = new TextDecoder();
-
-const skipLeb = (reader) => { while (reader.byte() & 0x80); };
-
-function skipConstant(reader) {
-  for (let code = reader.byte(); code !== END; code = reader.byte()) {
-    if (code === 0x42) skipLeb(reader);
-    else if (code === 0x43 || code === 0x44) reader.take(code === 0x43 ? 4 : 8);
-    else if (CONSTANT[code]) reader[CONSTANT[code]]();
-    else throw new TypeError(`the constant's instruction ${code.toString(16)} is not known`);
-  }
-}
 
 function rename(body, now) {
   const parts = [];
@@ -39,25 +25,6 @@ function rename(body, now) {
     from = end;
   });
   return join([...parts, body.subarray(from)]);
-}
-
-/** Elements of tables: those that are lists of functions. */
-function renameElements(content, now) {
-  const reader = new Reader(content);
-  const parts = [];
-  let from = 0;
-  for (let left = reader.unsigned(); left > 0; left -= 1) {
-    const flags = reader.unsigned();
-    if (flags > 3) throw new TypeError(`elements of kind ${flags} are not known`);
-    if (flags === 2) reader.unsigned();
-    if ((flags & 1) === 0) skipConstant(reader);
-    if (flags > 0 && reader.byte() !== 0) throw new TypeError('elements that are no functions');
-    const count = reader.unsigned();
-    parts.push(content.subarray(from, reader.at));
-    for (let one = 0; one < count; one += 1) parts.push(unsigned(now(reader.unsigned())));
-    from = reader.at;
-  }
-  return join([...parts, content.subarray(from)]);
 }
 
 function renameExports(content, now) {
@@ -112,7 +79,7 @@ export function renumber(bytes, order) {
     return join([unsigned(bodies.length), ...order.map((old) => sized(rename(bodies[old], now)))]);
   });
   edit(sections, SECTION.export, (exports) => renameExports(exports, now));
-  if (content(ELEMENTS)) edit(sections, ELEMENTS, (elements) => renameElements(elements, now));
+  if (content(SECTION.element)) edit(sections, SECTION.element, (elements) => mapElements(elements, now));
   if (content(START)) edit(sections, START, (start) => Uint8Array.from(unsigned(now(new Reader(start).unsigned()))));
   return writeSections(bytes, sections);
 }

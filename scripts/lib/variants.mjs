@@ -14,7 +14,8 @@ export const ENGINES = {
 };
 
 /** What decides how the engines are derived. */
-export const variantsKey = () => ['variants', 'lower', 'instructions', 'likeness', 'renumber'].map((name) => readFileSync(new URL(`${name}.mjs`, import.meta.url), 'utf8')).join();
+const RECIPE = ['variants', 'lower', 'instructions', 'likeness', 'renumber'].map((name) => `${name}.mjs`).concat('../../pkg/tailor/elements.js', '../../pkg/tailor/module.js');
+export const variantsKey = () => RECIPE.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')).join();
 
 /** The reference of an engine with relaxed SIMD; afterwards that one says that it is it. */
 export function writeReference(folder, part) {

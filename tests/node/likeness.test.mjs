@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { join, named, readBodies, readSections, SECTION, sized } from '../../pkg/engine/module.js';
+import { drop } from '../../pkg/tailor/module.js';
 import { likeBesideLike, sortFunctions } from '../../scripts/lib/likeness.mjs';
 import { renumber } from '../../scripts/lib/renumber.mjs';
 import { assemble } from '../lib/assemble.mjs';
@@ -63,6 +64,28 @@ test('what would keep an old number is an error', () => {
   assert.throws(() => renumber(withNames, order), /the section name names functions/);
   assert.throws(() => renumber(moduleOf({ 6: [[0x70, 0, 0xd2, 5, 0x0b]] }), order), /the constant's instruction d2 is not known/);
   assert.throws(() => renumber(moduleOf({ 9: [[5, 0x70, 1, 0xd2, 5, 0x0b]] }), order), /elements of kind 5 are not known/);
+});
+
+test('what is dropped traps however it is called; a small function that answers stays', () => {
+  const large = (value) => sized([0, ...new Array(70).fill(0x01), 0x41, value, 0x0b]);
+  const [first, start, run] = sections()[10];
+  const outcome = (bytes) => {
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { host: { seven: () => 7 } });
+    return [0, 1, 2, 3, 4].map((which) => {
+      try {
+        return exports.run(which);
+      } catch (error) {
+        return error instanceof WebAssembly.RuntimeError ? 'trap' : error;
+      }
+    });
+  };
+  const kept = new Set([1, 2, 4]);
+  assert.deepEqual(outcome(drop(moduleOf({ 10: [large(11), start, run, large(44), large(55)] }), kept)), [55, 'trap', 'trap', 55, 7]);
+  assert.deepEqual(outcome(drop(moduleOf({ 10: [first, start, run, large(44), large(55)] }), kept)), [55, 11, 'trap', 55, 7]);
+  const whole = moduleOf();
+  assert.deepEqual(drop(whole, new Set([0, 1, 2, 3, 4])), whole);
+  // The start is small, too, and answers nothing.
+  assert.throws(() => outcome(drop(whole, new Set([4]))), WebAssembly.RuntimeError);
 });
 
 test('like stands beside like, and what is called most in front', () => {
