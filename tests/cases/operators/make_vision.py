@@ -183,6 +183,15 @@ def swishes():
         add(f"Conv_hard_swish_{name}", [*start, *nodes], {"x": x}, numbers)
 
 
+def frames():
+    """Windows that are far longer than what they go over: a spectrum's few frames that become sound."""
+    for name, count, more in (("one_frame", 1, {}), ("few_frames", 3, {"pads": [192, 192]})):
+        x, w = f32(1, 2, count), f32(2, 1, 512)
+        add(f"ConvTranspose_{name}", [("ConvTranspose", "xw", "y", {"kernel_shape": [512], "strides": [128], **more})], {"x": x}, {"w": w})
+    x, w = f32(1, 1, 2, 2), f32(1, 1, 70, 69)
+    add("ConvTranspose_large_window", [("ConvTranspose", "xw", "y", {"kernel_shape": [70, 69], "strides": [2, 2]})], {"x": x}, {"w": w})
+
+
 if __name__ == "__main__":
     convolutions()
     transposed()
@@ -193,4 +202,5 @@ if __name__ == "__main__":
     axes()
     quantised()
     swishes()
+    frames()
     write("vision", CASES)
