@@ -2,13 +2,13 @@
 //!
 //! In: a graph with the engine's `MultiBroadcastTo`. Out: the same with [`Repeat`] in the place of those that the
 //! engine's optimiser would take away though the product needs them: where the broadcast makes new axes, where
-//! the product has an axis from it alone, and where it sums up along one. It takes each broadcast before a product for one
-//! that the product does by itself, and then gives up with an error, or sums up too little. What else it finds to be a
-//! broadcast and takes away, as a `Tile` or a `Where`, is put back.
+//! the product has an axis from it alone, where it sums up along one, and where it is put together with others first. It
+//! takes each broadcast before a product for one that the product does by itself, and then gives up with an error, or sums
+//! up too little. What else it finds to be a broadcast and takes away, as a `Tile` or a `Where`, is put back.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::MultiBroadcastTo;
+use tract_onnx::tract_core::ops::array::{MultiBroadcastTo, TypedConcat};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -91,6 +91,10 @@ fn is_needed(model: &TypedModel, outlet: OutletId, axes: &[usize]) -> bool {
         if let Some(op) = node.op_as::<AxisOp>() {
             let moved: Option<Vec<usize>> = axes.iter().map(|a| op.transform_axis(*a)).collect();
             return moved.is_some_and(|m| is_needed(model, OutletId::new(reader.node, 0), &m));
+        }
+        // Of a product of what is put together the optimiser makes products of the parts.
+        if node.op_is::<TypedConcat>() {
+            return true;
         }
         let Some(op) = node.op_as::<EinSum>() else { return false };
         axes.iter().any(|at| {

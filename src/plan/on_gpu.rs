@@ -154,7 +154,8 @@ impl Segment {
         match known {
             None if (on.check || on.fastest) && plan.can_be_compared() => {
                 let half = plan.placement.is_half();
-                let verdict = self.judged(on, &inputs, (&outputs, half), times).await?;
+                let rounded = trial::Rounded { half, codes: plan.placement.has_codes() };
+                let verdict = self.judged(on, &inputs, (&outputs, rounded), times).await?;
                 on.gpu.verdicts().put(&key, verdict.clone());
                 times.gpu.verdicts.push(verdict.clone());
                 if let Some(error) = trial::wrong(&verdict) {
@@ -207,12 +208,12 @@ impl Segment {
         &self,
         on: OnGpu<'_>,
         inputs: &[Value],
-        (outputs, half): (&[Value], bool),
+        (outputs, rounded): (&[Value], trial::Rounded),
         times: &mut Times,
     ) -> Result<Verdict> {
         let inputs = on_host(inputs.to_vec()).await?;
         let outputs = on_host(outputs.to_vec()).await?;
-        let verdict = self.judge(&inputs, (&outputs, half), on.max_bytes, times);
+        let verdict = self.judge(&inputs, (&outputs, rounded), on.max_bytes, times);
         if !on.fastest {
             // Nobody asks the CPU again: its weights need not stay.
             self.forget_cpu();

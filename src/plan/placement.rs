@@ -73,6 +73,12 @@ impl Placement {
         self.segments.iter().flat_map(|s| &s.nodes).any(|node| node.f16.is_some())
     }
 
+    /// Whether values are rounded to the codes of a quantised model.
+    pub(super) fn has_codes(&self) -> bool {
+        let rounds = |operator: &str| ["RoundTo", "RoundTrip", "Narrow"].contains(&operator);
+        self.segments.iter().flat_map(|s| &s.nodes).any(|node| rounds(&node.operator))
+    }
+
     /// Whether every node is.
     pub(super) fn is_whole(&self) -> bool {
         !self.segments.is_empty() && self.segments.iter().all(|s| s.device == "gpu")

@@ -18,8 +18,9 @@ use crate::value::Value;
 
 /// Outputs farther apart than this part of their range are wrong; of integers, if more than this part of them differ.
 const TOLERANCE: f64 = 5e-3;
-/// The same for float16.
-const HALF_TOLERANCE: f64 = 2e-2;
+/// The same where float16 or codes of a quantised model lie in between: what lies on the edge of two codes becomes
+/// either, and they are 1/255 of a range apart.
+const COARSE_TOLERANCE: f64 = 2e-2;
 /// A smaller range is what rounding leaves of zero.
 const LEAST_RANGE: f64 = 1e-4;
 /// How much slower the GPU must be for the CPU to be chosen: both are measured under whatever else the machine does.
@@ -78,17 +79,26 @@ fn sample(tensor: &tract_onnx::prelude::Tensor) -> Vec<u8> {
     [first, &bytes[bytes.len().saturating_sub(SAMPLE)..]].concat()
 }
 
+/// To what the GPU rounded on the way.
+#[derive(Clone, Copy)]
+pub(super) struct Rounded {
+    /// To float16.
+    pub(super) half: bool,
+    /// To the codes of a quantised model.
+    pub(super) codes: bool,
+}
+
 impl Segment {
-    /// Runs the CPU on the same inputs and compares; `half`: the GPU rounded to float16 on the way. What the CPU cannot run is not compared.
+    /// Runs the CPU on the same inputs and compares. What the CPU cannot run is not compared.
     pub(super) fn judge(
         &self,
         inputs: &[Tensor],
-        (outputs, half): (&[Tensor], bool),
+        (outputs, rounded): (&[Tensor], Rounded),
         max_bytes: u64,
         times: &mut Times,
     ) -> Verdict {
         let clock = Clock::start();
-        let verdict = self.compared(inputs, (outputs, half), max_bytes);
+        let verdict = self.compared(inputs, (outputs, rounded), max_bytes);
         times.gpu.check_ms += clock.elapsed_ms();
         verdict.unwrap_or(Verdict {
             agrees: true,
@@ -96,16 +106,17 @@ impl Segment {
             cpu_ms: None,
             gpu_ms: None,
             gpu_runs: 0,
-            half,
+            half: rounded.half,
         })
     }
 
     fn compared(
         &self,
         inputs: &[Tensor],
-        (outputs, half): (&[Tensor], bool),
+        (outputs, rounded): (&[Tensor], Rounded),
         max_bytes: u64,
     ) -> Option<Verdict> {
+        let Rounded { half, codes } = rounded;
         let mut best = f64::INFINITY;
         let mut made = vec![];
         for _ in 0..2 {
@@ -119,9 +130,9 @@ impl Segment {
         let mut agrees = made.len() == outputs.len();
         let mut worst = 0.0f64;
         for (cpu, gpu) in made.iter().zip(outputs) {
-            let half = half || [cpu, gpu].iter().any(|t| t.dtype() == crate::DType::Float16);
+            let narrow = [cpu, gpu].iter().any(|t| t.dtype() == crate::DType::Float16);
             let off = apart(cpu, gpu);
-            agrees &= off <= if half { HALF_TOLERANCE } else { TOLERANCE };
+            agrees &= off <= if half || codes || narrow { COARSE_TOLERANCE } else { TOLERANCE };
             worst = worst.max(off);
         }
         // JSON has no infinity.

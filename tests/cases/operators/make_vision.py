@@ -192,6 +192,18 @@ def frames():
     add("ConvTranspose_large_window", [("ConvTranspose", "xw", "y", {"kernel_shape": [70, 69], "strides": [2, 2]})], {"x": x}, {"w": w})
 
 
+def together():
+    """What each point has beside what all of them have: a product of a concatenation with a broadcast in it."""
+    for name, points in (("1d", (8,)), ("2d", (4, 3))):
+        x, w, v = f32(1, 3, *points), f32(4, 3, *[1] * len(points)), f32(5, 8, *[1] * len(points))
+        shape = np.array([1, 4, *points], np.int64)
+        nodes = [("Conv", "xw", "l", {}), ("ReduceMax", "l", "m", {"axes": [*range(2, 2 + len(points))]}), ("Expand", "ms", "g", {}),
+                 ("Concat", "lg", "c", {"axis": 1}), ("Conv", "cvb", "y", {})]
+        add(f"Conv_of_points_{name}", nodes, {"x": x}, {"w": w, "v": v, "s": shape, "b": f32(5)})
+        add(f"MatMul_of_points_{name}", [*nodes[:4], ("Transpose", "c", "t", {"perm": [0, *range(2, 2 + len(points)), 1]}), ("MatMul", "tu", "y", {})],
+            {"x": x}, {"w": w, "u": f32(8, 5), "s": shape})
+
+
 if __name__ == "__main__":
     convolutions()
     transposed()
@@ -203,4 +215,5 @@ if __name__ == "__main__":
     quantised()
     swishes()
     frames()
+    together()
     write("vision", CASES)
