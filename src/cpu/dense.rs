@@ -71,7 +71,12 @@ impl Dense {
             Layout::Packed => None,
             Layout::Rows => Some((k, values.to_vec())),
             Layout::Columns => {
-                Some((k, (0..k).flat_map(|i| values.iter().skip(i).step_by(k).copied()).collect()))
+                let mut rows = vec![0.; values.len()];
+                for (at, column) in values.chunks_exact(k.max(1)).enumerate() {
+                    let to = rows.iter_mut().skip(at).step_by(n.max(1));
+                    to.zip(column).for_each(|(to, value)| *to = *value);
+                }
+                Some((k, rows))
             }
         })
         .map(|rows| rows.filter(|(_, rows)| rows.len() == k * n))
