@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use nearside_kernels::{Activation, dense};
+use nearside_kernels::{Activation, dense, steps};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -70,14 +70,7 @@ impl Dense {
         Ok(match self.layout {
             Layout::Packed => None,
             Layout::Rows => Some((k, values.to_vec())),
-            Layout::Columns => {
-                let mut rows = vec![0.; values.len()];
-                for (at, column) in values.chunks_exact(k.max(1)).enumerate() {
-                    let to = rows.iter_mut().skip(at).step_by(n.max(1));
-                    to.zip(column).for_each(|(to, value)| *to = *value);
-                }
-                Some((k, rows))
-            }
+            Layout::Columns => Some((k, steps::rows(values, k, n))),
         })
         .map(|rows| rows.filter(|(_, rows)| rows.len() == k * n))
     }

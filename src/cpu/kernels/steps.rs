@@ -6,7 +6,9 @@
 const MOST: u8 = 255;
 /// How far a number may be from its multiple, relative to it: what rounding a product leaves.
 const CLOSE: f32 = 1. / (1 << 22) as f32;
-/// So many are looked at before it is asked whether one of them was off.
+/// Most steps are wrong, which the first few numbers tell one by one.
+const FEW: usize = 16;
+/// So many of the others are looked at before it is asked whether one of them was off.
 const SOME: usize = 64;
 
 /// The largest step that all are multiples of, none by more than 255.
@@ -15,13 +17,16 @@ fn step(values: &[f32]) -> Option<f32> {
     if most == 0. {
         return Some(1.);
     }
+    let (few, others) = values.split_at(values.len().min(FEW));
     (1..=MOST).map(|steps| most / f32::from(steps)).find(|step| {
-        values.chunks(SOME).all(|some| {
-            some.iter().fold(true, |all, value| {
-                let multiple = (value / step).round_ties_even() * step;
-                all & ((multiple - value).abs() <= value.abs() * CLOSE)
-            })
-        })
+        let is_multiple = |value: &f32| {
+            let multiple = (value / step).round_ties_even() * step;
+            (multiple - value).abs() <= value.abs() * CLOSE
+        };
+        few.iter().all(is_multiple)
+            && others
+                .chunks(SOME)
+                .all(|some| some.iter().fold(true, |all, value| all & is_multiple(value)))
     })
 }
 
@@ -45,6 +50,16 @@ pub fn multiples(rows: &[f32], n: usize) -> Option<(Vec<i16>, Vec<f32>)> {
         whole.extend(row.iter().zip(&steps).map(|(v, step)| (v / step).round_ties_even() as i16));
     }
     Some((whole, steps))
+}
+
+/// `k` rows of `n` from as many columns. Never inlined, as [`multiples`].
+#[inline(never)]
+pub fn rows(columns: &[f32], k: usize, n: usize) -> Vec<f32> {
+    let mut rows = Vec::with_capacity(columns.len());
+    for at in 0..k {
+        rows.extend(columns.chunks_exact(k).take(n).map(|column| column[at]));
+    }
+    rows
 }
 
 #[cfg(test)]
