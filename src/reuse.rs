@@ -16,6 +16,11 @@ pub(crate) const LARGE: usize = 4096;
 /// them and cut in two what they leave.
 pub(crate) const MOST: usize = 8 << 20;
 
+/// Bytes that a run may need at once for anything to be kept for the next one. Where it needs more, each run begins with
+/// the memory as the one before it found it: what is kept is not all that a run makes, and the rest would be laid around
+/// it in another way each time.
+pub(crate) const LITTLE: usize = 1 << 20;
+
 /// What is kept.
 #[derive(Default)]
 pub(crate) struct Spare {

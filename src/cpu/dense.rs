@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use nearside_kernels::{Activation, dense};
+use nearside_kernels::{Activation, dense, steps};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -70,9 +70,7 @@ impl Dense {
         Ok(match self.layout {
             Layout::Packed => None,
             Layout::Rows => Some((k, values.to_vec())),
-            Layout::Columns => {
-                Some((k, (0..k).flat_map(|i| values.iter().skip(i).step_by(k).copied()).collect()))
-            }
+            Layout::Columns => Some((k, steps::rows(values, k, n))),
         })
         .map(|rows| rows.filter(|(_, rows)| rows.len() == k * n))
     }

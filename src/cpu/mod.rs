@@ -22,6 +22,7 @@ pub(crate) mod sampling;
 pub(crate) mod suppression;
 pub(crate) mod top;
 pub(crate) mod transposed;
+pub(crate) mod unpacked;
 pub(crate) mod volume;
 pub(crate) mod whole;
 pub(crate) mod work;

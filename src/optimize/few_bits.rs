@@ -32,21 +32,19 @@ fn packed(op: &MatMulNBits, operands: &[Arc<Tensor>]) -> TractResult<Option<Pack
     let blocks = op.k.div_ceil(block);
     let plain = operands.iter().map(|o| o.try_as_plain_ram()).collect::<TractResult<Vec<_>>>()?;
     let (codes, scales) = (plain[0].as_slice::<u8>()?, plain[1].as_slice::<f32>()?);
-    let stride = blocks * block * bits / 8;
-    let code = |column: usize, at: usize| op.code(&codes[column * stride..][..stride], at);
     let scale = |column: usize, at: usize| scales[column * blocks + at];
     let packed = match plain.get(2) {
-        None => Packed::new(size, bits, block, code, scale, |_, _| (1 << (bits - 1)) as f32)?,
+        None => Packed::new(size, bits, block, codes, scale, |_, _| (1 << (bits - 1)) as f32)?,
         Some(zeros) if operands[2].datum_type() == DatumType::U8 => {
             let stride = (blocks * bits).div_ceil(8);
             let zeros = zeros.as_slice::<u8>()?;
             let zero = |column: usize, at| op.code(&zeros[column * stride..][..stride], at).into();
-            Packed::new(size, bits, block, code, scale, zero)?
+            Packed::new(size, bits, block, codes, scale, zero)?
         }
         Some(zeros) => {
             let zeros = zeros.as_slice::<f32>()?;
             let zero = |column: usize, at: usize| zeros[column * blocks + at];
-            Packed::new(size, bits, block, code, scale, zero)?
+            Packed::new(size, bits, block, codes, scale, zero)?
         }
     };
     Ok(Some(packed))

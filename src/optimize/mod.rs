@@ -14,6 +14,7 @@ mod division;
 mod empties;
 mod engine;
 mod extremes;
+mod factors;
 mod few_bits;
 mod finished;
 #[cfg(feature = "gpu")]
@@ -38,6 +39,7 @@ mod stride;
 mod sums;
 mod swishes;
 mod transposed;
+mod unpacked;
 mod unquantised;
 mod whole;
 mod whole_numbers;
@@ -95,6 +97,7 @@ const PASSES: &[(&str, Pass, Option<Target>)] = &[
     ("swishes", swishes::swishes, Some(Target::Cpu)),
     ("narrow_pools", narrow_pools::narrow_pools, Some(Target::Cpu)),
     ("windows", windows::windows, Some(Target::Cpu)),
+    ("factors", factors::factors, None),
     ("unquantised_products", unquantised::unquantised_products, Some(Target::Cpu)),
     ("products", products::products, Some(Target::Cpu)),
     ("recurrences", recurrences::recurrences, None),
@@ -113,6 +116,7 @@ const LAST_RULES: &[(&str, Rule)] = &[
     ("channels", slopes::channels),
     ("norms", norms::normalisation),
     ("transposed", transposed::transposed),
+    ("unpacked", unpacked::unpacked),
     ("few_bits", few_bits::few_bits),
     ("whole", whole::whole),
     ("finished", finished::finished),

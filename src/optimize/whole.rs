@@ -3,6 +3,7 @@
 //! In: [`Dense`] of what a round trip to 8 bits gives, with weights that are whole multiples of a step, as a QDQ model
 //! has them. Out: the quantisation alone, and a [`FinishedDense`]: half as long, and more exact, since the sums are.
 
+use nearside_kernels::steps::multiples;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::quant::DequantizeLinearF32;
@@ -11,11 +12,6 @@ use crate::cpu::dense::Dense;
 use crate::cpu::integer_dense::{End, FinishedDense, IntegerDense};
 use crate::cpu::round_trip::RoundTrip;
 use crate::model::ops::{Quotient, RoundTo};
-
-/// Steps of the largest weight.
-const MOST: u8 = 255;
-/// How far a weight may be from its multiple, relative to it: what rounding a product leaves.
-const CLOSE: f32 = 1. / (1 << 22) as f32;
 
 pub(super) fn whole(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
     rule_if_some!(dense = node.op_as::<Dense>());
@@ -66,28 +62,4 @@ pub(super) fn whole(model: &TypedModel, node: &TypedNode) -> TractResult<Option<
     let wire = patch.wire_node(name, op, &[x, zero])?;
     patch.shunt_outside(model, node.id.into(), wire[0])?;
     Ok(Some(patch))
-}
-
-/// Rows of `n` as integers within [`MOST`], and the step of all or of each column.
-fn multiples(rows: &[f32], n: usize) -> Option<(Vec<i16>, Vec<f32>)> {
-    let steps = match step(rows.iter()) {
-        Some(one) => vec![one],
-        None => (0..n).map(|c| step(rows.iter().skip(c).step_by(n))).collect::<Option<_>>()?,
-    };
-    let whole = rows.iter().zip(steps.iter().cycle().take(n).cycle());
-    Some((whole.map(|(value, step)| (value / step).round_ties_even() as i16).collect(), steps))
-}
-
-/// The largest step that all are multiples of.
-fn step<'a>(values: impl Iterator<Item = &'a f32> + Clone) -> Option<f32> {
-    let most = values.clone().fold(0f32, |most, value| most.max(value.abs()));
-    if most == 0. {
-        return Some(1.);
-    }
-    (1..=MOST).map(|steps| most / f32::from(steps)).find(|step| {
-        values.clone().all(|value| {
-            let multiple = (value / step).round_ties_even() * step;
-            (multiple - value).abs() <= value.abs() * CLOSE
-        })
-    })
 }

@@ -41,7 +41,11 @@ pub(super) fn windows(mut model: TypedModel) -> TractResult<TypedModel> {
 }
 
 /// The geometry of a window over an image, and the shape of its output.
-fn geometry(spec: &PoolSpec, image: &TypedFact, groups: usize) -> Option<(Geometry, TVec<usize>)> {
+pub(super) fn geometry(
+    spec: &PoolSpec,
+    image: &TypedFact,
+    groups: usize,
+) -> Option<(Geometry, TVec<usize>)> {
     let shape = image.shape.as_concrete()?;
     if spec.data_format != DataFormat::NCHW || !matches!(shape.len(), 3 | 4) || shape.contains(&0) {
         return None;

@@ -61,6 +61,8 @@ pub(super) struct Runner {
     free: Option<Mutex<Option<(TypedSimpleState, Spare)>>>,
     /// By node: what to do about its tensors; empty where nothing is kept.
     leftovers: Vec<Leftovers>,
+    /// What a run leaves stays for the next one.
+    keeps: bool,
     /// Some size is known in a run only.
     open: bool,
 }
@@ -83,8 +85,10 @@ impl Runner {
             forgets &= node.op.state(&EvalContext::out_of_plan())?.is_none();
             open |= node.outputs.iter().any(|o| o.fact.shape.as_concrete().is_none());
         }
-        let leftovers = if forgets && !open { leftovers(&runnable) } else { vec![] };
-        Ok(Self { runnable, free: forgets.then(Mutex::default), leftovers, open })
+        let (leftovers, most) =
+            if forgets && !open { leftovers(&runnable) } else { (vec![], usize::MAX) };
+        let keeps = most <= reuse::LITTLE;
+        Ok(Self { runnable, free: forgets.then(Mutex::default), leftovers, keeps, open })
     }
 
     pub(super) fn runnable(&self) -> &Arc<TypedRunnableModel> {
@@ -103,7 +107,7 @@ impl Runner {
         };
         let run =
             || if again { self.again(&mut state, feeds) } else { self.first(&mut state, feeds) };
-        let outputs = reuse::within(&mut spare, !self.leftovers.is_empty(), run)?;
+        let outputs = reuse::within(&mut spare, self.keeps, run)?;
         // Of a run that failed nothing is kept.
         *free.lock().unwrap_or_else(PoisonError::into_inner) = Some((state, spare));
         Ok(outputs)
@@ -159,8 +163,8 @@ impl Runner {
 }
 
 /// What is kept of each node's inputs: the large ones that it is the last to read, and does not write to. Nothing where
-/// a run needs much.
-fn leftovers(runnable: &TypedRunnableModel) -> Vec<Leftovers> {
+/// a run needs much. And how many bytes it needs at once.
+fn leftovers(runnable: &TypedRunnableModel) -> (Vec<Leftovers>, usize) {
     let model = runnable.model();
     let order = runnable.order_without_consts();
     let mut last = vec![usize::MAX; model.nodes().len()];
@@ -202,12 +206,12 @@ fn leftovers(runnable: &TypedRunnableModel) -> Vec<Leftovers> {
         };
     }
     if most > reuse::MOST {
-        return vec![];
+        return (vec![], most);
     }
     for leftovers in &mut all {
         leftovers.room = leftovers.room.map(|live| most.saturating_sub(live));
     }
-    all
+    (all, most)
 }
 
 fn bytes(model: &TypedModel, outlet: OutletId) -> usize {

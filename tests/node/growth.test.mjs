@@ -12,9 +12,9 @@ import { readNpz } from '../lib/npz.mjs';
 import { onnx } from '../lib/onnx.mjs';
 
 const RUNS = 20;
-/** Of one kind each: convolutions, recurrent layers, attention, integers, trees. */
+/** Of one kind each: convolutions, of images of many sizes, recurrent layers, attention, integers, trees. */
 const SHARED = [
-  'ppocr-cls', 'style-candy', 'superres-x3', 'yolox-nano', 'byte-sb-bilstm', 'minilm-l6-v2-int8', 'resnet56-int8-qoperator', 'tinyllama-260k-q4',
+  'ppocr-cls', 'ppocr-det-mobile', 'squeezenet-fp16', 'ultraface-320-int8-qdq', 'yolox-nano-fp16', 'style-candy', 'superres-x3', 'yolox-nano', 'byte-sb-bilstm', 'minilm-l6-v2-int8', 'resnet56-int8-qoperator', 'tinyllama-260k-q4',
   'sklearn-rf-digits',
 ];
 

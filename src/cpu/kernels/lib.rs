@@ -36,6 +36,7 @@ pub(crate) mod shallow;
 mod share;
 pub mod spread;
 pub mod squares;
+pub mod steps;
 mod strips;
 pub mod tile;
 pub mod top;

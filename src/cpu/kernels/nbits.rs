@@ -35,30 +35,31 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// `code(column, input)` is a code of `bits` bits, 2, 4 or 8; `scale` and `zero` are by column and block. Inputs beyond
-    /// `k` up to whole blocks are read too.
+    /// `codes` of `bits` bits, 2, 4 or 8, column by column, the lowest bits first, up to whole blocks; `scale` and `zero`
+    /// are by column and block.
     pub fn new(
         [k, n]: [usize; 2],
         bits: usize,
         block: usize,
-        code: impl Fn(usize, usize) -> u8,
+        codes: &[u8],
         scale: impl Fn(usize, usize) -> f32,
         zero: impl Fn(usize, usize) -> f32,
     ) -> Result<Self> {
         fits(matches!(bits, 2 | 4 | 8) && block > 0 && block.is_multiple_of(32 / bits))?;
-        let (per_word, blocks) = (32 / bits, k.div_ceil(block));
-        let groups = n.div_ceil(LANES);
-        let mut words = Vec::with_capacity(groups * blocks * block / per_word * LANES);
+        let blocks = k.div_ceil(block);
+        let (groups, column) = (n.div_ceil(LANES), blocks * block * bits / 8);
+        fits(codes.len() == n * column)?;
+        let mut words = Vec::with_capacity(groups * LANES * column / 4);
         let (mut scales, mut zeros) = (vec![], vec![]);
         for first in (0..groups * LANES).step_by(LANES) {
-            for word in 0..blocks * block / per_word {
-                words.extend((first..first + LANES).map(|column| {
-                    let codes = (0..per_word).map(|i| match column < n {
-                        true => u32::from(code(column, word * per_word + i)) << (bits * i),
-                        false => 0,
-                    });
-                    codes.sum::<u32>()
-                }));
+            // The bytes of a word are in the order of its bits.
+            let lanes: [&[[u8; 4]]; LANES] = std::array::from_fn(|lane| {
+                let from = (first + lane).min(n) * column;
+                codes[from..codes.len().min(from + column)].as_chunks().0
+            });
+            for word in 0..column / 4 {
+                words
+                    .extend(lanes.map(|lane| lane.get(word).map_or(0, |w| u32::from_le_bytes(*w))));
             }
             for b in 0..blocks {
                 let columns = first..first + LANES;

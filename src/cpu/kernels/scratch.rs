@@ -40,11 +40,18 @@ pub(crate) struct Scratch<T: Number> {
 }
 
 impl<T: Number> Scratch<T> {
+    const KEPT: usize = KEPT / size_of::<T>();
+
     pub(crate) fn new(len: usize) -> Self {
         let mut room = T::room().take();
         if room.len() < len {
-            // What was too small need not lie there beside it.
-            drop(take(&mut room));
+            if len > Self::KEPT {
+                // What is kept stays where it is: made anew, it would lie between the run's tensors.
+                T::room().set(room);
+            } else {
+                // What was too small need not lie there beside it.
+                drop(take(&mut room));
+            }
             room = vec![T::default(); len];
         }
         Self { room, len }
@@ -53,7 +60,7 @@ impl<T: Number> Scratch<T> {
 
 /// Makes room that a run will ask for, so that it lies before the tensors of that.
 pub(crate) fn prepare<T: Number>(len: usize) {
-    if len <= KEPT / size_of::<T>() {
+    if len <= Scratch::<T>::KEPT {
         drop(Scratch::<T>::new(len));
     }
 }
@@ -74,7 +81,7 @@ impl<T: Number> DerefMut for Scratch<T> {
 
 impl<T: Number> Drop for Scratch<T> {
     fn drop(&mut self) {
-        if size_of_val(&self.room[..]) <= KEPT {
+        if self.room.len() <= Self::KEPT {
             let room = take(&mut self.room);
             // A thread that ends needs none.
             let _ = T::room().try_with(|kept| kept.set(room));

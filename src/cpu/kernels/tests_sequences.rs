@@ -211,7 +211,11 @@ fn products_of_few_bits() {
             |c: usize, b: usize| scales[c * blocks + b],
             |c: usize, b: usize| zeros[c * blocks + b],
         );
-        let packed = Packed::new([k, n], bits, block, code, scale, zero).unwrap();
+        let bytes = codes.chunks_exact(8 / bits);
+        let bytes: Vec<u8> = bytes
+            .map(|codes| codes.iter().rev().fold(0, |byte, c| byte << (bits % 8) | c))
+            .collect();
+        let packed = Packed::new([k, n], bits, block, &bytes, scale, zero).unwrap();
         let mut out = vec![f32::NAN; m * n];
         packed.product(m, &x, &mut out).unwrap();
         for (at, sum) in out.iter().enumerate() {
