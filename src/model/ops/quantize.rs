@@ -57,6 +57,14 @@ impl Wires<'_> {
         konst.map(|k| k.cast_to::<T>()?.try_as_plain_ram()?.as_slice().map(|s| s[0])).transpose()
     }
 
+    /// Whether a constant is zero throughout, as the zero points of weights are, one a channel: large weights are
+    /// computed ahead, and each step of that counts.
+    fn is_nothing(&self, x: OutletId) -> TractResult<bool> {
+        let Some(konst) = &self.fact(x)?.konst else { return Ok(false) };
+        let numbers = konst.cast_to::<f32>()?;
+        Ok(numbers.try_as_plain_ram()?.as_slice::<f32>()?.iter().all(|number| *number == 0.))
+    }
+
     /// `(values - zero) * scale` in float32; parameters of rank 1 run along `axis`.
     pub(super) fn dequantize(&mut self, q: Quantized, axis: usize) -> TractResult<OutletId> {
         let rank = self.rank(q.values)?;
@@ -72,8 +80,11 @@ impl Wires<'_> {
         // The difference is of integers: float32 does not hold all of int32. A float stands for a
         // float8 or float4.
         let exact = if dtype.is_float() { DatumType::F32 } else { DatumType::I32 };
-        let mut x = self.cast(q.values, exact)?;
-        if let Some(zero) = q.zero {
+        let mut x = q.values;
+        if let Some(zero) = q.zero
+            && !self.is_nothing(zero)?
+        {
+            x = self.cast(x, exact)?;
             let zero = self.along(zero, axis, rank)?;
             let zero = self.cast(zero, exact)?;
             x = self.sub(x, zero)?;
