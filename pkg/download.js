@@ -46,7 +46,7 @@ export async function askSize(url, { headers, signal } = {}) {
       if (method === 'HEAD') continue;
       throw failed(url, reasonOf(error), undefined, error);
     }
-    await response.body?.cancel();
+    await leave(response);
     if (!response.ok && method === 'GET') throw failed(url, `HTTP ${response.status}`, response.status);
     const size = response.ok ? lengthOf(response) : undefined;
     if (size !== undefined) return size;
@@ -111,17 +111,17 @@ async function request(state, headers, signal) {
   if (resume && response.status === 206 && response.headers.get('ETag') === state.etag
     && response.headers.get('Content-Range')?.startsWith(`bytes ${state.loaded}-`)) return response;
   if (response.status === 206 || response.status === 416) {
-    await response.body?.cancel();
+    await leave(response);
     state.etag = undefined;
     return request(state, headers, signal);
   }
   if (!response.ok) {
-    await response.body?.cancel();
+    await leave(response);
     if (RETRY_STATUS.has(response.status)) throw new Transient(`HTTP ${response.status}`, response.status);
     throw failed(state.url, `HTTP ${response.status}`, response.status);
   }
   if (/^text\/html\b/i.test(response.headers.get('Content-Type') ?? '')) {
-    await response.body?.cancel();
+    await leave(response);
     throw failed(state.url, `HTTP ${response.status}, but the answer is an HTML page and not a model`, response.status);
   }
   state.loaded = 0;
@@ -163,7 +163,7 @@ async function receive(response, state, report, signal) {
 
 function checkLimit(state, bytes, response) {
   if (bytes <= state.maxBytes) return;
-  response?.body?.cancel().catch(() => {});
+  if (response) void leave(response);
   throw new NearsideError('OVER_BUDGET', `${state.url} has ${state.total ?? `more than ${state.maxBytes}`} bytes, the device's budget allows ${state.maxBytes}`,
     { url: state.url, bytes: state.total, maxBytes: state.maxBytes });
 }
@@ -184,6 +184,11 @@ function lengthOf(response) {
   if (response.headers.get('Content-Encoding')) return undefined;
   const length = response.headers.get('Content-Length');
   return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
+}
+
+/** Leaves a body unread; that its connection has broken meanwhile is nothing to whoever does not want it. */
+export async function leave(response) {
+  await response.body?.cancel().catch(() => {});
 }
 
 function throttled(report) {

@@ -209,6 +209,16 @@ test('download: a compressed body and one of unknown length are taken whole', as
   });
 });
 
+test('download: that the body of an answer breaks which nobody wants is no failure of its own', async (t) => {
+  const url = 'http://host/net.onnx';
+  const answers = [{ status: 405 }, { status: 200, headers: { 'Content-Length': '77' } }, { status: 404 }, { status: 200, headers: { 'Content-Type': 'text/html' } }];
+  const body = () => new ReadableStream({ start: (controller) => controller.error(new TypeError('terminated')) });
+  t.mock.method(globalThis, 'fetch', async () => new Response(body(), answers.shift()));
+  assert.equal(await askSize(url), 77);
+  await assert.rejects(download(url, collector()), { code: 'DOWNLOAD_FAILED', details: { url, status: 404 } });
+  await assert.rejects(download(url, collector()), { code: 'DOWNLOAD_FAILED', message: /HTML page/ });
+});
+
 test('download: over the budget, announced or not', async () => {
   for (const headers of [{ ...HEAD, 'Content-Length': FILE.length }, HEAD]) {
     await withServer((request, response) => response.writeHead(200, headers).end(FILE), async (url) => {
