@@ -15,9 +15,11 @@ const sysroot = () => capture('rustc', ['--print', 'sysroot']).out;
 const rustcVersion = (rustc = 'rustc') => capture(rustc, ['--version']).out.split(' ')[1];
 const targetDir = (rustc) => capture(rustc, ['--print', 'target-libdir', '--target', TARGET]).out;
 
+const isStd = (name) => /^libstd-.*\.rlib$/.test(name);
+
 function hasStd(rustc) {
   const folder = targetDir(rustc);
-  return folder !== '' && existsSync(folder) && readdirSync(folder).some((name) => /^libstd-.*\.rlib$/.test(name));
+  return folder !== '' && existsSync(folder) && readdirSync(folder).some(isStd);
 }
 
 /** The linker that rustup ships; Debian's compiler has none of its own. */
@@ -70,7 +72,9 @@ async function buildStd({ rustc, cargo, env = {} }) {
   const built = join(crate, 'target', TARGET, 'release', 'deps');
   const to = targetDir(rustc);
   mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(built)) if (name.endsWith('.rlib')) cpSync(join(built, name), join(to, name));
+  // The library by which all are found comes last, so that a set-up that is cut off is not taken for a whole one.
+  const libraries = readdirSync(built).filter((name) => name.endsWith('.rlib')).sort((a, b) => isStd(a) - isStd(b));
+  for (const name of libraries) cpSync(join(built, name), join(to, name));
   rmSync(crate, { recursive: true });
 }
 
