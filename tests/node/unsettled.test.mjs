@@ -113,6 +113,43 @@ test('verdicts: what is kept is kept once the database has it whole', async () =
   assert.equal(await recall(), 'text');
 });
 
+/** A worker that says nothing by itself, and does as it is told. */
+class Quiet {
+  static made = [];
+  terminated = false;
+
+  constructor() {
+    Quiet.made.push(this);
+  }
+
+  postMessage({ id, op }) {
+    if (op === 'start') queueMicrotask(() => this.onmessage({ data: { id, value: { trimmed: true, simd: 'simd128' } } }));
+  }
+
+  terminate() {
+    this.terminated = true;
+  }
+}
+
+test('worker: one that is there while the page was busy, or asleep, is not given up when the page finds its time over', async (t) => {
+  const { startWorker, WorkerUnavailable } = await import('../../pkg/engine/worker-client.js');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  give('Worker', Quiet);
+  const starting = startWorker({}, Promise.resolve(undefined));
+  t.mock.timers.tick(20_000);
+  const [worker] = Quiet.made;
+  worker.onmessage?.({ data: { hello: true } });
+  assert.equal((await starting).thread, 'worker');
+  assert.equal(worker.terminated, false);
+
+  const never = startWorker({}, Promise.resolve(undefined));
+  const refused = assert.rejects(never, (error) => error instanceof WorkerUnavailable && /did not start in time/.test(error.message));
+  t.mock.timers.tick(20_000);
+  t.mock.timers.tick(1000);
+  await refused;
+  assert.equal(Quiet.made[1].terminated, true);
+});
+
 test('pool: threads that take long to start still come, though the loop turns ever more rarely', (t) => {
   let now = 0;
   t.mock.method(performance, 'now', () => now);
