@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as path } from 'node:path';
 import { after, test } from 'node:test';
@@ -128,6 +129,29 @@ test('publish: what is interrupted leaves the folder as it was, and nothing besi
     assert.equal(code, { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal]);
     assert.deepEqual(readdirSync(path(scratch, 'kept')), ['built']);
     assert.deepEqual(readdirSync(folder), ['old.js']);
+  }
+});
+
+test('stack: a script that is ended while its server starts takes the server with it', { skip: process.platform === 'win32' && 'no signals' }, async () => {
+  const target = path(scratch, 'target');
+  mkdirSync(path(target, 'release'), { recursive: true });
+  // In the server's place: what says nothing, and hangs on a connection for as long as it lives.
+  const stands = `#!${process.execPath}\nrequire('node:net').connect(Number(process.env.TEST_PORT), '127.0.0.1');\n`;
+  writeFileSync(path(target, 'release', 'nearside'), stands, { mode: 0o755 });
+  const meeting = createServer();
+  await new Promise((resolve) => meeting.listen(0, '127.0.0.1', resolve));
+  try {
+    for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
+      const met = once(meeting, 'connection');
+      const { child, ended } = other(`import { startCloud } from '${lib('stack')}'; await startCloud({ models: '.' });`, { CARGO_TARGET_DIR: target, TEST_PORT: String(meeting.address().port) });
+      const [socket] = await met;
+      const gone = once(socket.on('error', () => {}), 'close', { signal: AbortSignal.timeout(60_000) });
+      child.kill(signal);
+      assert.deepEqual((await ended)[0], code);
+      await gone;
+    }
+  } finally {
+    meeting.close();
   }
 });
 
