@@ -155,6 +155,26 @@ test('stack: a script that is ended while its server starts takes the server wit
   }
 });
 
+test('overdue: a file of tests that does not end says what it waits for', async () => {
+  const rows = [
+    ["test('ends', () => {}); test('outer', (t) => t.test('waits for ever', () => new Promise(() => {})));", /it waits in "outer", "(outer > )?waits for ever"/],
+    ["before(() => new Promise(() => {})); test('fine', () => {});", /it waits before the first test, for .*Timeout/],
+    ["test('fine', () => {}); after(() => new Promise(() => {}));", /it waits after the test "fine", for .*Timeout/],
+  ];
+  await Promise.all(rows.map(async ([text, words], at) => {
+    const file = path(scratch, `overdue${at}.test.mjs`);
+    writeFileSync(file, `import { after, before, test } from 'node:test';\nsetInterval(() => {}, 1e6);\n${text}`);
+    // Not as a part of this test.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const child = spawn(process.execPath, ['--test', '--import', lib('overdue'), '--test-timeout=60000', '--test-reporter=spec', file], { env: { ...env, NEARSIDE_FILE_LIMIT: '8000' }, stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (part) => { said += part; });
+    const [code] = await once(child, 'close');
+    assert.match(said, words);
+    assert.equal(code, 1);
+  }));
+});
+
 test('models: versions and models that are no more are not served, and what changed is taken, however old it is', async () => {
   const cache = path(scratch, 'cache');
   const assembled = async () => {
