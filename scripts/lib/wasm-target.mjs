@@ -3,7 +3,7 @@
 // The one decision: three ways, in order, each a row of `ways`: rustup's own download; else a build from Debian's
 // source package of the same version, for the same compiler; else Debian's own toolchain, kept up for its
 // browsers, whatever its version. NEARSIDE_WASM_STD names one way to allow only that one.
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cache, childEnv } from './paths.mjs';
 import { capture, run } from './run.mjs';
@@ -102,7 +102,12 @@ async function debianSource(version) {
   await run('apt-get', [...options, 'download', '-q', `rust-src=${full}`], { label: 'rust-src', cwd: state });
   const deb = readdirSync(state).find((name) => name.startsWith('rust-src_') && name.endsWith('.deb'));
   await run('dpkg-deb', ['-x', join(state, deb), unpacked], { label: 'unpack rust-src' });
-  cpSync(join(unpacked, 'usr', 'src', `rustc-${version}`, 'library'), library, { recursive: true, verbatimSymlinks: true });
+  // In two steps: what is cut off in the first one is not taken for the whole.
+  const part = `${library}.part`;
+  rmSync(part, { recursive: true, force: true });
+  cpSync(join(unpacked, 'usr', 'src', `rustc-${version}`, 'library'), part, { recursive: true, verbatimSymlinks: true });
+  rmSync(library, { recursive: true, force: true });
+  renameSync(part, library);
   rmSync(state, { recursive: true });
   return library;
 }
