@@ -3,18 +3,20 @@
 // The one decision: a listening socket is the lock. The system closes it with its process, however that ends, so that none
 // is ever left locked; and who waits for it is told by the end of a connection.
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Of its own for whatever is worked on; short, because systems allow some hundred characters. */
+const TURN_MS = 10_000;
+
+/** Of its own for whatever is worked on, and by whom; short, because systems allow some hundred characters. */
 function address(what) {
-  const name = `nearside-${createHash('sha256').update(what).digest('hex').slice(0, 16)}`;
+  const name = `nearside-${createHash('sha256').update(`${process.getuid?.()} ${what}`).digest('hex').slice(0, 16)}`;
   return process.platform === 'win32' ? `\\\\.\\pipe\\${name}` : join(tmpdir(), `${name}.lock`);
 }
 
-/** The lock, or nothing where another one has it. */
+/** The lock; nothing where another one has it. */
 function take(path) {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.on('error', () => {}).resume());
@@ -23,12 +25,46 @@ function take(path) {
   });
 }
 
-/** Until whoever has the lock has it no more; gives false where there is nobody, and only a name is left. */
-function wait(path) {
+/** A connection to whoever has it; nothing where there is nobody, and only a name is left. */
+function meet(path) {
   return new Promise((resolve) => {
-    let met = false;
-    connect(path).once('connect', () => { met = true; }).on('error', () => {}).resume().once('close', () => resolve(met));
+    const socket = connect(path);
+    socket.once('connect', () => resolve(socket)).on('error', () => resolve(undefined)).resume();
   });
+}
+
+const pause = () => new Promise((resolve) => { setTimeout(resolve, 20); });
+
+/** Takes away the name of a process that was ended by force: one does, and only once it knows that nobody has it meanwhile. */
+async function clear(path) {
+  const turn = `${path}.clear`;
+  try {
+    mkdirSync(turn);
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    // It takes a moment: one that is older was ended in the middle of it.
+    if (Date.now() - (statSync(turn, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) > TURN_MS) rmSync(turn, { recursive: true, force: true });
+    return pause();
+  }
+  try {
+    const socket = await meet(path);
+    if (socket) return void socket.destroy();
+    return rmSync(path, { force: true });
+  } finally {
+    rmSync(turn, { recursive: true, force: true });
+  }
+}
+
+async function lockOf(path, waiting) {
+  for (let first = true; ; first = false) {
+    const lock = await take(path);
+    if (lock) return lock;
+    if (first) waiting();
+    const socket = await meet(path);
+    if (socket) await new Promise((resolve) => { socket.once('close', resolve); });
+    else if (process.platform === 'win32') await pause();
+    else await clear(path);
+  }
 }
 
 /**
@@ -39,22 +75,18 @@ function wait(path) {
  * @returns {Promise<T>}
  */
 export async function alone(what, work, waiting = () => {}) {
-  const path = address(what);
+  // Where a system has no such sockets the work is done all the same.
+  const lock = await lockOf(address(what), waiting).catch(() => undefined);
   const held = new Set();
-  let lock = await take(path);
-  if (!lock) waiting();
-  while (!lock) {
-    // The name of a process that was ended by force.
-    if (!(await wait(path)) && process.platform !== 'win32') rmSync(path, { force: true });
-    lock = await take(path);
-  }
-  lock.on('connection', (socket) => held.add(socket.on('close', () => held.delete(socket))));
+  lock?.on('connection', (socket) => held.add(socket.on('close', () => held.delete(socket))));
   try {
     return await work();
   } finally {
-    await new Promise((resolve) => {
-      lock.close(resolve);
-      held.forEach((socket) => socket.destroy());
-    });
+    if (lock) {
+      await new Promise((resolve) => {
+        lock.close(resolve);
+        held.forEach((socket) => socket.destroy());
+      });
+    }
   }
 }

@@ -52,17 +52,27 @@ test('alone: one after the other, in one process and in several', async () => {
   for (let at = 0; at < 6; at += 2) assert.equal(log[at].replace('begins', 'ends'), log[at + 1]);
 });
 
-test('alone: whoever is ended by force leaves nothing locked', async () => {
+test('alone: whoever is ended by force leaves nothing locked, and of those who wait one comes after the other', async () => {
   const what = path(scratch, 'killed');
-  const { child, said, ended } = other(`
-    import { alone } from '${lib('alone')}';
-    await alone(${JSON.stringify(what)}, () => new Promise((resolve) => { console.log('begun'); setInterval(() => {}, 1e6); }));`);
-  await said('begun');
-  const next = alone(what, async () => 'done');
-  child.kill('SIGKILL');
-  await ended;
-  assert.equal(await next, 'done');
-  assert.equal(await alone(what, async () => 'again'), 'again');
+  for (let round = 0; round < 5; round += 1) {
+    const { child, said, ended } = other(`
+      import { alone } from '${lib('alone')}';
+      await alone(${JSON.stringify(what)}, () => new Promise((resolve) => { console.log('begun'); setInterval(() => {}, 1e6); }));`);
+    await said('begun');
+    let [now, most, waits] = [0, 0, 0];
+    const next = Array.from({ length: 6 }, () => alone(what, async () => {
+      now += 1;
+      most = Math.max(most, now);
+      await new Promise((resolve) => { setTimeout(resolve, 10); });
+      now -= 1;
+      return 'done';
+    }, () => { waits += 1; }));
+    while (waits < 6) await new Promise(setImmediate);
+    child.kill('SIGKILL');
+    await ended;
+    assert.deepEqual(await Promise.all(next), Array(6).fill('done'));
+    assert.equal(most, 1);
+  }
 });
 
 test('alone: what fails is told, and the next one has its turn', async () => {
