@@ -3,7 +3,7 @@
  *
  * In: an address, a sink that takes chunks, a limit. Out: how many bytes came; or DOWNLOAD_FAILED with the
  * address and the status, OVER_BUDGET, ABORTED. One decision: what was received is kept when the connection
- * breaks and the rest is asked for with `Range`, provided that the server's ETag says it is the same file;
+ * breaks or stalls and the rest is asked for with `Range`, provided that the server's ETag says it is the same file;
  * otherwise the sink starts over.
  * @module
  */
@@ -14,6 +14,8 @@ const RETRIES = 2;
 const BACKOFF_MS = 250;
 const RETRY_STATUS = new Set([429, 500, 502, 503, 504]);
 const PROGRESS_EVERY_MS = 50;
+/** A connection on which nothing came for so long is taken for broken: it may be, without anybody saying so. */
+const STALLED_MS = 60_000;
 
 /**
  * @typedef {object} Sink
@@ -139,7 +141,8 @@ async function receive(response, state, report, signal) {
   const reader = response.body.getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read().catch((error) => {
+      const { done, value } = await inTime(reader.read()).catch((error) => {
+        if (error === STALLED) throw new Transient(`nothing came for ${STALLED_MS / 1000} s after ${state.loaded} bytes`, response.status);
         throw new Transient(`the connection broke after ${state.loaded} bytes: ${reasonOf(error)}`, response.status, error);
       });
       if (done) break;
@@ -159,6 +162,15 @@ async function receive(response, state, report, signal) {
   if (state.loaded < state.total) {
     throw new Transient(`the body ended after ${state.loaded} of ${state.total} bytes`, response.status);
   }
+}
+
+const STALLED = new Error('stalled');
+
+/** What comes of `reading`, or STALLED. */
+function inTime(reading) {
+  let timer;
+  const stalled = new Promise((_, reject) => { timer = setTimeout(reject, STALLED_MS, STALLED); });
+  return Promise.race([reading, stalled]).finally(() => clearTimeout(timer));
 }
 
 function checkLimit(state, bytes, response) {
