@@ -92,6 +92,7 @@ export async function download(url, sink, { headers, signal, maxBytes = Infinity
 
 /** A failure that another attempt may cure. */
 class Transient extends Error {
+  /** @param {string} message @param {number} [status] @param {unknown} [cause] */
   constructor(message, status, cause) {
     super(message, { cause });
     this.status = status;
@@ -102,13 +103,16 @@ class Transient extends Error {
 async function request(state, headers, signal) {
   // Only a strong ETag proves that both halves are of one file.
   const resume = state.loaded > 0 && state.etag !== undefined;
+  const asked = fetch(state.url, {
+    headers: resume ? { ...headers, Range: `bytes=${state.loaded}-` } : headers, signal,
+  });
   let response;
   try {
-    response = await fetch(state.url, {
-      headers: resume ? { ...headers, Range: `bytes=${state.loaded}-` } : headers, signal,
-    });
+    response = await inTime(asked);
   } catch (error) {
-    throw new Transient(reasonOf(error), undefined, error);
+    // It may come all the same.
+    asked.then(leave, () => {});
+    throw error === STALLED ? new Transient(`no answer within ${STALLED_MS / 1000} s`) : new Transient(reasonOf(error), undefined, error);
   }
   if (resume && response.status === 206 && response.headers.get('ETag') === state.etag
     && response.headers.get('Content-Range')?.startsWith(`bytes ${state.loaded}-`)) return response;
@@ -166,11 +170,17 @@ async function receive(response, state, report, signal) {
 
 const STALLED = new Error('stalled');
 
-/** What comes of `reading`, or STALLED. */
-function inTime(reading) {
+/**
+ * What comes of `work`, or STALLED.
+ * @template T
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+function inTime(work) {
   let timer;
+  /** @type {Promise<never>} */
   const stalled = new Promise((_, reject) => { timer = setTimeout(reject, STALLED_MS, STALLED); });
-  return Promise.race([reading, stalled]).finally(() => clearTimeout(timer));
+  return Promise.race([work, stalled]).finally(() => clearTimeout(timer));
 }
 
 function checkLimit(state, bytes, response) {

@@ -219,7 +219,7 @@ test('download: that the body of an answer breaks which nobody wants is no failu
   await assert.rejects(download(url, collector()), { code: 'DOWNLOAD_FAILED', message: /HTML page/ });
 });
 
-test('download: a body that stalls is broken off and resumed, and one that always does fails', async (t) => {
+test('download: a body or an answer that stalls is given up and asked for again, and one that always does fails', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const url = 'http://host/net.onnx';
   const part = (from, to) => new ReadableStream({ start: (controller) => controller.enqueue(FILE.subarray(from, to)) });
@@ -249,6 +249,12 @@ test('download: a body that stalls is broken off and resumed, and one that alway
   assert.deepEqual(await passing(download(url, sink)), { bytes: FILE.length, bytesFetched: FILE.length });
   assert.deepEqual(sink.bytes, FILE);
   assert.deepEqual(asked, [undefined, 'bytes=1000-']);
+
+  // A server that takes the connection and says nothing.
+  answers.push(() => new Promise(() => {}), () => new Response(FILE, { headers: whole }));
+  assert.equal((await passing(download(url, collector()))).bytes, FILE.length);
+  answers.push(...Array.from({ length: 3 }, () => () => new Promise(() => {})));
+  await assert.rejects(passing(download(url, collector())), { code: 'DOWNLOAD_FAILED', message: /no answer within 60 s/ });
 
   for (let turn = 0; turn < 3; turn += 1) answers.push(() => new Response(part(0, 1000), { headers: { ...whole, ETag: `"${turn}"` } }));
   await assert.rejects(passing(download(url, collector())), { code: 'DOWNLOAD_FAILED', message: /nothing came for 60 s after 1000 bytes/ });
