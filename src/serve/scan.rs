@@ -65,6 +65,7 @@ pub(crate) fn identity(path: &Path, name: &str, version: u64) -> Result<Identity
     add(path, &std::fs::metadata(path).map_err(failed)?);
     for entry in path.parent().into_iter().flat_map(std::fs::read_dir).flatten().flatten() {
         if entry.path() != path
+            && !unfinished(&entry.path())
             && let Ok(file) = std::fs::metadata(entry.path())
             && file.is_file()
         {
@@ -72,6 +73,12 @@ pub(crate) fn identity(path: &Path, name: &str, version: u64) -> Result<Identity
         }
     }
     Ok(identity)
+}
+
+/// What is still being written, as by `nearside optimize`, belongs to no state yet: what is there serves
+/// meanwhile.
+fn unfinished(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "part")
 }
 
 /// A file that took another's place may be as large and as old: its place on the disk, or when it came

@@ -165,6 +165,18 @@ test('what changes in the folder is seen at once', async () => {
   });
 });
 
+test('what is still being written beside a model disturbs nobody', async () => {
+  await withCloud([], async (cloud, log) => {
+    const part = join(models.folder, 'digits', '1', 'model.nearside.1.part');
+    for (let size = 0; size < 3; size += 1) {
+      assert.equal((await digit(cloud)).status, 200);
+      writeFileSync(part, Buffer.alloc(size * 1000));
+    }
+    rmSync(part);
+    assert.equal(loads(log, 'digits'), 1);
+  });
+});
+
 test('preloading names what cannot be loaded and serves the rest', async () => {
   await withCloud(['--preload'], async (cloud, log) => {
     assert.equal(loads(log, 'digits'), 1);
