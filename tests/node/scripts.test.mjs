@@ -142,28 +142,50 @@ test('publish: what is interrupted leaves the folder as it was, and nothing besi
   }
 });
 
-test('stack: a script that is ended while its server starts takes the server with it', { skip: process.platform === 'win32' && 'no signals' }, async () => {
+/** Runs `work` with what stands in the server's place: it says nothing, and is met by a connection for as long as it lives. */
+async function withStandIn(work) {
   const target = path(scratch, 'target');
   mkdirSync(path(target, 'release'), { recursive: true });
-  // In the server's place: what says nothing, and hangs on a connection for as long as it lives.
   const stands = `#!${process.execPath}\nrequire('node:net').connect(Number(process.env.TEST_PORT), '127.0.0.1');\n`;
   writeFileSync(path(target, 'release', 'nearside'), stands, { mode: 0o755 });
   const meeting = createServer();
   await new Promise((resolve) => meeting.listen(0, '127.0.0.1', resolve));
   try {
-    for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
-      const met = once(meeting, 'connection');
-      const { child, ended } = other(`import { startCloud } from '${lib('stack')}'; await startCloud({ models: '.' });`, { CARGO_TARGET_DIR: target, TEST_PORT: String(meeting.address().port) });
-      const [socket] = await met;
-      const gone = once(socket.on('error', () => {}), 'close', { signal: AbortSignal.timeout(60_000) });
-      child.kill(signal);
-      assert.deepEqual((await ended)[0], code);
-      await gone;
-    }
+    await work({ CARGO_TARGET_DIR: target, TEST_PORT: String(meeting.address().port) }, () => {
+      const within = { signal: AbortSignal.timeout(60_000) };
+      const met = once(meeting, 'connection', within);
+      return { met, gone: met.then(([socket]) => once(socket.on('error', () => {}), 'close', within)) };
+    });
   } finally {
     meeting.close();
   }
-});
+}
+const signals = { skip: process.platform === 'win32' && 'no signals' };
+
+test('stack: a script that is ended while its server starts takes the server with it', signals, () => withStandIn(async (env, expect) => {
+  for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]) {
+    const { met, gone } = expect();
+    const { child, ended } = other(`import { startCloud } from '${lib('stack')}'; await startCloud({ models: '.' });`, env);
+    await met;
+    child.kill(signal);
+    assert.deepEqual((await ended)[0], code);
+    await gone;
+  }
+}));
+
+test('stack: a file of tests whose runner is ended by force takes its server with it', signals, () => withStandIn(async (env, expect) => {
+  const file = path(scratch, 'orphan.test.mjs');
+  writeFileSync(file, `import { test } from 'node:test';
+    import { startCloud } from '${lib('stack')}';
+    startCloud({ models: '.' }).catch(() => {});
+    for (let at = 0; at < 1000; at += 1) test(String(at), () => new Promise((resolve) => { setTimeout(resolve, 50); }));`);
+  const { NODE_TEST_CONTEXT: _, ...own } = process.env;
+  const { met, gone } = expect();
+  const runner = spawn(process.execPath, ['--test', '--import', lib('overdue'), file], { env: { ...own, ...env, NEARSIDE_FILE_LIMIT: '600000' }, stdio: 'ignore' });
+  await met;
+  runner.kill('SIGKILL');
+  await gone;
+}));
 
 test('overdue: a file of tests that does not end says what it waits for', async () => {
   const rows = [
