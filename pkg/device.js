@@ -173,9 +173,15 @@ export class DeviceModel {
   async close() {
     const loaded = this.#loaded;
     this.#loaded = undefined;
-    if (loaded?.engine.alive) await loaded.engine.call('unload', { key: loaded.key });
-    if (this.#entered) this.#platform.host.leave();
-    this.#entered = false;
+    try {
+      if (loaded?.engine.alive) await loaded.engine.call('unload', { key: loaded.key });
+    } catch (error) {
+      // An engine that ended meanwhile took the model with it.
+      if (loaded.engine.alive) throw error;
+    } finally {
+      if (this.#entered) this.#platform.host.leave();
+      this.#entered = false;
+    }
   }
 
   async #enter() {

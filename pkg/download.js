@@ -3,7 +3,7 @@
  *
  * In: an address, a sink that takes chunks, a limit. Out: how many bytes came; or DOWNLOAD_FAILED with the
  * address and the status, OVER_BUDGET, ABORTED. One decision: what was received is kept when the connection
- * breaks and the rest is asked for with `Range`, provided that the server's ETag says it is the same file;
+ * breaks or stalls and the rest is asked for with `Range`, provided that the server's ETag says it is the same file;
  * otherwise the sink starts over.
  * @module
  */
@@ -14,6 +14,8 @@ const RETRIES = 2;
 const BACKOFF_MS = 250;
 const RETRY_STATUS = new Set([429, 500, 502, 503, 504]);
 const PROGRESS_EVERY_MS = 50;
+/** A connection on which nothing came for so long is taken for broken: it may be, without anybody saying so. */
+const STALLED_MS = 60_000;
 
 /**
  * @typedef {object} Sink
@@ -46,7 +48,7 @@ export async function askSize(url, { headers, signal } = {}) {
       if (method === 'HEAD') continue;
       throw failed(url, reasonOf(error), undefined, error);
     }
-    await response.body?.cancel();
+    await leave(response);
     if (!response.ok && method === 'GET') throw failed(url, `HTTP ${response.status}`, response.status);
     const size = response.ok ? lengthOf(response) : undefined;
     if (size !== undefined) return size;
@@ -90,6 +92,7 @@ export async function download(url, sink, { headers, signal, maxBytes = Infinity
 
 /** A failure that another attempt may cure. */
 class Transient extends Error {
+  /** @param {string} message @param {number} [status] @param {unknown} [cause] */
   constructor(message, status, cause) {
     super(message, { cause });
     this.status = status;
@@ -100,28 +103,31 @@ class Transient extends Error {
 async function request(state, headers, signal) {
   // Only a strong ETag proves that both halves are of one file.
   const resume = state.loaded > 0 && state.etag !== undefined;
+  const asked = fetch(state.url, {
+    headers: resume ? { ...headers, Range: `bytes=${state.loaded}-` } : headers, signal,
+  });
   let response;
   try {
-    response = await fetch(state.url, {
-      headers: resume ? { ...headers, Range: `bytes=${state.loaded}-` } : headers, signal,
-    });
+    response = await inTime(asked);
   } catch (error) {
-    throw new Transient(reasonOf(error), undefined, error);
+    // It may come all the same.
+    asked.then(leave, () => {});
+    throw error === STALLED ? new Transient(`no answer within ${STALLED_MS / 1000} s`) : new Transient(reasonOf(error), undefined, error);
   }
   if (resume && response.status === 206 && response.headers.get('ETag') === state.etag
     && response.headers.get('Content-Range')?.startsWith(`bytes ${state.loaded}-`)) return response;
   if (response.status === 206 || response.status === 416) {
-    await response.body?.cancel();
+    await leave(response);
     state.etag = undefined;
     return request(state, headers, signal);
   }
   if (!response.ok) {
-    await response.body?.cancel();
+    await leave(response);
     if (RETRY_STATUS.has(response.status)) throw new Transient(`HTTP ${response.status}`, response.status);
     throw failed(state.url, `HTTP ${response.status}`, response.status);
   }
   if (/^text\/html\b/i.test(response.headers.get('Content-Type') ?? '')) {
-    await response.body?.cancel();
+    await leave(response);
     throw failed(state.url, `HTTP ${response.status}, but the answer is an HTML page and not a model`, response.status);
   }
   state.loaded = 0;
@@ -139,7 +145,8 @@ async function receive(response, state, report, signal) {
   const reader = response.body.getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read().catch((error) => {
+      const { done, value } = await inTime(reader.read()).catch((error) => {
+        if (error === STALLED) throw new Transient(`nothing came for ${STALLED_MS / 1000} s after ${state.loaded} bytes`, response.status);
         throw new Transient(`the connection broke after ${state.loaded} bytes: ${reasonOf(error)}`, response.status, error);
       });
       if (done) break;
@@ -161,9 +168,24 @@ async function receive(response, state, report, signal) {
   }
 }
 
+const STALLED = new Error('stalled');
+
+/**
+ * What comes of `work`, or STALLED.
+ * @template T
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+function inTime(work) {
+  let timer;
+  /** @type {Promise<never>} */
+  const stalled = new Promise((_, reject) => { timer = setTimeout(reject, STALLED_MS, STALLED); });
+  return Promise.race([work, stalled]).finally(() => clearTimeout(timer));
+}
+
 function checkLimit(state, bytes, response) {
   if (bytes <= state.maxBytes) return;
-  response?.body?.cancel().catch(() => {});
+  if (response) void leave(response);
   throw new NearsideError('OVER_BUDGET', `${state.url} has ${state.total ?? `more than ${state.maxBytes}`} bytes, the device's budget allows ${state.maxBytes}`,
     { url: state.url, bytes: state.total, maxBytes: state.maxBytes });
 }
@@ -184,6 +206,11 @@ function lengthOf(response) {
   if (response.headers.get('Content-Encoding')) return undefined;
   const length = response.headers.get('Content-Length');
   return length !== null && /^\d+$/.test(length) ? Number(length) : undefined;
+}
+
+/** Leaves a body unread; that its connection has broken meanwhile is nothing to whoever does not want it. */
+export async function leave(response) {
+  await response.body?.cancel().catch(() => {});
 }
 
 function throttled(report) {

@@ -7,6 +7,7 @@
  * cannot have been answered (no connection, 502, 503, 504).
  * @module
  */
+import { leave } from './download.js';
 import { NearsideError } from './errors.js';
 import { decodeResponse, encodeRequest, LENGTH_HEADER, valueInfo } from './protocol.js';
 import { limited, sleep } from './signals.js';
@@ -88,7 +89,7 @@ export class RemoteModel {
   /** Whether the model answers requests now. */
   async ready(signal) {
     const response = await this.#send(`${this.#path}/ready`, { method: 'GET' }, signal);
-    await response.body?.cancel();
+    await leave(response);
     return response.ok;
   }
 
@@ -127,6 +128,8 @@ export class RemoteModel {
       try {
         return { value: await response.json(), forwarded: response.headers.get(FORWARDED_HEADER) ?? undefined };
       } catch (error) {
+        // A connection that broke says nothing of the answer.
+        if (!(error instanceof SyntaxError)) throw error;
         throw new NearsideError('REMOTE_ERROR', `GET ${this.#base}${path}: the answer is not JSON`, { status: response.status }, error);
       }
     });
@@ -151,7 +154,7 @@ export class RemoteModel {
       try {
         const response = await fetch(`${this.#base}${path}`, { ...init, headers: { ...this.#headers, ...init.headers }, signal });
         if (!RETRY_STATUS.has(response.status) || attempt === RETRIES) return response;
-        await response.body?.cancel();
+        await leave(response);
       } catch (error) {
         if (signal.aborted || attempt === RETRIES) throw error;
       }

@@ -7,6 +7,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { alone } from './lib/alone.mjs';
 import { childEnv, lockedVersion, nativeBinary, nativeFeatures, root } from './lib/paths.mjs';
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
 import { wasmEnv } from './lib/wasm-target.mjs';
@@ -132,9 +133,14 @@ function write(name, size) {
   say(`  recorded in tests/records/${name}.json`);
 }
 
-export async function build({ only = [], optimise = true, recordSize = false } = {}) {
-  const since = performance.now();
+/** One build of a checkout at a time: another one would take its folders away from under it. */
+export async function build(options = {}) {
   say('Build');
+  return alone(`build ${root}`, () => buildNow(options), () => say('  waiting for another build of this checkout to end …'));
+}
+
+async function buildNow({ only = [], optimise = true, recordSize = false }) {
+  const since = performance.now();
   const wanted = parts.filter(({ name, apart }) => (only.length === 0 ? !apart : only.includes(name)));
   const size = {};
   const finishing = [];

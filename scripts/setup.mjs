@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { alone } from './lib/alone.mjs';
 import { cache, decide, exe, lockedVersion, python, root, tools } from './lib/paths.mjs';
 import { capture, main, run, say, seconds, step } from './lib/run.mjs';
 import { VULKAN, aptInstall, findChromium, findVulkan, hasApt, installChromium, isRoot, missingPackages } from './lib/system.mjs';
@@ -135,10 +136,13 @@ export async function setup({ tests = true } = {}) {
   const since = performance.now();
   say('Set-up');
   mkdirSync(cache, { recursive: true });
-  for (const { name, work, tests: onlyTests } of steps) {
-    if (onlyTests && !tests) continue;
-    await step(name, (note) => work(note, { browserNeeded: tests }));
-  }
+  // Checkouts share the cache, and the machine.
+  await alone(`set-up ${cache}`, async () => {
+    for (const { name, work, tests: onlyTests } of steps) {
+      if (onlyTests && !tests) continue;
+      await step(name, (note) => work(note, { browserNeeded: tests }));
+    }
+  }, () => say('  waiting for another set-up to end …'));
   say(`  ready in ${seconds(since)}\n`);
 }
 

@@ -47,11 +47,14 @@ async function install() {
   }
 }
 
+/** A file of a version, where it is stored. Not by `caches.open`, which would make a cache anew that was deleted meanwhile. */
+const inVersion = (name, address) => caches.match(address, { cacheName: name });
+
 /** The same file, by its hash, in a version that is stored already. */
 async function have(old, { url, sha256 }) {
-  for (const { cache, list } of old) {
+  for (const { name, list } of old) {
     if (list.files.some((file) => file.url === url && file.sha256 === sha256)) {
-      const found = await cache.match(at(url));
+      const found = await inVersion(name, at(url));
       if (found) return found;
     }
   }
@@ -72,9 +75,8 @@ async function stored() {
   const rows = [];
   for (const name of await caches.keys()) {
     if (!name.startsWith(NAME) || name === CACHE) continue;
-    const cache = await caches.open(name);
-    const list = await cache.match(at(LIST));
-    if (list) rows.push({ cache, list: await list.json() });
+    const list = await inVersion(name, at(LIST));
+    if (list) rows.push({ name, list: await list.json() });
   }
   return rows;
 }
@@ -94,8 +96,7 @@ self.addEventListener('message', (event) => {
 });
 
 async function answerStored(port) {
-  const cache = await caches.open(CACHE);
-  const list = await cache.match(at(LIST)).then((found) => found?.json());
+  const list = await inVersion(CACHE, at(LIST)).then((found) => found?.json());
   port.postMessage(list && { version: list.version, files: list.files.length, bytes: list.bytes });
 }
 
@@ -113,8 +114,7 @@ self.addEventListener('fetch', (event) => {
 
 /** The stored file, or the network's answer as it is: never a page in place of a file that is missing. */
 async function respond(request, address) {
-  const cache = await caches.open(CACHE);
-  const found = await cache.match(address);
+  const found = await inVersion(CACHE, address);
   if (!found) return fetch(request);
   if (request.method === 'HEAD') return new Response(null, { headers: found.headers });
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get('Range') ?? '');

@@ -67,12 +67,17 @@ export class EngineGpu {
   async run(model, { feeds, fetches, profile, keep }) {
     const taken = [];
     try {
-      const tensors = await Promise.all(feeds.map(async (feed) => {
+      // All of them, also where one fails: what comes after that is to be given back, too.
+      const ends = await Promise.allSettled(feeds.map(async (feed) => {
         const resident = await this.#taken(feed);
         if (resident === undefined) return feed;
         taken.push(resident);
         return { name: feed.name, resident };
       }));
+      const tensors = ends.map((end) => {
+        if (end.status === 'rejected') throw end.reason;
+        return end.value;
+      });
       const result = await this.#awaited('running the model', () => model.runAsync(tensors, fetches, keep, profile === true));
       const { gpuError } = result;
       await this.#keep();

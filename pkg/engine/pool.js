@@ -13,10 +13,10 @@ import { awake, CLOSED, WORD } from './words.js';
 
 /** Of a lent thread. Parts are loops without recursion, whose largest arrays have some kilobytes. */
 const STACK = 256 << 10;
-/** By then a thread has started, or it does not. */
-const ARRIVAL_MS = 5000;
-/** Between two turns of the event loop that wait for it. */
+/** Between two turns of the event loop that wait for threads, at first. */
 const TURN_MS = 5;
+/** Later ones are this part of the time so far apart: how long a thread may take to start hangs on the machine, and one that never comes costs ever less. */
+const TURN_PART = 1 / 100;
 
 /**
  * @typedef {{ terminate: () => void }} Thread
@@ -31,7 +31,7 @@ export class Pool {
   /** Whether the engine has them work. */
   sharing = true;
   #started = performance.now();
-  #turned = 0;
+  #turned = -Infinity;
 
   /**
    * @param {WebAssembly.Module} module
@@ -72,7 +72,7 @@ export class Pool {
   arrivals() {
     if (Atomics.load(this.#words, WORD.lanes) === this.#threads.length) return undefined;
     const now = performance.now();
-    if (now - this.#turned < TURN_MS || now - this.#started > ARRIVAL_MS) return undefined;
+    if (now - this.#turned < Math.max(TURN_MS, (now - this.#started) * TURN_PART)) return undefined;
     this.#turned = now;
     return turn();
   }

@@ -8,6 +8,8 @@
 import { NearsideError, abortError, fromWire } from '../errors.js';
 
 const START_TIMEOUT_MS = 20_000;
+/** A page that was busy, frozen or asleep for so long finds its time over, and what the worker said meanwhile still waits behind that. */
+const LAST_CALL_MS = 1000;
 
 /** The worker itself could not be had; the engine may still run inline. */
 export class WorkerUnavailable extends Error {}
@@ -49,7 +51,9 @@ function spawn() {
       worker.terminate();
       reject(new WorkerUnavailable(why));
     });
-    const timer = setTimeout(() => refuse('the worker did not start in time'), START_TIMEOUT_MS);
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => refuse('the worker did not start in time'), LAST_CALL_MS);
+    }, START_TIMEOUT_MS);
     worker.onmessage = () => settle(() => resolve(worker));
     worker.onerror = (event) => {
       event.preventDefault?.();

@@ -26,7 +26,12 @@ export const webgpu = {
       return Promise.reject(new NearsideError('INVALID_INPUT', 'the engine runs in a worker, which its device cannot leave: read or set `env.webgpu.device` before the first session'));
     }
     if (ask) return ask();
-    current ??= request();
+    if (!current) {
+      const asked = request();
+      current = asked;
+      // Where there is none now there may be one later: after a fault of its own the browser starts its GPU anew.
+      asked.catch(() => { if (current === asked) current = undefined; });
+    }
     return current;
   },
   set device(/** @type {any} */ device) {

@@ -2,7 +2,7 @@
 // In: the digit model of this repository and the voice model inside an npm package. Out: the folder's path.
 // The one decision: it is assembled in the cache, so that nothing licensed elsewhere is committed.
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cache, root } from './paths.mjs';
 
@@ -12,11 +12,19 @@ const models = [
   { name: 'silero-vad', version: '5', file: join(root, 'node_modules', '@ricky0123', 'vad-web', 'dist', 'silero_vad_v5.onnx') },
 ];
 
+/** By content: a checkout of an older state gives files any time. In one step, because a server may be reading there. */
 function copy(from, to) {
-  const same = existsSync(to) && statSync(to).size === statSync(from).size && statSync(to).mtimeMs >= statSync(from).mtimeMs;
-  if (same) return;
+  const bytes = readFileSync(from);
+  if (existsSync(to) && readFileSync(to).equals(bytes)) return;
   mkdirSync(dirname(to), { recursive: true });
-  copyFileSync(from, to);
+  const part = `${to}.${process.pid}`;
+  writeFileSync(part, bytes);
+  renameSync(part, to);
+}
+
+/** Versions and models that are no more would still be served, and as the latest. */
+function removeOthers(folder, names) {
+  for (const name of readdirSync(folder)) if (!names.includes(name)) rmSync(join(folder, name), { recursive: true, force: true });
 }
 
 /** Assembles and gives the folder; a checkout has its own. */
@@ -27,7 +35,9 @@ export function assembleModels() {
     const sources = file ? [[version, file]] : versionsIn(versions);
     if (sources.length === 0 || !existsSync(sources[0][1])) throw new Error(`the model ${name} is missing: ${file ?? versions}`);
     for (const [number, from] of sources) copy(from, join(folder, name, number, 'model.onnx'));
+    removeOthers(join(folder, name), sources.map(([number]) => number));
   }
+  removeOthers(folder, models.map(({ name }) => name));
   return folder;
 }
 

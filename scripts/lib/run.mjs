@@ -34,20 +34,22 @@ export function capture(command, args = [], options = {}) {
 }
 
 /** Whoever ends this script ends its children too; a signal only counts while there are some. */
-const children = new Set();
-const endChildren = () => children.forEach((child) => child.kill('SIGTERM'));
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+const children = new Map();
+const endChildren = () => children.forEach((by, child) => child.kill(by));
 const onSignal = (signal) => {
   endChildren();
-  process.exit(signal === 'SIGINT' ? 130 : 143);
+  process.exit(SIGNALS[signal]);
 };
 process.on('exit', endChildren);
-function watch(child) {
-  if (children.size === 0) for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, onSignal);
-  children.add(child);
-  child.on('close', () => {
-    children.delete(child);
-    if (children.size === 0) for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, onSignal);
-  });
+/** @param {import('node:child_process').ChildProcess} child @param {NodeJS.Signals} by what it is ended by */
+export function watch(child, by = 'SIGTERM') {
+  if (children.size === 0) for (const signal of Object.keys(SIGNALS)) process.on(signal, onSignal);
+  children.set(child, by);
+  const forget = () => {
+    if (children.delete(child) && children.size === 0) for (const signal of Object.keys(SIGNALS)) process.off(signal, onSignal);
+  };
+  child.on('close', forget).on('error', () => child.pid === undefined && forget());
 }
 
 /** Runs with progress; throws with the tail of the output when it fails. `onLine` sees every line. */

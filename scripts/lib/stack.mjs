@@ -13,9 +13,12 @@ import { startEdge } from './edge.mjs';
 import { assembleModels } from './models.mjs';
 import { childEnv, nativeBinary, root } from './paths.mjs';
 import { forward } from './proxy.mjs';
+import { watch } from './run.mjs';
 
 const LISTENING = /listening on (http:\/\/\S+)/;
-const STOP_WITHIN = 5000;
+const LISTENS_WITHIN = 60_000;
+/** Requests in flight are answered first, for as long as the server's own `--drain` lets them. */
+const STOP_WITHIN = 30_000;
 
 /** Resolves with the address once the server prints it. */
 export async function startCloud({ models, args = [], env = {}, log = () => {} }) {
@@ -23,13 +26,12 @@ export async function startCloud({ models, args = [], env = {}, log = () => {} }
   const child = spawn(nativeBinary, ['serve', '--models', models, '--port', '0', ...args],
     { env: childEnv({ NO_COLOR: '1', ...env }), stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = () => child.kill('SIGKILL');
-  process.on('exit', kill);
-  const exited = new Promise((resolve) => child.on('exit', (code, signal) => {
-    process.off('exit', kill);
-    resolve(signal ?? code);
-  }));
+  watch(child, 'SIGKILL');
+  const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code)));
   const said = [];
+  let overdue;
   const url = await new Promise((resolve, reject) => {
+    overdue = setTimeout(() => reject(new Error(`nearside serve does not listen after ${LISTENS_WITHIN / 1000} s:\n${said.join('\n')}`)), LISTENS_WITHIN);
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
         log(line);
@@ -40,10 +42,14 @@ export async function startCloud({ models, args = [], env = {}, log = () => {} }
     }
     child.on('error', reject);
     exited.then((why) => reject(new Error(`nearside serve ended (${why}) before it listened:\n${said.join('\n')}`)));
-  });
+  }).catch((error) => {
+    kill();
+    throw error;
+  }).finally(() => clearTimeout(overdue));
   return {
     url,
     exited,
+    signal: (name) => child.kill(name),
     async stop() {
       child.kill('SIGTERM');
       const late = setTimeout(kill, STOP_WITHIN);

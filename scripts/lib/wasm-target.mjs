@@ -3,7 +3,7 @@
 // The one decision: three ways, in order, each a row of `ways`: rustup's own download; else a build from Debian's
 // source package of the same version, for the same compiler; else Debian's own toolchain, kept up for its
 // browsers, whatever its version. NEARSIDE_WASM_STD names one way to allow only that one.
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cache, childEnv } from './paths.mjs';
 import { capture, run } from './run.mjs';
@@ -15,9 +15,11 @@ const sysroot = () => capture('rustc', ['--print', 'sysroot']).out;
 const rustcVersion = (rustc = 'rustc') => capture(rustc, ['--version']).out.split(' ')[1];
 const targetDir = (rustc) => capture(rustc, ['--print', 'target-libdir', '--target', TARGET]).out;
 
+const isStd = (name) => /^libstd-.*\.rlib$/.test(name);
+
 function hasStd(rustc) {
   const folder = targetDir(rustc);
-  return folder !== '' && existsSync(folder) && readdirSync(folder).some((name) => /^libstd-.*\.rlib$/.test(name));
+  return folder !== '' && existsSync(folder) && readdirSync(folder).some(isStd);
 }
 
 /** The linker that rustup ships; Debian's compiler has none of its own. */
@@ -70,7 +72,9 @@ async function buildStd({ rustc, cargo, env = {} }) {
   const built = join(crate, 'target', TARGET, 'release', 'deps');
   const to = targetDir(rustc);
   mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(built)) if (name.endsWith('.rlib')) cpSync(join(built, name), join(to, name));
+  // The library by which all are found comes last, so that a set-up that is cut off is not taken for a whole one.
+  const libraries = readdirSync(built).filter((name) => name.endsWith('.rlib')).sort((a, b) => isStd(a) - isStd(b));
+  for (const name of libraries) cpSync(join(built, name), join(to, name));
   rmSync(crate, { recursive: true });
 }
 
@@ -98,7 +102,12 @@ async function debianSource(version) {
   await run('apt-get', [...options, 'download', '-q', `rust-src=${full}`], { label: 'rust-src', cwd: state });
   const deb = readdirSync(state).find((name) => name.startsWith('rust-src_') && name.endsWith('.deb'));
   await run('dpkg-deb', ['-x', join(state, deb), unpacked], { label: 'unpack rust-src' });
-  cpSync(join(unpacked, 'usr', 'src', `rustc-${version}`, 'library'), library, { recursive: true, verbatimSymlinks: true });
+  // In two steps: what is cut off in the first one is not taken for the whole.
+  const part = `${library}.part`;
+  rmSync(part, { recursive: true, force: true });
+  cpSync(join(unpacked, 'usr', 'src', `rustc-${version}`, 'library'), part, { recursive: true, verbatimSymlinks: true });
+  rmSync(library, { recursive: true, force: true });
+  renameSync(part, library);
   rmSync(state, { recursive: true });
   return library;
 }

@@ -3,7 +3,7 @@
 // The one decision: work is keyed by content. The same input gives the same output, so wasm-bindgen is skipped
 // when the stamp in the folder matches and wasm-opt when its result is in the cache.
 import { createHash } from 'node:crypto';
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
@@ -15,6 +15,8 @@ import { UNCALLED, dropUncalled } from './uncalled.mjs';
 const FEATURES = ['simd', 'bulk-memory', 'nontrapping-float-to-int', 'sign-ext', 'mutable-globals', 'reference-types', 'multivalue', 'relaxed-simd'];
 const flags = (more, level) => [level, ...[...FEATURES, ...more].map((name) => `--enable-${name}`)];
 const require = createRequire(join(root, 'package.json'));
+
+const STAMP = '.stamp.json';
 
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex');
 
@@ -49,14 +51,17 @@ export function measure(file) {
  * `bound()` is called when cargo is no longer needed; `derive(temporary)` makes more of what is there.
  */
 export async function publish({ input, folder, module, recipe, optimise, label, bindgen, bound, derive, features }) {
-  const stampFile = join(folder, '.stamp.json');
+  const stampFile = join(folder, STAMP);
   const key = sha256(readFileSync(input), JSON.stringify(recipe), String(optimise), String(UNCALLED));
   const stamp = existsSync(stampFile) ? JSON.parse(readFileSync(stampFile, 'utf8')) : {};
-  if (stamp.key === key && existsSync(join(folder, module))) return { did: 'unchanged', size: stamp.size };
+  if (stamp.key === key && isWhole(folder, stamp)) return { did: 'unchanged', size: stamp.size };
 
   const temporary = join(dirname(folder), `.${label}-${process.pid}`);
-  rmSync(temporary, { recursive: true, force: true });
+  const clear = () => rmSync(temporary, { recursive: true, force: true });
+  clear();
   mkdirSync(temporary, { recursive: true });
+  // Whoever is interrupted leaves by `process.exit`.
+  process.once('exit', clear);
   try {
     await bindgen(temporary);
     bound();
@@ -64,11 +69,24 @@ export async function publish({ input, folder, module, recipe, optimise, label, 
     if (optimise) await wasmOpt(join(temporary, module), label, features);
     await derive?.(temporary);
     const size = measure(join(temporary, module));
-    writeFileSync(join(temporary, '.stamp.json'), JSON.stringify({ key, size }));
+    writeFileSync(join(temporary, STAMP), JSON.stringify({ key, size, files: filesIn(temporary) }));
     rmSync(folder, { recursive: true, force: true });
-    cpSync(temporary, folder, { recursive: true });
+    // In one step: what is cut off has either the old folder, or none, or the new one.
+    renameSync(temporary, folder);
     return { did: 'built', size };
   } finally {
-    rmSync(temporary, { recursive: true, force: true });
+    clear();
+    process.off('exit', clear);
   }
+}
+
+/** Each file below a folder with its size. */
+function filesIn(folder) {
+  const files = readdirSync(folder, { recursive: true }).filter((name) => name !== STAMP).map((name) => [name, statSync(join(folder, name))]);
+  return Object.fromEntries(files.filter(([, file]) => file.isFile()).map(([name, { size }]) => [name, size]));
+}
+
+/** Whether all that was made is there still, and whole. */
+function isWhole(folder, { files }) {
+  return files !== undefined && Object.entries(files).every(([name, size]) => statSync(join(folder, name), { throwIfNoEntry: false })?.size === size);
 }

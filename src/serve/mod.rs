@@ -106,11 +106,12 @@ async fn serve(options: ServeOptions) -> Result<()> {
         app.store.preload().await?;
     }
     let (stop, mut stopped) = watch::channel(());
+    let mut signals = Signals::listen();
     tokio::spawn(async move {
-        signal().await;
+        signals.next().await;
         tracing::info!("stopping: requests in flight finish");
         drop(stop);
-        signal().await;
+        signals.next().await;
         tracing::warn!("second signal: stopping at once");
         std::process::exit(130);
     });
@@ -123,20 +124,33 @@ async fn serve(options: ServeOptions) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a request to stop.
-async fn signal() {
+/// Requests to stop. They are heard from its making on, which is before the address is printed: whoever
+/// reads that may stop the server at once.
+struct Signals {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let (Ok(mut term), Ok(mut int)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        {
+    streams: Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        Self {
+            #[cfg(unix)]
+            streams: {
+                use tokio::signal::unix::{SignalKind, signal};
+                signal(SignalKind::terminate()).ok().zip(signal(SignalKind::interrupt()).ok())
+            },
+        }
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some((term, int)) = &mut self.streams {
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
             return;
         }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

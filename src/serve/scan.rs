@@ -3,8 +3,9 @@
 //! In: the folder and a model's name. Out: its versions and the identity of a version's file. Nothing is
 //! remembered: a version that is copied into the folder is there with the next request.
 
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::ModelRef;
@@ -19,7 +20,8 @@ pub(crate) struct Identity {
     pub(crate) name: String,
     pub(crate) version: u64,
     pub(crate) bytes: u64,
-    pub(crate) modified: Option<SystemTime>,
+    /// Of what the system says of each file.
+    pub(crate) state: u64,
 }
 
 /// A version that was found.
@@ -54,21 +56,42 @@ pub(crate) fn identity(path: &Path, name: &str, version: u64) -> Result<Identity
         Error::new(ErrorKind::Io, format!("model `{name}` version {version} cannot be read"))
             .with_source(e)
     };
-    let mut identity = Identity { name: name.to_owned(), version, bytes: 0, modified: None };
-    let mut add = |file: std::fs::Metadata| {
+    let mut identity = Identity { name: name.to_owned(), version, bytes: 0, state: 0 };
+    let mut add = |path: &Path, file: &Metadata| {
         identity.bytes += file.len();
-        identity.modified = identity.modified.max(file.modified().ok());
+        // A sum, because a folder lists its files in any order.
+        identity.state = identity.state.wrapping_add(state(path, file));
     };
-    add(std::fs::metadata(path).map_err(failed)?);
+    add(path, &std::fs::metadata(path).map_err(failed)?);
     for entry in path.parent().into_iter().flat_map(std::fs::read_dir).flatten().flatten() {
         if entry.path() != path
+            && !unfinished(&entry.path())
             && let Ok(file) = std::fs::metadata(entry.path())
             && file.is_file()
         {
-            add(file);
+            add(&entry.path(), &file);
         }
     }
     Ok(identity)
+}
+
+/// What is still being written, as by `nearside optimize`, belongs to no state yet: what is there serves
+/// meanwhile.
+fn unfinished(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "part")
+}
+
+/// A file that took another's place may be as large and as old: its place on the disk, or when it came
+/// there, is another.
+fn state(path: &Path, file: &Metadata) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (path, file.len(), file.modified().ok()).hash(&mut hasher);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (file.dev(), file.ino(), file.ctime(), file.ctime_nsec()).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn file_in(folder: &Path) -> Option<PathBuf> {

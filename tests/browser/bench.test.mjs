@@ -10,10 +10,11 @@ import { encode } from '../bench/page/wire.mjs';
 import { judge } from '../bench/parts.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const LIMIT = 7 * 60_000;
 
 test('bench: both engines, right outputs, ratios', async () => {
   const args = ['tests/bench/bench.mjs', '--no-build', '--quick', '--models', 'digits', '--only', 'run,create,memory', '--threads', '1'];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: LIMIT });
   assert.match(stdout, /run, one thread +\d+\.\d\d/);
   const { models: [row], means } = JSON.parse(await readFile(new URL('../out/bench.json', import.meta.url), 'utf8'));
   assert.deepEqual(row.run1.outputs, { nearside: 'right', ort: 'right' });
@@ -24,7 +25,7 @@ test('bench: both engines, right outputs, ratios', async () => {
 
 test('bench: both engines on one adapter, with warm-up and the page\'s longest task', async () => {
   const args = ['tests/bench/bench.mjs', '--no-build', '--quick', '--models', 'digits', '--only', 'webgpu,warm'];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: LIMIT });
   assert.match(stdout, /WebGPU: run +\d+\.\d\d/);
   const { models: [row] } = JSON.parse(await readFile(new URL('../out/bench.json', import.meta.url), 'utf8'));
   assert.deepEqual(row.webgpu.outputs, { nearside: 'right', ort: 'right', chosen: 'right' });

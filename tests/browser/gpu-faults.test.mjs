@@ -22,9 +22,13 @@ async function lose({ model, feeds, turns }) {
   const first = await run();
   const wanted = first.data;
   const { features } = first.report.plan[0];
-  const since = performance.now();
-  await run();
-  const whole = performance.now() - since;
+  // The shortest of some: one that something held up would have the device go long after a run has ended.
+  let whole = Infinity;
+  for (let count = 0; count < 5; count += 1) {
+    const since = performance.now();
+    await run();
+    whole = Math.min(whole, performance.now() - since);
+  }
   const ended = [];
   for (let turn = 0; turn < turns; turn += 1) {
     const device = await env.webgpu.device;

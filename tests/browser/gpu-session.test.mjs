@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { address, npz, useGpuPages, withModels } from '../lib/gpu-page.mjs';
+import { tasksOf } from '../lib/tasks.mjs';
 import { check } from '../lib/tolerance.mjs';
 import { fromWire, toWire } from '../lib/wire.mjs';
 
@@ -109,18 +110,18 @@ async function runs({ model, feeds, count, options }) {
   const { golden, ...gpu } = options;
   if (golden) gpu.golden = { inputs: tensors(golden.inputs), outputs: tensors(golden.outputs) };
   const inputs = tensors(feeds);
-  // What the test itself has done here is over.
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  const tasks = [];
-  new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+  // What the test itself has done here is over: from now on it is about the session.
+  await new Promise((resolve) => setTimeout(resolve));
+  performance.mark('begin');
   const since = performance.now();
   const session = await InferenceSession.create(model, { executionProviders: ['webgpu'], nearside: { mode: 'only_on_device', gpu, profile: options.profile } });
   const reports = [];
   for (let run = 0; run < count; run += 1) reports.push((await session.run(inputs)).report);
   const warm = performance.now() - since;
   await session.release();
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  return { reports, tasks, warm, visible: document.visibilityState };
+  await new Promise((resolve) => setTimeout(resolve));
+  performance.mark('end');
+  return { reports, warm, visible: document.visibilityState };
 }
 
 test('chromium webgpu: the first run is compared once, and the verdict outlasts the page', withModels('mnist-8'), async () => {
@@ -160,15 +161,10 @@ test('chromium webgpu: golden inputs that give something else rule the GPU out',
 
 test('chromium webgpu: no task of the page is longer than 50 ms while a model is loaded and run', withModels('yolox-nano'), async (t) => {
   const ask = { model: address('yolox-nano'), feeds: toWire(npz('yolox-nano', 'inputs')), count: 1, options: { choose: 'always', check: false } };
-  // A task is measured by the clock on the wall: on a machine that does much else one may be long for that alone.
-  let fewest;
-  for (let visit = 0; visit < 3 && fewest?.length !== 0; visit += 1) {
-    const { tasks, warm, reports } = await inPage((page) => page.evaluate(runs, ask));
-    assert.equal(reports[0].backend, 'webgpu');
-    t.diagnostic(`ready and run once after ${warm.toFixed(0)} ms; ${tasks.length} tasks over 50 ms: ${tasks.map((ms) => ms.toFixed(0)).join(', ')}`);
-    if (!fewest || tasks.length < fewest.length) fewest = tasks;
-  }
-  assert.deepEqual(fewest, []);
+  const { tasks, result: { warm, reports } } = await inPage((page) => tasksOf(page, () => page.evaluate(runs, ask)));
+  assert.equal(reports[0].backend, 'webgpu');
+  t.diagnostic(`ready and run once after ${warm.toFixed(0)} ms; the longest of ${tasks.length} tasks: ${tasks.slice(0, 3).map((ms) => ms.toFixed(1)).join(', ')} ms`);
+  assert.ok(tasks[0] < 50, `a task took ${tasks[0]} ms`);
 });
 
 test('chromium webgpu: a hidden page gets its answer', withModels('mnist-8'), async () => {

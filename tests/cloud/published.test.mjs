@@ -2,7 +2,7 @@
 // form gives the bits of its model by path, bytes and address, from `serve`, and within the memory of its weights.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -78,6 +78,15 @@ test('published form: cut off or of another version it is refused', async () => 
   for (const [bad, words] of [[bytes.subarray(0, 100), /too soon/], [bytes.subarray(0, 4000), /damaged|too soon/], [later, /version 99.*nearside optimize/]]) {
     await assert.rejects(digit(bad), (error) => error.code === 'INVALID_MODEL' && words.test(`${error.message}`), `${bad.length} bytes`);
   }
+});
+
+test('published form: two that are written to one folder at once do not write into one file', () => {
+  // What the other one may be at.
+  const other = join(folder, 'two', '1', 'model.nearside.part');
+  mkdirSync(other, { recursive: true });
+  optimize(digitsPath, 'two');
+  assert.deepEqual(readdirSync(join(folder, 'two', '1')).sort(), ['model.nearside', 'model.nearside.part']);
+  rmSync(join(folder, 'two'), { recursive: true });
 });
 
 test('published form: serve takes it', async () => {

@@ -18,15 +18,9 @@ after(async () => {
 
 const read = async (page) => {
   const words = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
-  await reads(page, '#digit-words', /It reads|Perhaps/);
-  // The newest drawing is read once no run follows: the answer stays for a few frames.
-  let last;
-  for (let same = 0; same < 3; same++) {
-    const now = await page.locator('#digit-words').textContent();
-    if (now !== last) same = 0;
-    last = now;
-    await page.waitForTimeout(40);
-  }
+  // Of the newest drawing, and no earlier one.
+  await page.locator('#digit-words[aria-busy=false]', { hasText: /It reads|Perhaps/ }).waitFor();
+  const last = await page.locator('#digit-words').textContent();
   const digit = words.findIndex((word) => last.includes(` ${word} `));
   assert.equal(await page.locator('#digit-answer').textContent(), String(digit));
   return digit;

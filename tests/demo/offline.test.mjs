@@ -157,6 +157,38 @@ test('a new version is stored beside the old one, takes over whole, and leaves n
   }
 });
 
+test('a worker that is slow to start, and a store that goes while it is asked', async () => {
+  const site = await staticSite();
+  try {
+    const at = await visit(browser, site, 'draw');
+    const { page } = at;
+    await reads(page, '#offline-state', /^Works offline$/, 60_000);
+    // What the worker has to do first takes longer than the page waits, and then it answers.
+    await page.addInitScript(() => {
+      const { postMessage } = ServiceWorker.prototype;
+      ServiceWorker.prototype.postMessage = function later(...args) {
+        window.answerNow = () => postMessage.apply(this, args);
+      };
+    });
+    await page.reload();
+    await reads(page, '#offline-state', /^Online only$/);
+    await page.evaluate(() => window.answerNow());
+    await reads(page, '#offline-state', /^Works offline$/);
+
+    // As a new version removes it, while the old worker still has a request in hand.
+    const left = await page.evaluate(async () => {
+      for (const name of await caches.keys()) await caches.delete(name);
+      const { status } = await fetch('css/app.css');
+      return { status, names: await caches.keys() };
+    });
+    assert.deepEqual(left, { status: 200, names: [] });
+    at.sound();
+    await at.close();
+  } finally {
+    await site.stop();
+  }
+});
+
 test('the static build works below a folder of another site, and offline', async () => {
   execFileSync(process.execPath, [join(www, 'build.mjs')], { stdio: 'pipe' });
   const dist = join(www, 'dist');

@@ -122,6 +122,32 @@ test('the microphone, live', async () => {
   }
 });
 
+test('a microphone that is allowed when something else goes on is switched off again', async () => {
+  const at = await visit(browser, stack, 'listen');
+  const { page } = at;
+  await page.evaluate(() => {
+    navigator.mediaDevices.getUserMedia = () => new Promise((resolve) => { window.allow = resolve; });
+  });
+  await page.click('#voice-mic');
+  await page.waitForFunction(() => window.allow);
+  await page.click('#voice-sample');
+  await reads(page, '#voice-words', DONE);
+  const ended = await page.evaluate(async () => {
+    const context = new AudioContext();
+    const { stream } = context.createMediaStreamDestination();
+    window.allow(stream);
+    const [track] = stream.getTracks();
+    const late = performance.now() + 20_000;
+    while (track.readyState !== 'ended' && performance.now() < late) await new Promise((resolve) => setTimeout(resolve, 20));
+    return track.readyState;
+  });
+  assert.equal(ended, 'ended');
+  assert.match(await page.locator('#voice-words').textContent(), DONE);
+  assert.equal(await page.locator('#voice-mic').textContent(), 'Microphone');
+  at.sound();
+  await at.close();
+});
+
 for (const [screen, scheme] of [['phone', 'light'], ['phone', 'dark'], ['desktop', 'light'], ['desktop', 'dark']]) {
   test(`picture: ${screen}, ${scheme}`, async () => {
     const at = await visit(browser, stack, 'listen', { screen, scheme });

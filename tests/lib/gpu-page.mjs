@@ -7,7 +7,7 @@ import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { sharedModels } from '../../scripts/lib/paths.mjs';
 import { start } from '../../scripts/lib/stack.mjs';
-import { launch } from './chromium.mjs';
+import { bounded, launch } from './chromium.mjs';
 import { servableModels } from './model-cases.mjs';
 import { readNpz } from './npz.mjs';
 
@@ -22,7 +22,7 @@ export async function gpuPages() {
   return {
     url: stack.url,
     async open() {
-      const page = await first.context.newPage();
+      const page = bounded(await first.context.newPage());
       page.setDefaultTimeout(10 * 60_000);
       await page.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
       await page.route('**/tests/lib/wire.mjs', (route) => route.fulfill({ path: wire, contentType: 'text/javascript' }));

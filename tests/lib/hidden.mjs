@@ -70,7 +70,8 @@ export async function hideable(flags = []) {
     async close() {
       call('Browser.close').catch(() => {});
       await ended;
-      rmSync(profile, { recursive: true, force: true });
+      // Processes below the first one may write for a moment longer.
+      rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }

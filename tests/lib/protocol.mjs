@@ -10,25 +10,53 @@ import { liteCase } from './lite.mjs';
 
 const { cases } = JSON.parse(readFileSync(new URL('../cases/protocol-errors.json', import.meta.url), 'utf8'));
 export const LENGTH = 'inference-header-content-length';
-// Connections are kept for the next request, but not for longer than the tests.
-const agent = new Agent({ keepAlive: true, timeout: 60_000 });
+// Connections are kept for the next request, but not for as long as the servers keep theirs: workerd hangs up after five
+// seconds, and a request that meets that on its way is lost.
+const agent = new Agent({ keepAlive: true, timeout: 3000 });
 
 /** @returns {Promise<{ status: number, headers: object, body: Buffer, json: () => any }>} */
-export function ask(base, path, { method = 'GET', headers = {}, body, chunked = false } = {}) {
+export function ask(base, path, options = {}) {
+  const { sent, answer } = begin(base, path, options);
+  sent.end(options.body);
+  return answer;
+}
+
+/**
+ * A request that is in flight for as long as the test wants: the server has it, has asked for its body, and gets that by
+ * `send()`. No clock says so, but the server.
+ * @returns {Promise<{ send: () => ReturnType<typeof ask> }>}
+ */
+export async function held(base, path, options) {
+  const { sent, answer } = begin(base, path, { ...options, headers: { ...options.headers, expect: '100-continue' } });
+  // Whoever sends no body is not interested in how that ends.
+  answer.catch(() => {});
+  sent.flushHeaders();
+  const refused = answer.then(({ status, body }) => { throw new Error(`answered before the body: ${status} ${body}`); });
+  await Promise.race([new Promise((resolve) => sent.once('continue', resolve)), refused]);
+  refused.catch(() => {});
+  return {
+    send() {
+      sent.end(options.body);
+      return answer;
+    },
+  };
+}
+
+function begin(base, path, { method = 'GET', headers = {}, body, chunked = false }) {
   const { hostname, port, pathname } = new URL(base);
-  return new Promise((resolve, reject) => {
-    const prefix = pathname === '/' ? '' : pathname;
-    const size = body !== undefined && !chunked ? { 'content-length': Buffer.byteLength(body) } : {};
-    const sent = request({ agent, hostname, port, path: prefix + path, method, headers: { ...size, ...headers } }, (response) => {
+  const prefix = pathname === '/' ? '' : pathname;
+  const size = body !== undefined && !chunked ? { 'content-length': Buffer.byteLength(body) } : {};
+  const sent = request({ agent, hostname, port, path: prefix + path, method, headers: { ...size, ...headers } });
+  const answer = new Promise((resolve, reject) => {
+    sent.on('error', reject).on('response', (response) => {
       const parts = [];
       response.on('data', (part) => parts.push(part)).on('error', reject).on('end', () => {
         const all = Buffer.concat(parts);
         resolve({ status: response.statusCode, headers: response.headers, body: all, json: () => JSON.parse(all.toString()) });
       });
     });
-    sent.on('error', reject);
-    sent.end(body);
   });
+  return { sent, answer };
 }
 
 /** Connections that are kept open would keep the test's process. */

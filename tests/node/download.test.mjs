@@ -209,6 +209,57 @@ test('download: a compressed body and one of unknown length are taken whole', as
   });
 });
 
+test('download: that the body of an answer breaks which nobody wants is no failure of its own', async (t) => {
+  const url = 'http://host/net.onnx';
+  const answers = [{ status: 405 }, { status: 200, headers: { 'Content-Length': '77' } }, { status: 404 }, { status: 200, headers: { 'Content-Type': 'text/html' } }];
+  const body = () => new ReadableStream({ start: (controller) => controller.error(new TypeError('terminated')) });
+  t.mock.method(globalThis, 'fetch', async () => new Response(body(), answers.shift()));
+  assert.equal(await askSize(url), 77);
+  await assert.rejects(download(url, collector()), { code: 'DOWNLOAD_FAILED', details: { url, status: 404 } });
+  await assert.rejects(download(url, collector()), { code: 'DOWNLOAD_FAILED', message: /HTML page/ });
+});
+
+test('download: a body or an answer that stalls is given up and asked for again, and one that always does fails', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const url = 'http://host/net.onnx';
+  const part = (from, to) => new ReadableStream({ start: (controller) => controller.enqueue(FILE.subarray(from, to)) });
+  const whole = { ...HEAD, 'Content-Length': String(FILE.length) };
+  const answers = [
+    () => new Response(part(0, 1000), { headers: whole }),
+    () => new Response(FILE.subarray(1000), { status: 206, headers: rest(1000) }),
+  ];
+  const asked = [];
+  t.mock.method(globalThis, 'fetch', async (_, { headers }) => {
+    asked.push(headers?.Range);
+    return answers.shift()();
+  });
+  /** Time passes as soon as nothing else is to be done. */
+  const passing = async (work) => {
+    let done = false;
+    const end = work.finally(() => { done = true; });
+    end.catch(() => {});
+    for (let seconds = 0; !done; seconds += 1) {
+      assert.ok(seconds < 1000, 'it waits for ever');
+      await new Promise(setImmediate);
+      t.mock.timers.tick(1000);
+    }
+    return end;
+  };
+  const sink = collector();
+  assert.deepEqual(await passing(download(url, sink)), { bytes: FILE.length, bytesFetched: FILE.length });
+  assert.deepEqual(sink.bytes, FILE);
+  assert.deepEqual(asked, [undefined, 'bytes=1000-']);
+
+  // A server that takes the connection and says nothing.
+  answers.push(() => new Promise(() => {}), () => new Response(FILE, { headers: whole }));
+  assert.equal((await passing(download(url, collector()))).bytes, FILE.length);
+  answers.push(...Array.from({ length: 3 }, () => () => new Promise(() => {})));
+  await assert.rejects(passing(download(url, collector())), { code: 'DOWNLOAD_FAILED', message: /no answer within 60 s/ });
+
+  for (let turn = 0; turn < 3; turn += 1) answers.push(() => new Response(part(0, 1000), { headers: { ...whole, ETag: `"${turn}"` } }));
+  await assert.rejects(passing(download(url, collector())), { code: 'DOWNLOAD_FAILED', message: /nothing came for 60 s after 1000 bytes/ });
+});
+
 test('download: over the budget, announced or not', async () => {
   for (const headers of [{ ...HEAD, 'Content-Length': FILE.length }, HEAD]) {
     await withServer((request, response) => response.writeHead(200, headers).end(FILE), async (url) => {

@@ -166,6 +166,11 @@ test('remote: no answer in time, and a caller who gives up', async () => {
   }, { timeout: 200 });
 });
 
+test('remote: a connection that breaks in the middle of an answer is that, and not an answer that is no JSON', () => withServer((request, response) => {
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': 1000 });
+  response.write('{"name":', () => response.destroy());
+}, (model) => assert.rejects(model.open(), { code: 'UNAVAILABLE' })));
+
 test('remote: nobody listens', async () => {
   const server = await serve(() => {});
   await server.close();

@@ -28,6 +28,8 @@ export function start() {
     newest += 1;
     if (working) return;
     working = true;
+    // What is said is not yet of the newest drawing.
+    byId('digit-words').setAttribute('aria-busy', 'true');
     try {
       for (let mine = -1; mine !== newest;) {
         mine = newest;
@@ -35,6 +37,7 @@ export function start() {
       }
     } finally {
       working = false;
+      byId('digit-words').setAttribute('aria-busy', 'false');
     }
   }
 

@@ -7,6 +7,8 @@
  */
 import { byId, bytes, el } from './ui.js';
 
+const PATIENCE_MS = 5000;
+
 export async function startOffline() {
   const chip = byId('offline-state');
   const say = (state, words) => {
@@ -43,7 +45,10 @@ async function connect(say) {
 /** What is stored now. */
 async function tell(say) {
   const registration = await navigator.serviceWorker.ready;
+  // A worker that has to be started first answers late on a slow device: until then nothing is promised.
+  const late = setTimeout(() => say('wait', 'Online only'), PATIENCE_MS);
   const list = await ask(registration.active);
+  clearTimeout(late);
   if (!list) return say('wait', 'Online only');
   const size = `${list.files} files, ${bytes(list.bytes)}`;
   keep().catch(() => {});
@@ -56,12 +61,12 @@ async function keep() {
   if (await navigator.storage?.persisted?.() === false) await navigator.storage.persist();
 }
 
+/** Never, where the worker is gone. */
 function ask(worker) {
   return new Promise((resolve) => {
     const channel = new MessageChannel();
     channel.port1.onmessage = ({ data }) => resolve(data);
     worker.postMessage({ type: 'stored' }, [channel.port2]);
-    setTimeout(() => resolve(undefined), 5000);
   });
 }
 

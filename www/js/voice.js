@@ -107,10 +107,14 @@ export function start() {
   }
 
   async function openSound(name, bytes) {
+    // A newer wish ends this one, also while the sound is still on its way.
+    job += 1;
+    const mine = job;
     try {
-      await read(await decode(await bytes()), name);
+      const samples = await decode(await bytes());
+      if (mine === job) await read(samples, name);
     } catch (error) {
-      failed(error);
+      if (mine === job) failed(error);
     }
   }
 
@@ -144,7 +148,7 @@ export function start() {
       }
     };
     try {
-      stopMic = await listen((samples) => {
+      const stop = await listen((samples) => {
         if (mine !== job) return;
         const had = state.samples.length;
         heard.set(samples, had);
@@ -153,10 +157,14 @@ export function start() {
         work();
         if (state.samples.length >= KEPT) endMic();
       });
+      // The visitor may take as long as they like to allow it, and have gone on to something else.
+      if (mine !== job) return void await stop();
+      stopMic = stop;
       byId('voice-mic').setAttribute('aria-pressed', 'true');
       byId('voice-mic').textContent = 'Stop';
       byId('voice-words').textContent = 'Listening.';
     } catch (error) {
+      if (mine !== job) return;
       state.live = false;
       byId('voice-words').textContent = error.name === 'NotAllowedError' ? 'The microphone was not allowed.' : `No microphone: ${error.message}`;
     }

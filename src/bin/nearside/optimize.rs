@@ -159,9 +159,13 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
-    // Whoever reads the folder sees the old file or the new one.
-    let part = path.with_extension("nearside.part");
-    std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).map_err(failed)
+    // Whoever reads the folder sees the old file or the new one; who else writes there has a part of its own.
+    let part = path.with_extension(format!("nearside.{}.part", std::process::id()));
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    written.map_err(failed)
 }
 
 /// The model and its form beside each other, on zeros.
