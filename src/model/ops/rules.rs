@@ -273,7 +273,7 @@ const OF_NOTHING: &[(&str, f32)] = &[
     ("ReduceL2", 0.0),
     ("ReduceLogSum", f32::NEG_INFINITY),
     ("ReduceLogSumExp", f32::NEG_INFINITY),
-    ("ReduceMean", f32::NAN),
+    ("ReduceMean", 0.0),
     ("ReduceSum", 0.0),
     ("ReduceSumSquare", 0.0),
 ];
