@@ -57,6 +57,10 @@ def places():
         values = (x.astype(np.int64) + shift).astype(kind)
         for order in (0, 1):
             one(f"MaxPool_least_{kind.__name__}_{order}", "MaxPool", {"x": values}, {"kernel_shape": [2, 2], "strides": [1, 2], "storage_order": order}, ("y", "i"))
+    parts = np.array([0.2, -0.3, 1, 1.5, 2.9, -1, -1.4, 3, -7, NAN])
+    for kind in (np.float32, np.float64):
+        feeds = {"i": parts.astype(kind), "v": np.array([5, 7])}
+        forms.add(f"OneHot_fractions_{kind.__name__}", [("OneHot", ["i", "d", "v"], ["y"], {})], feeds, ["y"], {"d": np.array([3])})
     words = np.array([["a", ""], ["long text, longer than most", "é"]], object)
     one("Tile_words", "Tile", {"x": words}, order=["x", "r"], constants={"r": np.array([2, 3])})
     one("Tile_words_constant", "Tile", {}, order=["x", "r"], constants={"x": words, "r": np.array([1, 2])})
