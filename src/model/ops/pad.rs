@@ -1,4 +1,4 @@
-//! `Pad` in mode `wrap`, with what takes away instead of adding, and with a value that its mode has no use for.
+//! `Pad` of flags, in mode `wrap`, with what takes away instead of adding, and with a value that its mode has no use for.
 //!
 //! In: a tensor, how much to add on each side, and perhaps for which axes. Out: the tensor cut, and then repeated or padded. (The
 //! importer panics at a negative pad, and pads with the value that it is given in any mode.)
@@ -26,6 +26,9 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
                     cut(node, mode, None)
                 }
                 None => either(super::theirs(ctx, node)?, cut(node, mode, None)?, move |inputs| {
+                    if inputs.first().is_some_and(|x| x.datum_type == DatumType::Bool) {
+                        return false;
+                    }
                     let pads = inputs.get(1).and_then(|pads| pads.konst.as_ref());
                     pads.and_then(|pads| i64s(pads).ok()).is_none_or(|pads| adds(&pads))
                 }),
@@ -39,8 +42,11 @@ fn cut(node: &NodeProto, mode: &str, listed: Option<Vec<i64>>) -> Built {
     let mode = mode.to_owned();
     let value: f32 = node.get_attr_opt("value")?.unwrap_or(0.);
     lowered(node, move |g, inputs| {
-        let mut x = inputs.need(0)?;
-        let (rank, dtype) = (g.rank(x)?, g.dtype(x)?);
+        let (x, given_dtype) = (inputs.need(0)?, g.dtype(inputs.need(0)?)?);
+        // The engine pads numbers.
+        let dtype = if given_dtype == DatumType::Bool { DatumType::U8 } else { given_dtype };
+        let mut x = g.cast(x, dtype)?;
+        let rank = g.rank(x)?;
         let given = match &listed {
             Some(listed) => listed.clone(),
             None => i64s(inputs.known(g, 1)?.context("no pads")?.as_ref())?,
@@ -78,10 +84,10 @@ fn cut(node: &NodeProto, mode: &str, listed: Option<Vec<i64>>) -> Built {
             "reflect" => PadMode::Reflect,
             other => bail!("mode {other} is unknown"),
         };
-        if added.iter().all(|p| *p == (0, 0)) {
-            return Ok(tvec!(x));
+        if added.iter().any(|p| *p != (0, 0)) {
+            x = g.op(Pad { pads: added, mode }, &[x])?;
         }
-        Ok(tvec!(g.op(Pad { pads: added, mode }, &[x])?))
+        Ok(tvec!(g.cast(x, given_dtype)?))
     })
 }
 

@@ -1,7 +1,7 @@
 //! `Cast` from strings to integers, which the importer takes for dimensions, from floats to small ones, and of flags and floats
 //! to strings.
 //!
-//! In: decimal numbers as text, floats, or flags. Out: integers; or text as ONNX Runtime writes it, `1` and `0` of flags, and of floats eight digits; of a float the lowest bits of the whole number, as ONNX Runtime
+//! In: decimal numbers as text, floats, or flags. Out: integers; or text as ONNX Runtime writes it, `1` and `0` of flags, and of floats about eight digits; of a float the lowest bits of the whole number, as ONNX Runtime
 //! keeps them, where the engine's own stops at the ends of the type.
 
 use tract_onnx::model::ParsingContext;
@@ -94,7 +94,8 @@ impl Host for Texts {
     fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
         let input = need(inputs, 0)?;
         if input.datum_type().is_float() {
-            let text = f64s(input)?.into_iter().map(general);
+            let exact = input.datum_type() == DatumType::F32;
+            let text = f64s(input)?.into_iter().map(|value| general(value, exact));
             return Ok(tvec!(from_strings(input.shape(), text.collect())?));
         }
         let flags = input.try_as_plain_ram()?;
@@ -106,8 +107,8 @@ impl Host for Texts {
 /// As many digits as ONNX Runtime writes of any float.
 const DIGITS: i32 = 8;
 
-/// A number as C's `%.8g` writes it.
-fn general(value: f64) -> String {
+/// A number as C's `%.8g` writes it, a float32 with as many digits as tell it from others, as ONNX's own tests have it.
+fn general(value: f64, exact: bool) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }
@@ -118,10 +119,16 @@ fn general(value: f64) -> String {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text.to_owned(),
     };
-    let scientific = format!("{value:.*e}", DIGITS as usize - 1);
+    let scientific = match exact {
+        true => format!("{:e}", value as f32),
+        false => format!("{value:.*e}", DIGITS as usize - 1),
+    };
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if exponent >= -4 && exponent < DIGITS {
+        if exact {
+            return (value as f32).to_string();
+        }
         let places = usize::try_from(DIGITS - 1 - exponent).unwrap_or(0);
         return short(&format!("{value:.places$}"));
     }

@@ -230,6 +230,7 @@ const ROWS: &[(&str, &[Rule])] = &[
             Rank(4, 4, 4),
             Rank(7, 2, 2),
             Rank(8, 2, 2),
+            Rank(10, 4, 4),
             Holds(grouped),
         ],
     ),

@@ -73,6 +73,13 @@ def pads():
         one(f"Pad_{mode}_with_a_value", "Pad", {"x": x}, {"mode": mode}, order=["x", "p", "v"], constants={"p": np.array([1, 0, 2, 3]), "v": np.float32(9)}, opset=19)
         one(f"Pad_{mode}_with_a_value_fed", "Pad", {"x": x, "v": np.array(9, np.float32)}, {"mode": mode}, order=["x", "p", "v"], constants={"p": np.array([1, 0, 2, 3])}, opset=19)
         one(f"Pad_{mode}_cut", "Pad", {"x": x}, {"mode": mode}, order=["x", "p"], constants={"p": np.array([1, 2, -1, -1])}, opset=19)
+    flags = np.array([[True], [False], [True]])
+    for mode in ("constant", "edge", "reflect", "wrap"):
+        pads = {"p": np.array([1, 0, 2, 0 if mode == "reflect" else 3])}
+        one(f"Pad_{mode}_flags", "Pad", {"x": flags}, {"mode": mode}, order=["x", "p"], constants=pads, opset=19)
+        one(f"Pad_{mode}_flags_fed", "Pad", {"x": flags, **pads}, {"mode": mode}, opset=19)
+    one("Pad_flags_set", "Pad", {"x": flags}, order=["x", "p", "v"], constants={"p": np.array([-1, 1, 0, 0]), "v": np.array(True)})
+    one("Pad_flags_constant", "Pad", {}, order=["x", "p"], constants={"x": flags, "p": np.array([1, 1, 0, 0])})
     one("Pad_wrap_cut_axes", "Pad", {"x": x}, {"mode": "wrap"}, order=["x", "p", "", "a"], constants={"p": np.array([-1, -1, 1, 3]), "a": np.array([1, 0])}, opset=19)
     one("Pad_edge_18_axes_and_value", "Pad", {"x": x}, {"mode": "edge"}, order=["x", "p", "v", "a"], constants={"p": np.array([2, 1]), "v": np.float32(9), "a": np.array([-1])}, opset=18)
 
@@ -93,7 +100,7 @@ def steps():
 
 
 def texts():
-    values = [0, -0.0, 1, -2.5, 0.1, 1 / 3, 123456789, 2147483648, -0.7993462, 1e-5, 0.0001234, 1e8, 1.5e20, -3e-40, NAN, INF, -INF, 99999999.6]
+    values = [0, -0.0, 1, -2.5, 0.1, 1 / 3, 123456789, 2147483648, -0.75, 1e-5, 0.0001234, 1e8, 1.5e20, NAN, INF, -INF, 99999999.6]
     for kind in (np.float32, np.float64, np.float16):
         with np.errstate(over="ignore"):
             x = np.array(values, kind)

@@ -43,6 +43,10 @@ def attention():
         ("steps", {"num_heads": 4, "kv_num_heads": 2}, {**grouped, "k": f32(1, 2, 4)}, "an input 1 of shape [1, 2, 4] instead of [1, 3, 4]"),
     ):
         refused(f"GroupQueryAttention_{name}", "GroupQueryAttention", feeds, error, attributes, domain=MS, order=order, constants=constants)
+    whole = {"num_heads": 4, "kv_num_heads": 2}
+    for name, bias in (("alone", np.array(0.5, np.float32)), ("rows", f32(3, 3))):
+        refused(f"GroupQueryAttention_bias_{name}", "GroupQueryAttention", {**grouped, "b": bias}, f"an input 10 of rank {bias.ndim}", whole, domain=MS,
+                order=[*order, "", "", "", "b"], constants=constants)
     wide = {"q": f32(1, 3, 32), "k": f32(1, 3, 16), "v": f32(1, 3, 16)}
     for name, outputs in (("alone", ("y",)), ("whole", ("y", "k2", "v2"))):
         one(f"GroupQueryAttention_{name}", "GroupQueryAttention", wide, {"num_heads": 4, "kv_num_heads": 2}, outputs, MS, order, constants=constants, rtol=1e-5, atol=1e-6)
@@ -148,6 +152,8 @@ def counted():
     graph("NonZero_GatherElements", [*found, ("GatherElements", "t i", "y", {})], "the index 2, which is not in -2..2", {"t": np.arange(6).reshape(2, 3)})
     graph("NonZero_GatherElements_wide", [*found, ("GatherElements", "t i", "y", {})], "does not fit the kernel's geometry", {"t": np.arange(6).reshape(3, 2)})
     graph("NonZero_GatherND", [*pairs, ("GatherND", "t t", "y", {})], "the index 2, which is not in -2..2")
+    deep = [*pairs, ("Sub", "t by", "b", {}), ("GatherND", "v b", "y", {})]
+    graph("NonZero_GatherND_deep", deep, "tuples of 2 into 1 axes", {"by": np.array([2, 3])}, {"x": x, "v": np.arange(3)})
     graph("NonZero_ScatterND", [*pairs, ("ScatterND", "x t u", "y", {})], "a shape [4] in place of [3]", {"u": np.arange(4)})
     graph("NonZero_ScatterND_far", [*pairs, ("ScatterND", "z t u", "y", {})], "the index 2, which is not in -2..2", {"u": np.arange(3), "z": np.zeros((2, 2), I)})
     graph("NonZero_ScatterElements", [*found, ("ScatterElements", "z i u", "y", {})], "updates do not fit", {"u": np.arange(8).reshape(2, 4), "z": np.zeros((3, 4), I)})
