@@ -1,8 +1,9 @@
 //! `Cast` from strings to integers, which the importer takes for dimensions, from floats to small ones, and of flags and floats
 //! to strings.
 //!
-//! In: decimal numbers as text, floats, or flags. Out: integers; or text as ONNX Runtime writes it, `1` and `0` of flags, and of floats about eight digits; of a float the lowest bits of the whole number, as ONNX Runtime
-//! keeps them, where the engine's own stops at the ends of the type.
+//! In: decimal numbers as text, floats, or flags. Out: integers; or text as ONNX Runtime writes it, `1` and `0` of flags, and
+//! of floats about eight digits; of a float the lowest bits of the whole number, as ONNX Runtime keeps them, where the engine's
+//! own stops at the ends of the type.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;

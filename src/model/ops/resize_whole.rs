@@ -48,9 +48,8 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto, other: Parsed) -> Bu
                 let sizes: Vec<i64> = sizes.iter().map(|size| *size as i64).collect();
                 rest(g, &by_sizes, y, &[tensor1::<f32>(&[]), tensor1(&sizes)])?
             };
-            let half = g.like(y, 0.5)?;
-            y = g.add(y, half)?;
-            y = g.op(math::floor(), &[y])?;
+            // Halves away from zero.
+            y = g.op(math::round(), &[y])?;
             y = match dtype {
                 DatumType::U8 => g.clip(y, Some(0.), Some(255.))?,
                 DatumType::I8 => g.clip(y, Some(-128.), Some(127.))?,

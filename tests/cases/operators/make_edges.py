@@ -117,6 +117,8 @@ def pictures():
             one(f"Resize_antialias_{name}", "Resize", {"x": x}, {"mode": mode, "antialias": 1}, order=["x", "", "", "s"], constants={"s": np.array([1, 2, 4, 5])}, **near)
             one(f"Resize_antialias_{name}_scales", "Resize", {"x": x}, {"mode": mode, "antialias": 1, "axes": [3, 2]}, order=["x", "", "f"],
                 constants={"f": np.array([0.5, 0.7], np.float32)}, **near)
+    below = rng.integers(-9, 9, (2, 1, 5, 6)).astype(np.int32)
+    one("Resize_antialias_negative", "Resize", {"x": below}, {"mode": "linear", "antialias": 1}, order=["x", "", "", "s"], constants={"s": np.array([2, 1, 3, 4])}, opset=19)
     ids = np.array([[[[2**31 - 1, -(2**31), 16777217], [-16777219, 5, 2**30 + 1]]]], np.int32)
     for opset, order in ((10, ["x", "f"]), (13, ["x", "", "f"]), (19, ["x", "", "f"])):
         for name, factor in (("up", [1, 1, 2, 2]), ("down", [1, 1, 0.5, 0.7])):
