@@ -50,6 +50,8 @@ def attention():
     wide = {"q": f32(1, 3, 32), "k": f32(1, 3, 16), "v": f32(1, 3, 16)}
     for name, outputs in (("alone", ("y",)), ("whole", ("y", "k2", "v2"))):
         one(f"GroupQueryAttention_{name}", "GroupQueryAttention", wide, {"num_heads": 4, "kv_num_heads": 2}, outputs, MS, order, constants=constants, rtol=1e-5, atol=1e-6)
+    flat = {"q": f32(2, 3, 8), "k": f32(2, 3, 8), "v": f32(2)}
+    opened("MultiHeadAttention_values", "MultiHeadAttention", flat, "heads have 4 axes", {"num_heads": 2}, domain=MS)
     sides = {"q": f32(2, 4, 8), "k": f32(2, 4, 8), "v": f32(2, 4, 8), "past": f32(2, 3, 4)}
     opened("MultiHeadAttention_past", "MultiHeadAttention", sides, "joined along axis 2", {"num_heads": 2}, domain=MS, order=["q", "k", "v", "", "", "", "past", "past"])
 
