@@ -97,6 +97,13 @@ def steps():
               {**two, "t": np.array([-9, 7], np.float32)}, ["y"], {"p": np.array([-2, 2], np.int32)})
 
 
+def counted():
+    x = np.array([[0, 3, 0, 1], [5, 0, 1, 0]])
+    found = [("NonZero", ["x"], ["i"], {})]
+    for name, shape in (("rest", [2, 2, -1]), ("rest_first", [-1, 4]), ("three", [4, -1, 1]), ("flat", [-1]), ("same", [2, -1])):
+        forms.add(f"NonZero_Reshape_{name}", [*found, ("Reshape", ["i", "s"], ["y"], {})], {"x": x}, ["y"], {"s": np.array(shape)})
+
+
 def texts():
     values = [0, -0.0, 1, -2.5, 0.1, 1 / 3, 123456789, 2147483648, -0.75, 2**-17, 2**-13, 1e8, 1.5e20, NAN, INF, -INF, 99999999.6]
     for kind in (np.float32, np.float64, np.float16):
@@ -155,6 +162,6 @@ def unsigned():
 
 if __name__ == "__main__":
     CASES.clear()
-    for section in (numbers, sums, places, pads, steps, texts, pictures, early, unsigned):
+    for section in (numbers, sums, places, pads, steps, counted, texts, pictures, early, unsigned):
         section()
     write("edges", CASES)
