@@ -39,6 +39,7 @@ mod values;
 mod weights;
 mod widen;
 mod window;
+mod words;
 
 pub use check::{Check, check};
 pub use file::ModelFile;

@@ -10,7 +10,7 @@ use super::inspect::Inspection;
 use super::program::{Graph, Program, Source, Step};
 use super::schema::{self, Faults};
 use super::weights::{Held, Weights};
-use super::{check, ops, repeats, rewrite, scope, split, validate, values, weights, widen};
+use super::{check, ops, repeats, rewrite, scope, split, validate, values, weights, widen, words};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::guard::guarded;
 
@@ -129,6 +129,9 @@ fn told(inspection: &Inspection, inputs: usize, outputs: usize) -> Result<()> {
 /// defines it.
 pub(super) fn prepare(proto: &mut pb::ModelProto) -> Result<(Vec<Problem>, Faults)> {
     let faults = schema::faults(proto);
+    if let Some(graph) = &mut proto.graph {
+        words::as_bytes(graph);
+    }
     widen::widen(proto);
     repeats::last_alone(proto);
     validate::validate(proto)?;

@@ -11,7 +11,7 @@ use tract_onnx::pb::{
 };
 
 use super::ops::at_opset;
-use super::{expand, maps, ops, scope};
+use super::{expand, maps, ops, scope, words};
 
 /// (operator, first and last operator set, rewrite)
 type Row = (&'static str, i64, i64, fn(&mut pb::NodeProto));
@@ -38,6 +38,7 @@ fn rewrite_graph(graph: &mut pb::GraphProto, opset: i64) {
     expand::expand(graph);
     none_are_none(graph);
     adapt(graph);
+    words::made_of_nothing(graph);
     for node in &mut graph.node {
         if let Some(key) = ops::key(&node.domain, &node.op_type) {
             node.op_type = key;

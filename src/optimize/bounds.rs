@@ -8,11 +8,10 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::{
-    Gather, GatherElements, GatherNd, ScatterElements, ScatterNd, Topk,
-};
+use tract_onnx::tract_core::ops::array::{OneHot, Topk};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
+use super::{places, sound};
 use crate::codec::fields;
 
 /// A value that no plan can compute with, so that none but the first is tried: another one might take
@@ -92,51 +91,58 @@ impl TypedOp for CheckIndices {
     as_op!();
 }
 
-/// The lengths that bound a node's indices (its second input), where there is anything to check.
-fn lengths(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Vec<usize>>> {
-    let axis = if let Some(op) = node.op_as::<Gather>() {
-        Some(op.axis)
-    } else if let Some(op) = node.op_as::<GatherElements>() {
-        Some(op.axis)
-    } else {
-        node.op_as::<ScatterElements>().map(|op| op.axis)
-    };
-    let batch = match node.op_as::<GatherNd>() {
-        Some(op) => Some(op.batch_dims),
-        None => node.op_as::<ScatterNd>().map(|_| 0),
-    };
-    let top = node.op_as::<Topk>().map(|op| op.axis);
-    if axis.is_none() && batch.is_none() && top.is_none() {
-        return Ok(None);
+/// The input of an operator that holds indices, and the lengths that bound them, where there is anything to check.
+fn lengths(
+    op: &dyn TypedOp,
+    inputs: &[&TypedFact],
+    user: &str,
+) -> TractResult<Option<(usize, Vec<usize>)>> {
+    if let Some(op) = op.downcast_ref::<OneHot>() {
+        return Ok(Some((0, vec![op.dim])));
     }
-    let data = model.outlet_fact(node.inputs[0])?;
-    let indices = model.outlet_fact(node.inputs[1])?;
+    let [data, indices, ..] = inputs else { return Ok(None) };
     if !indices.datum_type.is_integer() {
         return Ok(None);
     }
-    let (Some(shape), Some(of_indices)) = (data.shape.as_concrete(), indices.shape.as_concrete())
-    else {
+    let length = |axis: usize| data.shape.get(axis).and_then(|dim| dim.to_usize().ok());
+    if let Some(op) = op.downcast_ref::<Topk>() {
+        // As many as there are is no index, but may be asked for; a plan knows a constant count.
+        let most = length(op.axis).filter(|_| indices.konst.is_none());
+        return Ok(most.map(|length| (1, vec![length + 1])));
+    }
+    let axes = if let Some(axis) = places::axis(op) {
+        axis..axis + 1
+    } else if let Some(batch) = places::batch(op) {
+        let depth = indices.shape.last().and_then(|dim| dim.to_usize().ok()).unwrap_or(0);
+        batch..batch + depth
+    } else {
         return Ok(None);
     };
-    if let Some(axis) = top {
-        // As many as there are is no index, but may be asked for; a plan knows a constant count.
-        let most = shape.get(axis).filter(|_| indices.konst.is_none());
-        return Ok(most.map(|length| vec![length + 1]));
-    }
-    let lengths = match (axis, batch) {
-        (Some(axis), _) => shape.get(axis).map(|length| vec![*length]),
-        (_, Some(batch)) => {
-            let depth = of_indices.last().copied().unwrap_or(0);
-            shape.get(batch..batch + depth).filter(|l| !l.is_empty()).map(<[usize]>::to_vec)
-        }
-        _ => None,
-    };
-    let (Some(lengths), Some(known)) = (&lengths, &indices.konst) else { return Ok(lengths) };
+    let lengths: Option<Vec<usize>> = axes.map(length).collect();
+    let Some(lengths) = lengths.filter(|lengths| !lengths.is_empty()) else { return Ok(None) };
+    let Some(known) = &indices.konst else { return Ok(Some((1, lengths))) };
     let known = known.cast_to::<i64>()?;
-    within(known.try_as_plain_ram()?.as_slice::<i64>()?, lengths, &node.name)?;
+    within(known.try_as_plain_ram()?.as_slice::<i64>()?, &lengths, user)?;
     // These take no index from the end, be it constant.
-    let trusting = node.op_is::<ScatterNd>() || node.op_is::<GatherNd>();
-    Ok(trusting.then(|| lengths.clone()))
+    Ok(places::batch(op).map(|_| (1, lengths)))
+}
+
+/// The inputs of a node of which only a run knows the sizes, once they are held against each other as a plan does with
+/// what it knows.
+pub(crate) fn held(node: &TypedNode, mut inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+    let facts = inputs.iter().map(|i| TypedFact::dt_shape(i.datum_type(), i.shape()));
+    let facts: TVec<TypedFact> = facts.collect();
+    let facts: TVec<&TypedFact> = facts.iter().collect();
+    let op = node.op.as_ref();
+    sound::checked(op, &facts, true).with_context(|| format!("`{}` ({})", node.name, op.name()))?;
+    if let Some((slot, lengths)) = lengths(op, &facts, &node.name)?
+        && let Some(indices) = inputs.get_mut(slot)
+    {
+        let check = CheckIndices { user: node.name.clone(), lengths };
+        let found = check.eval(&EvalContext::out_of_plan(), tvec!(indices.clone()))?;
+        found.into_iter().for_each(|checked| *indices = checked);
+    }
+    Ok(inputs)
 }
 
 fields! {
@@ -211,16 +217,18 @@ pub(super) fn check_divisors(mut model: TypedModel) -> TractResult<TypedModel> {
 
 pub(super) fn check_indices(mut model: TypedModel) -> TractResult<TypedModel> {
     for id in model.eval_order()? {
-        let Some(lengths) = lengths(&model, model.node(id))? else { continue };
         let node = model.node(id);
-        let before = model.node(node.inputs[1].node).op_as::<CheckIndices>();
+        let found = lengths(node.op.as_ref(), &model.node_input_facts(id)?, &node.name)?;
+        let Some((slot, lengths)) = found else { continue };
+        let before = model.node(node.inputs[slot].node).op_as::<CheckIndices>();
         if before.is_some_and(|check| check.lengths == lengths) {
             continue;
         }
         let check = CheckIndices { user: node.name.clone(), lengths };
         let mut patch = TypedModelPatch::default();
         let mut inputs = patch.taps(&model, &node.inputs)?;
-        inputs[1] = patch.wire_node(format!("{}.indices", node.name), check, &[inputs[1]])?[0];
+        let name = format!("{}.indices", node.name);
+        inputs[slot] = patch.wire_node(name, check, &[inputs[slot]])?[0];
         let outputs = patch.wire_node(&node.name, node.op.clone(), &inputs)?;
         patch.shunt_outside(&model, OutletId::new(id, 0), outputs[0])?;
         patch.apply(&mut model)?;

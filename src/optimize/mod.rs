@@ -25,6 +25,7 @@ mod moves;
 mod narrow_pools;
 mod norms;
 mod picks;
+mod places;
 mod precision;
 mod products;
 #[cfg(feature = "gpu")]
@@ -46,7 +47,7 @@ mod whole_numbers;
 mod windows;
 
 pub(crate) use binary::{Ordered, Power, Times};
-pub(crate) use bounds::{BadValue, CheckDivisors, CheckIndices};
+pub(crate) use bounds::{BadValue, CheckDivisors, CheckIndices, held};
 pub(crate) use branches::has_branches;
 #[cfg(feature = "gpu")]
 pub(crate) use broadcasts::release_broadcasts;

@@ -7,14 +7,12 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::*;
-use tract_onnx::tract_core::ops::array::{
-    Gather, GatherElements, GatherNd, Pad, PadMode, ScatterElements, ScatterNd, Slice, TypedConcat,
-};
+use tract_onnx::tract_core::ops::array::{Gather, Pad, PadMode, Slice, TypedConcat};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::fft::Fft;
 
-use super::bounds;
+use super::{bounds, places};
 
 /// Checks `op` against its inputs, in a graph that is still rewritten.
 pub(crate) fn check(op: &dyn TypedOp, inputs: &[&TypedFact]) -> TractResult<()> {
@@ -32,11 +30,8 @@ pub(crate) fn check_all(model: &TypedModel) -> TractResult<()> {
 }
 
 /// Whether `op` fits its inputs, also where it does what a rewrite would have changed, if it is `run`.
-fn checked(op: &dyn TypedOp, inputs: &[&TypedFact], run: bool) -> TractResult<()> {
-    if indexes(op) {
-        let dt = inputs.get(1).context("indices are missing")?.datum_type;
-        ensure!(dt.is_integer() || dt.is_tdim(), "indices of {dt:?}");
-    }
+pub(super) fn checked(op: &dyn TypedOp, inputs: &[&TypedFact], run: bool) -> TractResult<()> {
+    places::fit(op, inputs)?;
     if let Some(op) = op.downcast_ref::<Gather>() {
         picked(op.axis, inputs)?;
     }
@@ -57,13 +52,6 @@ fn checked(op: &dyn TypedOp, inputs: &[&TypedFact], run: bool) -> TractResult<()
         Ok(())
     } else if let Some(op) = op.downcast_ref::<Pad>() {
         padded(op, inputs)
-    } else if let Some(op) = op.downcast_ref::<GatherNd>() {
-        let [data, indices, ..] = inputs else { bail!("two inputs are needed") };
-        let depth = indices.shape.last().context("indices without an axis")?.to_usize();
-        let reach = depth.ok().and_then(|depth| depth.checked_add(op.batch_dims));
-        let fits = reach.is_none_or(|reach| reach <= data.rank()) && op.batch_dims < indices.rank();
-        ensure!(fits, "indices of shape {:?} into {:?}", indices.shape, data.shape);
-        Ok(())
     } else if op.is::<Fft>() {
         let empty = inputs.iter().any(|fact| fact.shape.iter().any(|d| *d == 0.to_dim()));
         ensure!(!empty, "a spectrum of nothing");
@@ -81,15 +69,6 @@ fn picked(axis: usize, inputs: &[&TypedFact]) -> TractResult<()> {
     // One of dimensions may hold a symbol.
     let Ok(known) = known.cast_to::<i64>() else { return Ok(()) };
     bounds::within(known.try_as_plain_ram()?.as_slice::<i64>()?, &[length], "Gather")
-}
-
-/// Whether the second input says where something is.
-fn indexes(op: &dyn TypedOp) -> bool {
-    op.is::<Gather>()
-        || op.is::<GatherElements>()
-        || op.is::<GatherNd>()
-        || op.is::<ScatterElements>()
-        || op.is::<ScatterNd>()
 }
 
 /// Inputs have the ranks of the terms, and along an axis one length, or 1. What is summed up along a length of 1 and

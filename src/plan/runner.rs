@@ -240,7 +240,7 @@ fn written(model: &TypedModel, node: &TypedNode, ends: impl Fn(&usize) -> bool) 
     WRITERS.contains(&&*node.op.name()).then(|| (0..node.inputs.len()).find(fits)).flatten()
 }
 
-/// Evaluates a node whose outputs fit the limit.
+/// Evaluates a node whose inputs fit each other and whose outputs fit the limit.
 pub(super) fn checked(
     context: &EvalContext,
     state: Option<&mut (dyn OpState + 'static)>,
@@ -248,6 +248,7 @@ pub(super) fn checked(
     inputs: TVec<TValue>,
 ) -> TractResult<TVec<TValue>> {
     let maker = || format!("node `{}` ({})", node.name, node.op.name());
+    let inputs = optimize::held(node, inputs)?;
     if node.op_is::<Range>()
         && let [start, end, step] = &inputs[..]
     {

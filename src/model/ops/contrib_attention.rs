@@ -141,7 +141,7 @@ pub(super) fn attend(
     bias: Option<OutletId>,
 ) -> TractResult<(OutletId, OutletId)> {
     let (from, to) = (g.shape(q)?, g.shape(k)?);
-    ensure!(from.len() == 4 && to.len() == 4, "heads have 4 axes");
+    ensure!(from.len() == 4 && to.len() == 4 && g.rank(v)? == 4, "heads have 4 axes");
     let size = from[3].to_usize()?.max(1);
     let mut scores = g.matmul(q, k, false, true)?;
     scores = g.scaled(scores, heads.scale.unwrap_or(1. / (size as f32).sqrt()))?;

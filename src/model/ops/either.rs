@@ -12,7 +12,7 @@ use super::engines::{ahead, wired};
 use super::host::Built;
 
 /// An operator as its node is read.
-type Parsed = (Box<dyn InferenceOp>, Vec<String>);
+pub(super) type Parsed = (Box<dyn InferenceOp>, Vec<String>);
 
 /// Whether the engine's own form of an operator runs with these inputs, and runs right.
 type Fits = Arc<dyn Fn(&[&TypedFact]) -> bool + Send + Sync>;

@@ -1,5 +1,5 @@
 //! Operators that ONNX had as experiments, which converters of its first years wrote and ONNX Runtime runs: `Affine`, `Crop`,
-//! `ImageScaler`, `ParametricSoftplus`, `ScaledTanh`.
+//! `DynamicSlice`, `ImageScaler`, `ParametricSoftplus`, `Scale`, `ScaledTanh`.
 //!
 //! In: one tensor. Out: the same, scaled and moved, cut, or through an activation. Their definitions are those of ONNX Runtime's
 //! kernels (onnxruntime/core/providers/cpu, `contrib_ops`).
@@ -47,6 +47,12 @@ pub(super) fn crop(_: &ParsingContext, node: &NodeProto) -> Built {
         }
         Ok(tvec!(x))
     })
+}
+
+/// `scale * x`
+pub(super) fn scale(_: &ParsingContext, node: &NodeProto) -> Built {
+    let scale = float(node, "scale", 1.)?;
+    lowered(node, move |g, inputs| Ok(tvec!(g.scaled(inputs.need(0)?, scale)?)))
 }
 
 /// `scale * x + bias`, with a bias for each channel.

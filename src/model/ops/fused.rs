@@ -9,7 +9,7 @@ use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_core::ops::nn::{leaky_relu, sigmoid};
 use tract_onnx::tract_hir::internal::*;
 
-use super::lower::{Built, lowered, part};
+use super::lower::{Built, lowered, part, their_part};
 use super::small::Gemm;
 use super::wires::Wires;
 
@@ -89,7 +89,11 @@ pub(super) fn gemm(ctx: &ParsingContext, node: &NodeProto) -> Built {
                 Some(AttributeProto { name, ..a.clone() })
             };
             let attribute = node.attribute.iter().filter_map(its).collect();
-            Some(part(ctx, &NodeProto { attribute, ..node.clone() }, name, 1)?)
+            let node = NodeProto { attribute, ..node.clone() };
+            // Of these ours is for what a product is not.
+            let theirs = ["Relu", "Sigmoid"].contains(&name);
+            let after = if theirs { their_part } else { part };
+            Some(after(ctx, &node, name, 1)?)
         }
         other => bail!("the activation {other} is not supported"),
     };

@@ -19,18 +19,21 @@ mod bnb4;
 mod branch;
 mod center_crop_pad;
 mod checked;
+mod clip;
 mod col2im;
 mod compress;
 mod contrib_attention;
 mod contrib_gates;
 mod contrib_math;
 mod conv_transpose;
+mod corners;
 mod crops;
 mod cum_prod;
 mod deform_conv;
 mod det;
 mod detection;
 mod dft;
+mod doubles;
 mod einsum;
 mod either;
 mod engines;
@@ -77,6 +80,7 @@ mod relations;
 mod reshape;
 mod resize_10;
 mod resize_point;
+mod resize_whole;
 mod reverse_sequence;
 mod roi_align;
 mod rotary;
@@ -86,6 +90,7 @@ mod shape;
 mod shared_cache;
 mod skip_norm;
 mod slice;
+mod slice_computed;
 mod small;
 mod space_to_depth;
 mod squeeze;
@@ -95,6 +100,7 @@ mod tfidf;
 mod tokens;
 mod unique;
 mod upsample;
+mod whole_sums;
 mod wires;
 
 #[cfg(feature = "gpu")]
@@ -150,6 +156,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "CausalConvWithState", linear_attention::causal_conv),
     (DEFAULT_DOMAIN, "Celu", activation::celu),
     (DEFAULT_DOMAIN, "CenterCropPad", center_crop_pad::build),
+    (DEFAULT_DOMAIN, "Clip", clip::build),
     (DEFAULT_DOMAIN, "Col2Im", col2im::build),
     (DEFAULT_DOMAIN, "Compress", compress::build),
     (DEFAULT_DOMAIN, "ConvTranspose", conv_transpose::build),
@@ -160,6 +167,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "DequantizeLinear", quantize_linear::dequantize),
     (DEFAULT_DOMAIN, "Det", det::build),
     (DEFAULT_DOMAIN, "Dropout", random::dropout),
+    (DEFAULT_DOMAIN, "DynamicSlice", slice::dynamic),
     (DEFAULT_DOMAIN, "Einsum", einsum::build),
     (DEFAULT_DOMAIN, "Equal", equal::build),
     (DEFAULT_DOMAIN, "GRU", recurrent::build),
@@ -178,11 +186,13 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "MatMul", matmul::build),
     (DEFAULT_DOMAIN, "MatMulInteger", qlinear_product::integer),
     (DEFAULT_DOMAIN, "Max", greatest::max),
+    (DEFAULT_DOMAIN, "MaxPool", corners::max_pool),
     (DEFAULT_DOMAIN, "MaxRoiPool", max_roi_pool::build),
     (DEFAULT_DOMAIN, "MaxUnpool", max_unpool::build),
     (DEFAULT_DOMAIN, "Mean", small::mean),
     (DEFAULT_DOMAIN, "Min", greatest::min),
     (DEFAULT_DOMAIN, "NegativeLogLikelihoodLoss", loss::build),
+    (DEFAULT_DOMAIN, "NonZero", corners::non_zero),
     (DEFAULT_DOMAIN, "OneHot", one_hot::build),
     (DEFAULT_DOMAIN, "Pad", pad::build),
     (DEFAULT_DOMAIN, "ParametricSoftplus", experimental::parametric_softplus),
@@ -194,18 +204,25 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "RandomNormalLike", random::like),
     (DEFAULT_DOMAIN, "RandomUniformLike", random::like),
     (DEFAULT_DOMAIN, "Range", range::build),
+    (DEFAULT_DOMAIN, "ReduceL2", whole_sums::build),
+    (DEFAULT_DOMAIN, "ReduceLogSum", whole_sums::build),
     (DEFAULT_DOMAIN, "ReduceLogSumExp", logs::log_sum_exp),
     (DEFAULT_DOMAIN, "ReduceMax", reduce_extreme::build),
     (DEFAULT_DOMAIN, "ReduceMin", reduce_extreme::build),
+    (DEFAULT_DOMAIN, "ReduceSumSquare", whole_sums::build),
     (DEFAULT_DOMAIN, "RegexFullMatch", regex::full_match),
+    (DEFAULT_DOMAIN, "Relu", doubles::relu),
     (DEFAULT_DOMAIN, "Reshape", reshape::build),
     (DEFAULT_DOMAIN, "Resize", resize_10::build),
     (DEFAULT_DOMAIN, "ReverseSequence", reverse_sequence::build),
     (DEFAULT_DOMAIN, "RoiAlign", roi_align::build),
+    (DEFAULT_DOMAIN, "Round", doubles::round),
     (DEFAULT_DOMAIN, "STFT", small::stft),
+    (DEFAULT_DOMAIN, "Scale", experimental::scale),
     (DEFAULT_DOMAIN, "ScaledTanh", experimental::scaled_tanh),
     (DEFAULT_DOMAIN, "Shape", shape::build),
     (DEFAULT_DOMAIN, "Shrink", small::shrink),
+    (DEFAULT_DOMAIN, "Sigmoid", doubles::sigmoid),
     (DEFAULT_DOMAIN, "Slice", slice::build),
     (DEFAULT_DOMAIN, "SoftmaxCrossEntropyLoss", loss::build),
     (DEFAULT_DOMAIN, "Softplus", logs::softplus),
@@ -218,6 +235,7 @@ const OURS: &[(&str, &str, Builder)] = &[
     (DEFAULT_DOMAIN, "Swish", activation::swish),
     (DEFAULT_DOMAIN, "TensorScatter", tensor_scatter::build),
     (DEFAULT_DOMAIN, "TfIdfVectorizer", tfidf::build),
+    (DEFAULT_DOMAIN, "Tile", corners::tile),
     (DEFAULT_DOMAIN, "TopK", small::top_k),
     (DEFAULT_DOMAIN, "Trilu", small::trilu),
     (DEFAULT_DOMAIN, "Unique", unique::build),

@@ -1,4 +1,4 @@
-//! `OneHot`, for any index: one that is out of range marks nothing.
+//! `OneHot`, for any index: one that is out of range marks nothing, nor does one with a fraction.
 //!
 //! In: indices, a constant depth, and the values for off and on. Out: an axis more, of that depth. (The
 //! engine's own panics at such an index, and wants constant values.)
@@ -30,17 +30,23 @@ pub(super) fn build(_: &ParsingContext, node: &NodeProto) -> Built {
         let made = g.dtype(values)?.fact(shape);
         limit::check_fact(|| "OneHot".to_owned(), &made)?;
         limit::check(|| "OneHot".to_owned(), DatumType::I64, &[depth as usize])?;
-        let indices = g.cast(indices, DatumType::I64)?;
+        let of = match g.dtype(indices)? {
+            of @ (DatumType::F32 | DatumType::F64) => of,
+            DatumType::F16 => DatumType::F32,
+            _ => DatumType::I64,
+        };
+        let indices = g.cast(indices, of)?;
         let indices = g.add_axis(indices, axis)?;
-        let zero = g.constant(tensor0(0i64))?;
-        let from_end = g.constant(tensor0(depth))?;
+        let zero = g.constant(tensor0(0i64).cast_to_dt(of)?.into_owned())?;
+        let from_end = g.constant(tensor0(depth).cast_to_dt(of)?.into_owned())?;
         let turned = g.add(indices, from_end)?;
         let negative = g.binary(TypedBinOp(comp_lt(), None), indices, zero)?;
         let indices = g.select(negative, turned, indices)?;
         let mut shape = vec![1; rank as usize];
         shape[axis] = depth as usize;
         let places: Vec<i64> = (0..depth).collect();
-        let places = g.constant(Tensor::from_shape(&shape, &places)?)?;
+        let places = Tensor::from_shape(&shape, &places)?;
+        let places = g.constant(places.cast_to_dt(of)?.into_owned())?;
         let hot = g.binary(TypedBinOp(comp_eq(), None), indices, places)?;
         let off = g.slice(values, 0, 0.to_dim(), 1.to_dim())?;
         let on = g.slice(values, 0, 1.to_dim(), 2.to_dim())?;

@@ -1,7 +1,7 @@
-//! `Pad` in mode `wrap`, and with what takes away instead of adding.
+//! `Pad` of flags, in mode `wrap`, with what takes away instead of adding, and with a value that its mode has no use for.
 //!
-//! In: a tensor, how much to add on each side, and perhaps for which axes. Out: the tensor repeated, or
-//! cut and then padded. (The importer panics at a negative pad.)
+//! In: a tensor, how much to add on each side, and perhaps for which axes. Out: the tensor cut, and then repeated or padded. (The
+//! importer panics at a negative pad, and pads with the value that it is given in any mode.)
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -22,7 +22,13 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
             match listed {
                 Some(pads) if adds(&pads) => super::theirs(ctx, node),
                 Some(pads) => cut(node, mode, Some(pads)),
+                None if mode != "constant" && node.input.get(2).is_some_and(|n| !n.is_empty()) => {
+                    cut(node, mode, None)
+                }
                 None => either(super::theirs(ctx, node)?, cut(node, mode, None)?, move |inputs| {
+                    if inputs.first().is_some_and(|x| x.datum_type == DatumType::Bool) {
+                        return false;
+                    }
                     let pads = inputs.get(1).and_then(|pads| pads.konst.as_ref());
                     pads.and_then(|pads| i64s(pads).ok()).is_none_or(|pads| adds(&pads))
                 }),
@@ -36,17 +42,16 @@ fn cut(node: &NodeProto, mode: &str, listed: Option<Vec<i64>>) -> Built {
     let mode = mode.to_owned();
     let value: f32 = node.get_attr_opt("value")?.unwrap_or(0.);
     lowered(node, move |g, inputs| {
-        let mut x = inputs.need(0)?;
-        let (rank, dtype) = (g.rank(x)?, g.dtype(x)?);
+        let (x, given_dtype) = (inputs.need(0)?, g.dtype(inputs.need(0)?)?);
+        // The engine pads numbers.
+        let dtype = if given_dtype == DatumType::Bool { DatumType::U8 } else { given_dtype };
+        let mut x = g.cast(x, dtype)?;
+        let rank = g.rank(x)?;
         let given = match &listed {
             Some(listed) => listed.clone(),
             None => i64s(inputs.known(g, 1)?.context("no pads")?.as_ref())?,
         };
         let axes = inputs.known(g, 3)?.map(|axes| i64s(&axes)).transpose()?;
-        let value = match inputs.known(g, 2)? {
-            Some(value) => value.cast_to_dt(dtype)?.into_owned().into_shape(&[])?,
-            None => tensor0(value).cast_to_dt(dtype)?.into_owned(),
-        };
         let mut added = vec![];
         for (axis, (before, behind)) in pads(rank, &given, axes)?.into_iter().enumerate() {
             let size = g.shape(x)?[axis].clone();
@@ -68,15 +73,21 @@ fn cut(node: &NodeProto, mode: &str, listed: Option<Vec<i64>>) -> Built {
             added.push((usize::try_from(before.max(0))?, usize::try_from(behind.max(0))?));
         }
         let mode = match mode.as_str() {
-            "constant" => PadMode::Constant(value.into_arc_tensor()),
+            "constant" => {
+                let value = match inputs.known(g, 2)? {
+                    Some(value) => value.cast_to_dt(dtype)?.into_owned().into_shape(&[])?,
+                    None => tensor0(value).cast_to_dt(dtype)?.into_owned(),
+                };
+                PadMode::Constant(value.into_arc_tensor())
+            }
             "edge" => PadMode::Edge,
             "reflect" => PadMode::Reflect,
             other => bail!("mode {other} is unknown"),
         };
-        if added.iter().all(|p| *p == (0, 0)) {
-            return Ok(tvec!(x));
+        if added.iter().any(|p| *p != (0, 0)) {
+            x = g.op(Pad { pads: added, mode }, &[x])?;
         }
-        Ok(tvec!(g.op(Pad { pads: added, mode }, &[x])?))
+        Ok(tvec!(g.cast(x, given_dtype)?))
     })
 }
 
@@ -91,7 +102,7 @@ fn pads(rank: usize, pads: &[i64], axes: Option<Vec<i64>>) -> TractResult<Vec<(i
     Ok(all)
 }
 
-/// The tensor repeated along each axis, and cut to where it begins and ends.
+/// The tensor, cut, repeated along each axis, and cut to where it begins and ends.
 fn wrap(node: &NodeProto) -> Built {
     lowered(node, move |g, inputs| {
         let mut x = inputs.need(0)?;
@@ -106,7 +117,18 @@ fn wrap(node: &NodeProto) -> Built {
             if (before, behind) == (0, 0) {
                 continue;
             }
-            let size = i64::try_from(shape[axis].to_usize()?)?;
+            let mut size = i64::try_from(shape[axis].to_usize()?)?;
+            if before < 0 || behind < 0 {
+                let start = before.min(0).checked_neg().context("no such size")?;
+                let end = size.saturating_add(behind.min(0));
+                ensure!(start <= end, "{before} and {behind} taken away of {size}");
+                x = g.slice(x, axis, start.to_dim(), end.to_dim())?;
+                size = end - start;
+            }
+            let (before, behind) = (before.max(0), behind.max(0));
+            if (before, behind) == (0, 0) {
+                continue;
+            }
             let wanted = size.checked_add(before).and_then(|s| s.checked_add(behind));
             let wanted = wanted.filter(|w| *w >= 0).context("no such size")?;
             ensure!(size > 0, "nothing to repeat");

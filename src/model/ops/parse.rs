@@ -1,7 +1,9 @@
-//! `Cast` from strings to integers, which the importer takes for dimensions, from floats to small ones, and of flags to strings.
+//! `Cast` from strings to integers, which the importer takes for dimensions, from floats to small ones, and of flags and floats
+//! to strings.
 //!
-//! In: decimal numbers as text, floats, or flags. Out: integers, or `1` and `0`, as ONNX Runtime writes flags; of a float the lowest bits of the whole number, as ONNX Runtime
-//! keeps them, where the engine's own stops at the ends of the type.
+//! In: decimal numbers as text, floats, or flags. Out: integers; or text as ONNX Runtime writes it, `1` and `0` of flags, and
+//! of floats about eight digits; of a float the lowest bits of the whole number, as ONNX Runtime keeps them, where the engine's
+//! own stops at the ends of the type.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
@@ -20,7 +22,9 @@ pub(super) fn cast(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let to: DatumType = node.get_attr("to")?;
     if to == String::datum_type() {
         let plain = super::theirs(ctx, node)?;
-        return as_theirs(plain, host(node, Flags)?, |inputs| !inputs[0].datum_type.is::<bool>());
+        return as_theirs(plain, host(node, Texts)?, |inputs| {
+            !inputs[0].datum_type.is::<bool>() && !inputs[0].datum_type.is_float()
+        });
     }
     if !to.is_integer() {
         return super::theirs(ctx, node);
@@ -77,9 +81,9 @@ impl Host for Parse {
 
 /// Flags as text.
 #[derive(Debug)]
-struct Flags;
+struct Texts;
 
-impl Host for Flags {
+impl Host for Texts {
     fn name(&self) -> &'static str {
         "Cast"
     }
@@ -90,8 +94,45 @@ impl Host for Flags {
 
     fn compute(&self, inputs: &Values) -> TractResult<TVec<Tensor>> {
         let input = need(inputs, 0)?;
+        if input.datum_type().is_float() {
+            let exact = input.datum_type() == DatumType::F32;
+            let text = f64s(input)?.into_iter().map(|value| general(value, exact));
+            return Ok(tvec!(from_strings(input.shape(), text.collect())?));
+        }
         let flags = input.try_as_plain_ram()?;
         let text = flags.as_slice::<bool>()?.iter().map(|flag| u8::from(*flag).to_string());
         Ok(tvec!(from_strings(input.shape(), text.collect())?))
     }
+}
+
+/// As many digits as ONNX Runtime writes of any float.
+const DIGITS: i32 = 8;
+
+/// A number as C's `%.8g` writes it, a float32 with as many digits as tell it from others, as ONNX's own tests have it.
+fn general(value: f64, exact: bool) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0. { "INF" } else { "-INF" }.to_owned();
+    }
+    let short = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    let scientific = match exact {
+        true => format!("{:e}", value as f32),
+        false => format!("{value:.*e}", DIGITS as usize - 1),
+    };
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if exponent >= -4 && exponent < DIGITS {
+        if exact {
+            return (value as f32).to_string();
+        }
+        let places = usize::try_from(DIGITS - 1 - exponent).unwrap_or(0);
+        return short(&format!("{value:.places$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", short(mantissa), exponent.abs())
 }

@@ -1,4 +1,4 @@
-//! `Resize` of operator set 10, to the nearest element, where an axis shrinks.
+//! `Resize` to the nearest element: of operator set 10, where an axis shrinks, and of int32.
 //!
 //! In: a tensor and a constant scale for each axis. Out: one gather an axis: of the element before where the axis
 //! grows, of the one behind where it shrinks, as ONNX Runtime takes them. (The engine's own, to which all else is
@@ -7,28 +7,65 @@
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
 use tract_onnx::tract_core::ops::array::Gather;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::logic::BitAnd;
+use tract_onnx::tract_core::ops::math;
 use tract_onnx::tract_hir::internal::*;
 
 use super::either::as_theirs;
-use super::lower::{Built, lowered};
-use super::resize_point;
+use super::lower::{Built, lowered, their_whole};
+use super::wires::Wires;
+use super::{resize_point, resize_whole};
 
 const OPSET: i64 = 10;
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let theirs = super::theirs(ctx, node)?;
     let nearest = node.get_attr_opt("mode")?.unwrap_or("nearest") == "nearest";
-    if resize_point::applies(node)? {
-        return resize_point::build(ctx, node);
+    let point = resize_point::applies(node)?;
+    let theirs = if point { resize_point::build(ctx, node)? } else { theirs };
+    if resize_whole::applies(node)? {
+        return resize_whole::build(ctx, node, theirs);
     }
-    if ctx.onnx_operator_set_version != OPSET || !nearest {
+    if point {
         return Ok(theirs);
     }
-    let grows = |inputs: &[&TypedFact]| {
+    let crops = "tf_crop_and_resize";
+    let mode = node.get_attr_opt("coordinate_transformation_mode")?;
+    if !nearest || mode == Some(crops) {
+        return Ok(theirs);
+    }
+    // Of what a float does not hold, the engine's own takes another number.
+    let exact =
+        |inputs: &[&TypedFact]| inputs.first().is_none_or(|x| x.datum_type != DatumType::I32);
+    if ctx.onnx_operator_set_version != OPSET {
+        return as_theirs(theirs, halves(ctx, node)?, exact);
+    }
+    let grows = move |inputs: &[&TypedFact]| {
         let scales = inputs.get(1).and_then(|fact| fact.konst.as_ref());
-        !scales.is_some_and(|scales| of(scales).is_ok_and(|s| s.iter().any(|s| *s < 1.)))
+        let shrinks = |scales: &Tensor| of(scales).is_ok_and(|s| s.iter().any(|s| *s < 1.));
+        exact(inputs) && !scales.is_some_and(|scales| shrinks(scales))
     };
     as_theirs(theirs, ours(node)?, grows)
+}
+
+/// The upper and the lower halves of integers, each of which a float holds.
+fn halves(ctx: &ParsingContext, node: &NodeProto) -> Built {
+    let whole = their_whole(ctx, node)?;
+    lowered(node, move |g, inputs| {
+        let (mut all, x) = (inputs.present(), inputs.need(0)?);
+        let (steps, mask) = (g.constant(tensor0(1i32 << 16))?, g.constant(tensor0(0xffff_i32))?);
+        let low = g.binary(TypedBinOp(Box::new(BitAnd), None), x, mask)?;
+        let rest = g.sub(x, low)?;
+        let high = g.binary(math::div(), rest, steps)?;
+        let mut made = |g: &mut Wires<'_>, half| {
+            all[0] = half;
+            g.part(&whole, &all)
+        };
+        let (high, low) = (made(g, high)?, made(g, low)?);
+        let high = g.mul(high, steps)?;
+        Ok(tvec!(g.add(high, low)?))
+    })
 }
 
 fn of(scales: &Tensor) -> TractResult<Vec<f32>> {

@@ -11,8 +11,8 @@ use super::lower::{Built, Part, lowered, their_part, their_whole};
 use super::wires::Wires;
 
 /// Where the importer wants scales and sizes.
-const SCALES: usize = 2;
-const SIZES: usize = 3;
+pub(super) const SCALES: usize = 2;
+pub(super) const SIZES: usize = 3;
 
 pub(super) fn applies(node: &NodeProto) -> TractResult<bool> {
     let is = |name: &str, value: &str| TractResult::Ok(node.get_attr_opt(name)? == Some(value));
@@ -22,11 +22,7 @@ pub(super) fn applies(node: &NodeProto) -> TractResult<bool> {
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let whole = their_whole(ctx, node)?;
     let axes: Option<Vec<i64>> = node.get_attr_opt_vec("axes")?;
-    let mut every = node.clone();
-    every.attribute.retain(|a| !["axes", "keep_aspect_ratio_policy"].contains(&a.name.as_str()));
-    let parts = [SCALES, SIZES].map(|at| their_part(ctx, &every, "Resize", at + 1));
-    let [by_scales, by_sizes] = parts;
-    let (by_scales, by_sizes) = (by_scales?, by_sizes?);
+    let [by_scales, by_sizes] = parts(ctx, node)?;
     lowered(node, move |g, inputs| {
         let x = inputs.need(0)?;
         let y = g.part(&whole, &inputs.present())?;
@@ -56,8 +52,21 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     })
 }
 
+/// The node for all axes: by scales, and by sizes.
+pub(super) fn parts(ctx: &ParsingContext, node: &NodeProto) -> TractResult<[Part; 2]> {
+    let mut every = node.clone();
+    every.attribute.retain(|a| !["axes", "keep_aspect_ratio_policy"].contains(&a.name.as_str()));
+    let part = |at: usize| their_part(ctx, &every, "Resize", at + 1);
+    Ok([part(SCALES)?, part(SIZES)?])
+}
+
 /// The axes that are left to resize.
-fn rest(g: &mut Wires<'_>, part: &Part, x: OutletId, how: &[Tensor]) -> TractResult<OutletId> {
+pub(super) fn rest(
+    g: &mut Wires<'_>,
+    part: &Part,
+    x: OutletId,
+    how: &[Tensor],
+) -> TractResult<OutletId> {
     let mut inputs = tvec!(x, g.constant(tensor1::<f32>(&[]))?);
     for tensor in how {
         inputs.push(g.constant(tensor.clone())?);
@@ -66,7 +75,7 @@ fn rest(g: &mut Wires<'_>, part: &Part, x: OutletId, how: &[Tensor]) -> TractRes
 }
 
 /// One for each axis.
-fn scales(given: &Tensor, axes: Option<&[i64]>, rank: usize) -> TractResult<Vec<f32>> {
+pub(super) fn scales(given: &Tensor, axes: Option<&[i64]>, rank: usize) -> TractResult<Vec<f32>> {
     let given = given.cast_to::<f32>()?;
     let given = given.try_as_plain_ram()?;
     let mut scales = vec![1.; rank];

@@ -230,6 +230,7 @@ const ROWS: &[(&str, &[Rule])] = &[
             Rank(4, 4, 4),
             Rank(7, 2, 2),
             Rank(8, 2, 2),
+            Rank(10, 4, 4),
             Holds(grouped),
         ],
     ),
@@ -273,7 +274,7 @@ const OF_NOTHING: &[(&str, f32)] = &[
     ("ReduceL2", 0.0),
     ("ReduceLogSum", f32::NEG_INFINITY),
     ("ReduceLogSumExp", f32::NEG_INFINITY),
-    ("ReduceMean", f32::NAN),
+    ("ReduceMean", 0.0),
     ("ReduceSum", 0.0),
     ("ReduceSumSquare", 0.0),
 ];

@@ -12,7 +12,11 @@ use tract_onnx::tract_hir::internal::*;
 use super::either::as_chosen;
 use super::host::i64s;
 use super::lower::{Built, Inputs, lowered};
+use super::slice_computed;
 use super::wires::Wires;
+
+/// As many as any tensor that is cut in steps has.
+const AXES: usize = 8;
 
 /// One list for each of these, as long as each other.
 struct Cuts {
@@ -22,19 +26,33 @@ struct Cuts {
     steps: Vec<i64>,
 }
 
+/// As `Slice` of operator set 10 was before it was that.
+pub(super) fn dynamic(_: &ParsingContext, node: &NodeProto) -> Built {
+    lowered(node, |g, inputs| Cuts::read(g, inputs)?.wire(g, inputs.need(0)?))
+}
+
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     if ctx.onnx_operator_set_version >= 10 {
-        let ours = lowered(node, |g, inputs| {
-            let cuts = Cuts::read(g, inputs)?;
-            cuts.wire(g, inputs.need(0)?)
+        let given = |at: usize| node.input.get(at).is_some_and(|name| !name.is_empty());
+        let name = || ctx.template.symbols.new_with_prefix("x");
+        let counts: Vec<Symbol> = (0..if given(4) { AXES } else { 0 }).map(|_| name()).collect();
+        let ours = lowered(node, move |g, inputs| {
+            let known = |at: usize| TractResult::Ok(g.fact(inputs.need(at)?)?.konst.is_some());
+            if counts.is_empty() || known(1)? && known(2)? {
+                return Cuts::read(g, inputs)?.wire(g, inputs.need(0)?);
+            }
+            Ok(tvec!(slice_computed::wire(g, inputs, &counts)?))
         })?;
         // The engine's own takes steps without axes for axes.
-        let given = |at: usize| node.input.get(at).is_some_and(|name| !name.is_empty());
         if given(4) && !given(3) {
             return Ok(ours);
         }
         let unknown = |f: &&TypedFact| f.konst.as_ref().is_none_or(|k| i64s(k).is_err());
         return as_chosen(super::theirs(ctx, node)?, ours, move |inputs| {
+            let bounds = inputs.iter().skip(1).take(2).any(unknown);
+            if bounds && slice_computed::is_stepped(inputs.get(4)) {
+                return false;
+            }
             inputs.iter().skip(1).any(unknown)
                 || inputs.first().is_none_or(|x| x.shape.as_concrete().is_none())
         });

@@ -206,6 +206,6 @@ pub(super) fn shrink(ctx: &ParsingContext, node: &NodeProto) -> Built {
         Ok(tvec!(g.cast(y, dt)?))
     })?;
     as_theirs(super::theirs(ctx, node)?, ours, |inputs| {
-        inputs.first().is_none_or(|x| x.datum_type != DatumType::F16)
+        inputs.first().is_none_or(|x| matches!(x.datum_type, DatumType::F32 | DatumType::F64))
     })
 }

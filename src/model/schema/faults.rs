@@ -135,7 +135,10 @@ impl Walk {
             let constant = node.op_type == "Constant" && is_default(&node.domain);
             // Nor does it look at what ONNX did not define yet, and is an operator of its own there.
             let early = opset.is_some_and(|opset| opset < row.since);
-            let bound = if constant || early {
+            let bound = if constant {
+                HashMap::new()
+            } else if early {
+                self.absent(node, &row.inputs());
                 HashMap::new()
             } else {
                 self.attributes(node, row);
@@ -172,17 +175,24 @@ impl Walk {
         }
     }
 
+    /// Inputs that are left out though no operator can do without them.
+    fn absent(&mut self, node: &NodeProto, formals: &[Formal]) {
+        for at in (0..node.input.len()).filter(|at| node.input[*at].is_empty()) {
+            if nth(formals, at).is_some_and(|f| !f.optional && !f.repeats) {
+                let fault = format!("lacks its input {at}");
+                self.faults.add(node, ProblemKind::Attribute, fault);
+            }
+        }
+    }
+
     /// What types the inputs give to the row's sets.
     fn inputs(&mut self, node: &NodeProto, row: Row, types: &Types) -> HashMap<usize, i32> {
         let (formals, mut bound) = (row.inputs(), HashMap::new());
         self.count(node, &node.input, &formals, "inputs");
+        self.absent(node, &formals);
         for (at, name) in node.input.iter().enumerate() {
             let Some(formal) = nth(&formals, at) else { break };
             if name.is_empty() {
-                if !formal.optional && !formal.repeats {
-                    let fault = format!("lacks its input {at}");
-                    self.faults.add(node, ProblemKind::Attribute, fault);
-                }
                 continue;
             }
             let Some(code) = types.get(name.as_str()).copied() else { continue };

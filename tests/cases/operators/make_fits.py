@@ -43,9 +43,15 @@ def attention():
         ("steps", {"num_heads": 4, "kv_num_heads": 2}, {**grouped, "k": f32(1, 2, 4)}, "an input 1 of shape [1, 2, 4] instead of [1, 3, 4]"),
     ):
         refused(f"GroupQueryAttention_{name}", "GroupQueryAttention", feeds, error, attributes, domain=MS, order=order, constants=constants)
+    whole = {"num_heads": 4, "kv_num_heads": 2}
+    for name, bias in (("alone", np.array(0.5, np.float32)), ("rows", f32(3, 3))):
+        refused(f"GroupQueryAttention_bias_{name}", "GroupQueryAttention", {**grouped, "b": bias}, f"an input 10 of rank {bias.ndim}", whole, domain=MS,
+                order=[*order, "", "", "", "b"], constants=constants)
     wide = {"q": f32(1, 3, 32), "k": f32(1, 3, 16), "v": f32(1, 3, 16)}
     for name, outputs in (("alone", ("y",)), ("whole", ("y", "k2", "v2"))):
         one(f"GroupQueryAttention_{name}", "GroupQueryAttention", wide, {"num_heads": 4, "kv_num_heads": 2}, outputs, MS, order, constants=constants, rtol=1e-5, atol=1e-6)
+    flat = {"q": f32(2, 3, 8), "k": f32(2, 3, 8), "v": f32(2)}
+    opened("MultiHeadAttention_values", "MultiHeadAttention", flat, "heads have 4 axes", {"num_heads": 2}, domain=MS)
     sides = {"q": f32(2, 4, 8), "k": f32(2, 4, 8), "v": f32(2, 4, 8), "past": f32(2, 3, 4)}
     opened("MultiHeadAttention_past", "MultiHeadAttention", sides, "joined along axis 2", {"num_heads": 2}, domain=MS, order=["q", "k", "v", "", "", "", "past", "past"])
 
@@ -131,8 +137,38 @@ def numbers():
     one("Erf_constant", "Erf", {}, order=["x"], constants={"x": wide[::40]}, rtol=4e-7, atol=1e-38)
 
 
+def counted():
+    """Indices into, and beside, what only a run knows the size of."""
+    x = np.array([[0, 3, 0], [5, 0, 1]])
+
+    def graph(name, nodes, error, constants=None, feeds=None):
+        nodes = [helper.make_node(op, inputs.split(), [output], **attributes) for op, inputs, output, attributes in nodes]
+        proto = model(nodes, feeds or {"x": x}, constants or {}, [], 18)
+        proto.graph.output.append(helper.make_tensor_value_info("y", 7, None))
+        CASES.append({"name": name, "model": encoded(proto), "inputs": {n: elements(a) for n, a in (feeds or {"x": x}).items()}, "error": error})
+
+    found = [("NonZero", "x", "i", {})]
+    pairs = [*found, ("Transpose", "i", "t", {})]
+    graph("NonZero_Shape_Gather", [*found, ("Shape", "i", "s", {}), ("Gather", "s i", "y", {})], "the index 2, which is not in -2..2")
+    graph("NonZero_Gather", [*found, ("Gather", "i at", "y", {"axis": 1})], "the index 3, which is not in -3..3", {"at": np.array([0, 3])})
+    graph("NonZero_GatherElements", [*found, ("GatherElements", "t i", "y", {})], "the index 2, which is not in -2..2", {"t": np.arange(6).reshape(2, 3)})
+    graph("NonZero_GatherElements_wide", [*found, ("GatherElements", "t i", "y", {})], "does not fit the kernel's geometry", {"t": np.arange(6).reshape(3, 2)})
+    graph("NonZero_GatherND", [*pairs, ("GatherND", "t t", "y", {})], "the index 2, which is not in -2..2")
+    deep = [*pairs, ("Sub", "t by", "b", {}), ("GatherND", "v b", "y", {})]
+    graph("NonZero_GatherND_deep", deep, "tuples of 2 into 1 axes", {"by": np.array([2, 3])}, {"x": x, "v": np.arange(3)})
+    graph("NonZero_ScatterND", [*pairs, ("ScatterND", "x t u", "y", {})], "a shape [4] in place of [3]", {"u": np.arange(4)})
+    graph("NonZero_ScatterND_far", [*pairs, ("ScatterND", "z t u", "y", {})], "the index 2, which is not in -2..2", {"u": np.arange(3), "z": np.zeros((2, 2), I)})
+    graph("NonZero_ScatterElements", [*found, ("ScatterElements", "z i u", "y", {})], "updates do not fit", {"u": np.arange(8).reshape(2, 4), "z": np.zeros((3, 4), I)})
+    graph("NonZero_ScatterElements_far", [*found, ("ScatterElements", "z i i", "y", {"axis": 1})], "the index 2, which is not in -2..2", {"z": np.zeros((2, 2), I)})
+    # From the end, which the engine's own do not count.
+    forms.add("NonZero_GatherND_from_end", [("NonZero", ["x"], ["i"], {}), ("Transpose", ["i"], ["t"], {}), ("Sub", ["t", "by"], ["b"], {}), ("GatherND", ["x", "b"], ["y"], {})], {"x": x}, ["y"], {"by": np.array([2, 3])}, opset=18)
+    forms.add("NonZero_ScatterND_from_end", [("NonZero", ["x"], ["i"], {}), ("Transpose", ["i"], ["t"], {}), ("Sub", ["t", "by"], ["b"], {}), ("ScatterND", ["x", "b", "u"], ["y"], {})], {"x": x}, ["y"], {"by": np.array([2, 3]), "u": np.array([7, 8, 9])}, opset=18)
+    # Of a set of operators in which nothing is defined.
+    refused("Conv_of_nothing", "Conv", {"w": f32(4, 3, 2, 3), "b": f32(4)}, "lacks its input 0", opset=0, order=["", "w", "b"])
+
+
 if __name__ == "__main__":
     CASES.clear()
-    for section in (attention, products, shapes, numbers):
+    for section in (attention, products, shapes, numbers, counted):
         section()
     write("fits", CASES)

@@ -40,17 +40,29 @@ pub(in crate::model::ops) fn scatter(known: &Known) -> TractResult<()> {
 
 /// Index tuples into the axes behind `batch_dims`.
 pub(in crate::model::ops) fn nd(known: &Known) -> TractResult<()> {
-    let (Some(dims), Some(of)) = (known.dims(0), known.dims(1)) else { return Ok(()) };
+    let (Some(rank), Some(of)) = (known.rank(0), known.rank(1)) else { return Ok(()) };
     let batch =
         usize::try_from(known.int("batch_dims").unwrap_or(0)).context("negative batch_dims")?;
-    ensure!(batch < dims.len().min(of.len()), "batch_dims {batch}");
-    ensure!(dims.get(..batch) == of.get(..batch), "batches {dims:?} and {of:?}");
-    let depth = of.last().and_then(|d| usize::try_from(*d).ok()).unwrap_or_default();
-    ensure!(depth <= dims.len() - batch, "tuples of {depth} into {dims:?}");
+    ensure!(batch < rank.min(of), "batch_dims {batch}");
+    for axis in 0..batch {
+        let pair = known.dim(0, axis).zip(known.dim(1, axis));
+        ensure!(
+            pair.is_none_or(|(a, b)| a == b),
+            "batches {:?} and {:?}",
+            known.dims(0),
+            known.dims(1)
+        );
+    }
+    // The rest of either shape may be open.
+    let Some(depth) = known.dim(1, of - 1).and_then(|d| usize::try_from(d).ok()) else {
+        return Ok(());
+    };
+    ensure!(depth <= rank - batch, "tuples of {depth} into {rank} axes, {batch} of them batches");
     let Some(indices) = known.ints(1).filter(|_| depth > 0) else { return Ok(()) };
     for (at, index) in indices.iter().enumerate() {
-        let extent = dims.get(batch + at % depth).copied().unwrap_or_default();
-        in_range(&[*index], extent)?;
+        if let Some(extent) = known.dim(0, batch + at % depth) {
+            in_range(&[*index], extent)?;
+        }
     }
     Ok(())
 }
