@@ -126,7 +126,7 @@ fn general(value: f64, exact: bool) -> String {
     };
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if exponent >= -4 && exponent < DIGITS {
+    if (-4..DIGITS).contains(&exponent) {
         if exact {
             return (value as f32).to_string();
         }

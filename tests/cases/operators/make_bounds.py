@@ -204,8 +204,13 @@ def conditions():
             CASES.append({"name": f"If_condition_of_{name}_{given}", "model": encoded(proto), "inputs": {n: elements(a) for n, a in feeds.items()}, "error": "condition"})
 
 
+def letters():
+    for name, equation in (("last_letter", "i\U0010ffff,\U0010ffffk->ik"), ("digits", "12,23->13")):
+        refused(f"Einsum_{name}", "Einsum", {"a": f32(2, 3), "b": f32(3, 2)}, "the equation", {"equation": equation})
+
+
 if __name__ == "__main__":
     CASES.clear()
-    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead, conditions, unknown):
+    for section in (slices, sampling, hidden, numbers, beyond, definitions, names, counted, ahead, conditions, unknown, letters):
         section()
     write("bounds", CASES)

@@ -91,6 +91,9 @@ pub(in crate::model::ops) fn fused_matmul(known: &Known) -> TractResult<()> {
 /// Each term has a letter for each axis.
 pub(in crate::model::ops) fn einsum(known: &Known) -> TractResult<()> {
     let Some(equation) = &known.site.equation else { return Ok(()) };
+    // The engine goes on from the last letter to name axes of its own.
+    let plain = |c: char| c.is_ascii_alphabetic() || c.is_ascii_whitespace() || ",.->".contains(c);
+    ensure!(equation.chars().all(plain), "the equation `{}`", equation.escape_debug());
     let terms = equation.split_once("->").map_or(equation.as_str(), |(terms, _)| terms);
     let mut lengths = std::collections::HashMap::new();
     for (at, term) in terms.split(',').enumerate() {
