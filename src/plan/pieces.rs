@@ -16,7 +16,7 @@ use super::{Binding, PlanKey, Segment, Times, plan_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::guarded;
 use crate::limit;
-use crate::model::{Graph, Source};
+use crate::model::Graph;
 use crate::tensor::Tensor;
 
 /// A graph in pieces, in the order in which they run.
@@ -79,11 +79,16 @@ pub(super) fn is_open(source: &Graph, key: &PlanKey) -> bool {
 }
 
 impl Pieces {
-    /// The pieces of a graph for inputs like these; nothing where it has only one.
-    pub(super) fn of(source: &Graph, inputs: &[Tensor], max_bytes: u64) -> Result<Option<Self>> {
+    /// The pieces of a graph for inputs like these, which was divided so often then; nothing where it has only one.
+    pub(super) fn of(
+        source: &Graph,
+        inputs: &[Tensor],
+        (max_bytes, depth): (u64, usize),
+    ) -> Result<Option<Self>> {
         let key = PlanKey::of(inputs, Binding::Small);
         guarded(ErrorKind::CannotPlan, "dividing the model", || {
-            limit::within(max_bytes, || divided(source, &key)).map_err(|e| plan_error(&key, e))
+            limit::within(max_bytes, || divided(source, &key, depth))
+                .map_err(|e| plan_error(&key, e))
         })
     }
 
@@ -121,7 +126,7 @@ fn lost() -> Error {
     Error::new(ErrorKind::Internal, "a value of a divided graph is missing")
 }
 
-fn divided(source: &Graph, key: &PlanKey) -> TractResult<Option<Pieces>> {
+fn divided(source: &Graph, key: &PlanKey, depth: usize) -> TractResult<Option<Pieces>> {
     let graph = &source.graph;
     let known = known(graph, key)?;
     let inputs: HashSet<usize> = graph.inputs.iter().map(|o| o.node).collect();
@@ -164,7 +169,7 @@ fn divided(source: &Graph, key: &PlanKey) -> TractResult<Option<Pieces>> {
         }
         if !gives.is_empty() {
             let (part, takes) = part(source, nodes, &gives)?;
-            steps.push(Piece { segment: Segment::new(Source::Graph(part)), takes, gives });
+            steps.push(Piece { segment: Segment::piece(part, depth), takes, gives });
         }
     }
     Ok(Some(Pieces { inputs: graph.inputs.clone(), steps, outputs }))

@@ -17,6 +17,9 @@ use crate::tensor::Tensor;
 /// A sample rate has two or three values, a position any: after so many, branches are chosen while running.
 const MAX_NARROWED: u8 = 8;
 
+/// Each division is a level of the call stack, and behind most of them one number more is told.
+const MOST_DIVISIONS: usize = 64;
+
 /// A graph with its plans.
 pub(crate) struct Segment {
     pub(super) source: Source,
@@ -33,6 +36,8 @@ pub(crate) struct Segment {
     constants: OnceLock<Vec<Tensor>>,
     /// Where no plan holds the whole graph: set once a run of them succeeded.
     pieces: OnceLock<Pieces>,
+    /// How often the graph that it is a part of was divided.
+    depth: usize,
 }
 
 /// Whether no other plan would do better.
@@ -72,7 +77,13 @@ impl Segment {
             narrowed: AtomicU8::new(0),
             constants: OnceLock::new(),
             pieces: OnceLock::new(),
+            depth: 0,
         }
+    }
+
+    /// A piece of a graph that was divided so often.
+    pub(super) fn piece(graph: Graph, depth: usize) -> Self {
+        Self { depth, ..Self::new(Source::Graph(graph)) }
     }
 
     /// Plans for the shapes of `key`, which are those of every run. Where there can be no other plan it takes the
@@ -173,8 +184,11 @@ impl Segment {
         max_bytes: u64,
         times: &mut Times,
     ) -> Result<Vec<Tensor>> {
+        if self.depth == MOST_DIVISIONS {
+            return Err(failed);
+        }
         let clock = Clock::start();
-        let pieces = Pieces::of(&self.source.graph()?, &inputs, max_bytes);
+        let pieces = Pieces::of(&self.source.graph()?, &inputs, (max_bytes, self.depth + 1));
         times.plan_ms += clock.elapsed_ms();
         let Ok(Some(pieces)) = pieces else { return Err(failed) };
         match pieces.run(inputs, max_bytes, times) {

@@ -92,11 +92,19 @@ impl Branch {
     /// The branch that reads these of the node's inputs, of which more is known by now than while shapes were inferred.
     fn typed(&self, read: &[TypedFact]) -> TractResult<TypedModel> {
         let mut body = self.body.clone();
+        let mut more = false;
         for (inner, outer) in self.inputs.iter().enumerate() {
+            let inferred = body.input_fact(inner)?;
+            if inferred.datum_type.is_concrete() && inferred.shape.is_concrete() {
+                continue;
+            }
             let fact = read.get(*outer).context("a branch reads no input of its node")?;
-            body.set_input_fact(inner, InferenceFact::from(fact).without_value())?;
+            body.set_input_fact(inner, InferenceFact::from(fact))?;
+            more = true;
         }
-        body.analyse(false)?;
+        if more {
+            body.analyse(false)?;
+        }
         body.into_typed()
     }
 }

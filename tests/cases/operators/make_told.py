@@ -99,6 +99,20 @@ def lengths():
     add("Range_of_lengths", nodes, {"x": np.abs(f32(2, 9))}, constants, "y z")
 
 
+def compared():
+    """Whether nothing, or how much, was found."""
+    nodes = [
+        node("ReduceMax", "x", "best", axes=[1], keepdims=0), node("Greater", "best least", "hit"), node("NonZero", "hit", "at"), node("Squeeze", "at front", "i"),
+        node("Size", "i", "n"), node("Shape", "i", "s"), node("Gather", "s zero", "m", axis=0), node("Equal", "n zero", "none"), node("Equal", "m zero", "none_too"), node("Not", "none", "some"),
+        node("Equal", "m all", "every"), node("Where", "none seven n", "w"), node("Equal", "m less", "never"), node("Mul", "m seven", "sevenfold"), node("Equal", "sevenfold seven", "just_one"),
+    ]
+    for name, least in (("none", 9.0), ("one", None), ("some", 0.5), ("all", -9.0)):
+        x = f32(6, 4)
+        top = np.sort(x.max(axis=1))
+        constants = {"least": np.float32((top[-1] + top[-2]) / 2 if least is None else least), "front": ints(0), "zero": np.int64(0), "all": np.int64(6), "seven": np.int64(7), "less": np.int64(-1)}
+        add(f"Equal_count_of_{name}", nodes, {"x": x}, constants, "none none_too some every w never just_one")
+
+
 def branches():
     """Boxes of each class apart, but for an `If` that there may be none, as torchvision exports it."""
     for name, least in (("some", 0.3), ("none", 9.0)):
@@ -130,6 +144,26 @@ def branches():
         add(f"If_of_found_{name}", nodes, inputs, {k: v for k, v in constants.items() if any(k in n.input for n in nodes + inner)}, "y ys z")
 
 
+def filled_branches():
+    """What a branch finds is filled to a number there."""
+    for name, least in (("some", 0.3), ("none", 9.0)):
+        nothing = helper.make_graph([helper.make_node("Constant", [], ["e"], value=numpy_helper.from_array(np.full((4, 4), -1, np.float32)))], "none", [], [helper.make_tensor_value_info("e", FLOAT, [4, 4])])
+        inner = [
+            node("Unsqueeze", "b front", "b3"), node("Unsqueeze", "s two_fronts", "s3"), node("NonMaxSuppression", "b3 s3 many iou", "selected"),
+            node("Gather", "selected two", "kept", axis=1), node("Gather", "b kept", "rows", axis=0), node("Shape", "kept", "count"), node("Sub", "many count", "missing"),
+            node("Concat", "front front missing front", "pads", axis=0), node("Pad", "rows pads", "filled"),
+        ]
+        some = helper.make_graph(inner, "some", [], [helper.make_tensor_value_info("filled", FLOAT, [4, 4])])
+        nodes = [
+            node("Greater", "scores least", "hit"), node("NonZero", "hit", "at"), node("Squeeze", "at front", "i"), node("Gather", "boxes i", "b", axis=0), node("Gather", "scores i", "s", axis=0),
+            node("Size", "s", "n"), node("Equal", "n zero", "nothing"), helper.make_node("If", ["nothing"], ["y"], then_branch=nothing, else_branch=some), node("Neg", "y", "z"),
+        ]
+        corners = np.abs(f32(10, 2)) * 5
+        inputs = {"boxes": np.concatenate([corners, corners + 1 + np.abs(f32(10, 2)) * 3], 1).astype(np.float32), "scores": np.abs(f32(10))}
+        constants = {"least": np.float32(least), "front": ints(0), "two_fronts": ints(0, 1), "many": ints(4), "iou": np.array([0.3], np.float32), "two": np.int64(2), "zero": np.int64(0)}
+        add(f"If_fills_found_{name}", nodes, inputs, constants, "y z")
+
+
 def text():
     """Words that are made alike and told apart, beside numbers: a pipeline of tables."""
     nodes = [
@@ -147,6 +181,8 @@ if __name__ == "__main__":
     found()
     by_values()
     lengths()
+    compared()
     branches()
+    filled_branches()
     text()
     write("told", CASES)
