@@ -38,7 +38,7 @@ fn extents(g: &mut Wires<'_>, a: OutletId, b: OutletId) -> TractResult<OutletId>
     }
     let least = g.binary(TypedBinOp(comp_gte(), None), a, b)?;
     let most = g.binary(TypedBinOp(comp_lte(), None), a, b)?;
-    g.binary(TypedBinOp(and(), None), least, most)
+    g.binary(and(), least, most)
 }
 
 /// Which of these are equal, where that is certain of all of them.
@@ -60,7 +60,7 @@ fn same(a: &TDim, b: &TDim) -> Option<bool> {
 }
 
 /// Whether it is made of extents in a way that cannot be negative.
-fn counts(d: &TDim) -> bool {
+pub(super) fn counts(d: &TDim) -> bool {
     match d {
         TDim::Val(value) => *value >= 0,
         TDim::Sym(_) => true,

@@ -103,13 +103,16 @@ def compared():
     """Whether nothing, or how much, was found."""
     nodes = [
         node("ReduceMax", "x", "best", axes=[1], keepdims=0), node("Greater", "best least", "hit"), node("NonZero", "hit", "at"), node("Squeeze", "at front", "i"),
-        node("Size", "i", "n"), node("Shape", "i", "s"), node("Gather", "s zero", "m", axis=0), node("Equal", "n zero", "none"), node("Equal", "m zero", "none_too"), node("Not", "none", "some"),
+        node("Size", "i", "n"), node("Shape", "i", "s"), node("Gather", "s zero", "m", axis=0),
+        node("Equal", "n zero", "none"), node("Equal", "m zero", "none_too"), node("Not", "none", "some"),
         node("Equal", "m all", "every"), node("Where", "none seven n", "w"), node("Equal", "m less", "never"), node("Mul", "m seven", "sevenfold"), node("Equal", "sevenfold seven", "just_one"),
     ]
     for name, least in (("none", 9.0), ("one", None), ("some", 0.5), ("all", -9.0)):
         x = f32(6, 4)
         top = np.sort(x.max(axis=1))
         constants = {"least": np.float32((top[-1] + top[-2]) / 2 if least is None else least), "front": ints(0), "zero": np.int64(0), "all": np.int64(6), "seven": np.int64(7), "less": np.int64(-1)}
+        last = nodes[:7] + [node("Neg", "m", "from_end"), node("Unsqueeze", "from_end front", "start"), node("Slice", "x start end front", "y"), node("Slice", "x front start front", "z")]
+        add(f"Slice_from_the_end_by_{name}", last, {"x": x}, {**constants, "end": ints(2**62)}, "y z")
         add(f"Equal_count_of_{name}", nodes, {"x": x}, constants, "none none_too some every w never just_one")
 
 
