@@ -48,7 +48,22 @@ pub(super) fn must_split(graph: &pb::GraphProto, opset: i64) -> bool {
 fn holds_special(graph: &pb::GraphProto, opset: i64) -> bool {
     graph.node.iter().any(|node| {
         let alone = node.op_type != "If" && is_special(node, opset, &HashSet::new());
-        alone || scope::nested(node).any(|g| holds_special(g, opset))
+        alone || scope::nested(node).any(|g| holds_special(g, opset) || tells_itself(g))
+    })
+}
+
+/// Whether a nested graph finds how large its own tensors are: a plan that chooses between branches in a run cannot be cut
+/// inside of them.
+fn tells_itself(graph: &pb::GraphProto) -> bool {
+    const FINDS: &[&str] = &["Compress", "NonMaxSuppression", "NonZero", "Unique"];
+    const SIZED: &[&str] = &["ConstantOfShape", "Expand", "Pad", "Range", "Resize", "Tile", "TopK"];
+    holds(graph, FINDS) && holds(graph, SIZED)
+}
+
+fn holds(graph: &pb::GraphProto, operators: &[&str]) -> bool {
+    graph.node.iter().any(|node| {
+        is_default(&node.domain) && operators.contains(&node.op_type.as_str())
+            || scope::nested(node).any(|g| holds(g, operators))
     })
 }
 

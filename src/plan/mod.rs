@@ -16,6 +16,7 @@ mod key;
 mod on_gpu;
 #[cfg(feature = "gpu")]
 mod partition;
+mod pieces;
 #[cfg(feature = "gpu")]
 mod placement;
 mod profile;
@@ -78,6 +79,8 @@ pub(crate) struct Plan {
     outputs: Vec<DType>,
     /// Bytes that one tensor of a run may take.
     most: u64,
+    /// Some shapes are known in a run only.
+    open: bool,
 }
 
 impl Plan {
@@ -107,8 +110,14 @@ impl Plan {
         limit::within(max_bytes, || {
             check_size(&typed)?;
             optimize::lower(&mut typed)?;
-            Ok(Self { runner: Runner::new(typed)?, outputs, most: max_bytes })
+            let open = typed.nodes.iter().any(|n| n.op.mints_runtime_symbols());
+            Ok(Self { runner: Runner::new(typed)?, outputs, most: max_bytes, open })
         })
+    }
+
+    /// Whether some shapes are known in a run only, so that it may fail on what others of the same shapes do.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Runs with the inputs in the graph's order; gives all outputs in the graph's order, and how long each

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::pieces::{Pieces, is_open};
 use super::{Binding, Branches, Plan, PlanCache, PlanKey, Step};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +16,9 @@ use crate::tensor::Tensor;
 
 /// A sample rate has two or three values, a position any: after so many, branches are chosen while running.
 const MAX_NARROWED: u8 = 8;
+
+/// Each division is a level of the call stack, and behind most of them one number more is told.
+const MOST_DIVISIONS: usize = 64;
 
 /// A graph with its plans.
 pub(crate) struct Segment {
@@ -30,6 +34,10 @@ pub(crate) struct Segment {
     narrowed: AtomicU8,
     /// What a graph without inputs and operators gives, once.
     constants: OnceLock<Vec<Tensor>>,
+    /// Where no plan holds the whole graph: set once a run of them succeeded.
+    pieces: OnceLock<Pieces>,
+    /// How often the graph that it is a part of was divided.
+    depth: usize,
 }
 
 /// Whether no other plan would do better.
@@ -68,13 +76,28 @@ impl Segment {
             branching: AtomicBool::new(false),
             narrowed: AtomicU8::new(0),
             constants: OnceLock::new(),
+            pieces: OnceLock::new(),
+            depth: 0,
         }
     }
 
+    /// A piece of a graph that was divided so often.
+    pub(super) fn piece(graph: Graph, depth: usize) -> Self {
+        Self { depth, ..Self::new(Source::Graph(graph)) }
+    }
+
     /// Plans for the shapes of `key`, which are those of every run. Where there can be no other plan it takes the
-    /// graph over, so that the weights are in memory once; where there can, what fails here is tried by the runs.
+    /// graph over, so that the weights are in memory once; where there can, or a run may go in pieces, what fails here is tried
+    /// by the runs.
     pub(crate) fn plan_ahead(&mut self, key: PlanKey, max_bytes: u64) -> Result<()> {
-        let plan = if key.steers() {
+        let open = match &self.source {
+            Source::Graph(graph) => is_open(graph, &key),
+            Source::Published(published) => {
+                key.stored(published).is_none()
+                    && published.graph().is_ok_and(|g| is_open(&g, &key))
+            }
+        };
+        let plan = if open || key.steers() {
             self.build(&key, max_bytes, Branches::ChosenBefore).ok().flatten()
         } else {
             let nothing = Source::Graph(Graph::default());
@@ -109,6 +132,9 @@ impl Segment {
         if let Some(constants) = self.constants.get() {
             return Ok(constants.clone());
         }
+        if let Some(pieces) = self.pieces.get() {
+            return pieces.run(inputs, max_bytes, times);
+        }
         let known = usize::from(self.binding.load(Ordering::Relaxed));
         let mut first = None;
         let mut tried = None;
@@ -122,41 +148,57 @@ impl Segment {
             }
             // They are nobody else's where no other plan could be tried on them.
             let last = Binding::ALL.into_iter().skip(level + 1).all(|later| count(later) == bound);
-            let inputs = if last { given.take() } else { given.clone() };
-            match self.attempt(binding, inputs.unwrap_or_default(), max_bytes, times) {
-                Ok(outputs) => {
-                    self.binding.fetch_max(level as u8, Ordering::Relaxed);
-                    if self.source.is_constant() {
-                        let _ = self.constants.set(outputs.clone());
+            let failed = match self.plan(inputs, binding, max_bytes, times) {
+                Ok(plan) => {
+                    let inputs = if last && !plan.is_open() { given.take() } else { given.clone() };
+                    match answer(&plan, inputs.unwrap_or_default(), times) {
+                        Ok(outputs) => {
+                            self.binding.fetch_max(level as u8, Ordering::Relaxed);
+                            if self.source.is_constant() {
+                                let _ = self.constants.set(outputs.clone());
+                            }
+                            return Ok(outputs);
+                        }
+                        Err(error) => error,
                     }
-                    return Ok(outputs);
                 }
-                Err(error) if is_final(&error) => return Err(error),
-                Err(error) => {
-                    first.get_or_insert(error);
-                }
+                Err(error) => error,
+            };
+            if is_final(&failed) {
+                return Err(failed);
             }
+            first.get_or_insert(failed);
         }
-        Err(first.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no plan was tried")))
+        let failed = first.unwrap_or_else(|| Error::new(ErrorKind::Internal, "no plan was tried"));
+        match given {
+            Some(inputs) => self.divided(inputs, failed, max_bytes, times),
+            None => Err(failed),
+        }
     }
 
-    /// Runs under one plan.
-    fn attempt(
+    /// Runs piece by piece what failed as a whole; where that fails too, the first failure says more.
+    fn divided(
         &self,
-        binding: Binding,
         inputs: Vec<Tensor>,
+        failed: Error,
         max_bytes: u64,
         times: &mut Times,
     ) -> Result<Vec<Tensor>> {
-        let plan = self.plan(&inputs, binding, max_bytes, times)?;
-        let clock = Clock::start();
-        let made = plan.run(inputs, times.profile.is_some());
-        times.run_ms += clock.elapsed_ms();
-        let (outputs, steps) = made?;
-        if let Some(profile) = &mut times.profile {
-            profile.extend(steps);
+        if self.depth == MOST_DIVISIONS {
+            return Err(failed);
         }
-        Ok(outputs)
+        let clock = Clock::start();
+        let pieces = Pieces::of(&self.source.graph()?, &inputs, (max_bytes, self.depth + 1));
+        times.plan_ms += clock.elapsed_ms();
+        let Ok(Some(pieces)) = pieces else { return Err(failed) };
+        match pieces.run(inputs, max_bytes, times) {
+            Ok(outputs) => {
+                let _ = self.pieces.set(pieces);
+                Ok(outputs)
+            }
+            Err(error) if is_final(&error) => Err(error),
+            Err(_) => Err(failed),
+        }
     }
 
     /// A plan that would choose between branches while it runs gives way to one for the values that decide: a branch
@@ -220,4 +262,16 @@ impl Segment {
         }
         Plan::build(self.source.graph()?, key, max_bytes, branches)
     }
+}
+
+/// Runs under one plan.
+fn answer(plan: &Plan, inputs: Vec<Tensor>, times: &mut Times) -> Result<Vec<Tensor>> {
+    let clock = Clock::start();
+    let made = plan.run(inputs, times.profile.is_some());
+    times.run_ms += clock.elapsed_ms();
+    let (outputs, steps) = made?;
+    if let Some(profile) = &mut times.profile {
+        profile.extend(steps);
+    }
+    Ok(outputs)
 }

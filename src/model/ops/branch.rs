@@ -88,6 +88,27 @@ impl Branch {
     }
 }
 
+impl Branch {
+    /// The branch that reads these of the node's inputs, of which more is known by now than while shapes were inferred.
+    fn typed(&self, read: &[TypedFact]) -> TractResult<TypedModel> {
+        let mut body = self.body.clone();
+        let mut more = false;
+        for (inner, outer) in self.inputs.iter().enumerate() {
+            let inferred = body.input_fact(inner)?;
+            if inferred.datum_type.is_concrete() && inferred.shape.is_concrete() {
+                continue;
+            }
+            let fact = read.get(*outer).context("a branch reads no input of its node")?;
+            body.set_input_fact(inner, InferenceFact::from(fact))?;
+            more = true;
+        }
+        if more {
+            body.analyse(false)?;
+        }
+        body.into_typed()
+    }
+}
+
 impl If {
     fn chosen(&self, condition: &Tensor) -> TractResult<&Branch> {
         decides(Some(condition.shape()))?;
@@ -153,10 +174,12 @@ impl InferenceOp for If {
             let branch = self.chosen(&condition)?;
             return inline(branch, node, target, mapping);
         }
+        let read = node.inputs.iter().map(|o| target.outlet_fact(mapping[o]).cloned());
+        let read = read.collect::<TractResult<TVec<_>>>()?;
         let op = IfThenElse {
-            then_body: self.then_branch.body.clone().into_typed()?,
+            then_body: self.then_branch.typed(&read)?,
             then_input_mapping: self.then_branch.inputs.clone(),
-            else_body: self.else_branch.body.clone().into_typed()?,
+            else_body: self.else_branch.typed(&read)?,
             else_input_mapping: self.else_branch.inputs.clone(),
         };
         let inputs: TVec<_> = node.inputs.iter().map(|o| mapping[o]).collect();

@@ -10,6 +10,7 @@ use tract_onnx::tract_core::ops::downsample::Downsample;
 use tract_onnx::tract_hir::internal::*;
 
 use super::either::as_chosen;
+use super::equal::counts;
 use super::host::i64s;
 use super::lower::{Built, Inputs, lowered};
 use super::slice_computed;
@@ -49,8 +50,12 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         }
         let unknown = |f: &&TypedFact| f.konst.as_ref().is_none_or(|k| i64s(k).is_err());
         return as_chosen(super::theirs(ctx, node)?, ours, move |inputs| {
-            let bounds = inputs.iter().skip(1).take(2).any(unknown);
-            if bounds && slice_computed::is_stepped(inputs.get(4)) {
+            let bounds = || inputs.iter().skip(1).take(2);
+            if bounds().any(unknown) && slice_computed::is_stepped(inputs.get(4)) {
+                return false;
+            }
+            // Where the sign is open, a run must tell it first: of ours there is no plan.
+            if bounds().any(|f| f.konst.as_ref().is_some_and(|k| may_be_none(k))) {
                 return false;
             }
             inputs.iter().skip(1).any(unknown)
@@ -63,6 +68,16 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let axes = axes.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let cuts = Cuts { steps: vec![1; starts.len()], starts, ends, axes };
     lowered(node, move |g, inputs| cuts.wire(g, inputs.need(0)?))
+}
+
+/// Whether a bound counts from the end by a number that may be 0, which counts from the start.
+fn may_be_none(bounds: &Tensor) -> bool {
+    let plain = (bounds.datum_type() == TDim::datum_type()).then(|| bounds.try_as_plain_ram().ok());
+    let from_end = |d: &TDim| {
+        let open = d.to_i64().is_err() && !d.prove_strict_negative();
+        open && counts(&(d.clone() * -1))
+    };
+    plain.flatten().is_some_and(|p| p.as_slice::<TDim>().is_ok_and(|all| all.iter().any(from_end)))
 }
 
 impl Cuts {

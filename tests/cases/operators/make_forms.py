@@ -246,6 +246,23 @@ def attention():
         constants={"w": f32(8, 24), "b": f32(24)}, domain=MS, **near)
 
 
+def ellipses():
+    """What an ellipsis stands for in some terms only, and of no right side."""
+    for equation, a, b in (("...hd,hde->...he", (2, 5, 3, 4), (3, 4, 2)), ("...d,de->...e", (2, 3, 4), (4, 5)), ("b...d,de->b...e", (2, 3, 5, 4), (4, 6)),
+                           ("ij,...jk->...ik", (2, 3), (4, 3, 5)), ("...ij,...jk", (2, 3, 4), (2, 4, 5)), ("...i,i", (2, 3, 4), (4,)), ("...d,de->...", (2, 3, 4), (4, 5)),
+                           ("...d,de->...e", (4,), (4, 5)), ("...ij,jk->...ik", (2, 2, 2, 3, 4), (4, 2))):
+        one(f"Einsum_{equation}_of_{len(a)}", "Einsum", {"a": f32(*a), "b": f32(*b)}, {"equation": equation}, rtol=1e-5, atol=1e-6)
+    one("Einsum_ellipsis_int64", "Einsum", {"a": rng.integers(-5, 5, (2, 3, 4)), "b": rng.integers(-5, 5, (4, 2))}, {"equation": "...i,ij->...j"})
+
+
+def no_images():
+    """A batch of none."""
+    nothing = np.zeros((0, 2, 3, 4), np.float32)
+    for mode in ("nearest", "linear", "cubic"):
+        one(f"Resize_of_no_images_{mode}", "Resize", {"x": nothing}, {"mode": mode}, order=["x", "", "s"], constants={"s": np.array([1, 1, 2, 2], np.float32)})
+        one(f"Resize_of_no_images_{mode}_sizes", "Resize", {"x": nothing}, {"mode": mode}, order=["x", "", "", "s"], constants={"s": np.array([0, 2, 6, 5])})
+
+
 if __name__ == "__main__":
     plain()
     found()
@@ -255,4 +272,6 @@ if __name__ == "__main__":
     attention()
     whole()
     channels_last()
+    ellipses()
+    no_images()
     write("forms", CASES)

@@ -166,17 +166,22 @@ pub(in crate::model::ops) fn resize(known: &Known) -> TractResult<()> {
         distinct(known, axes, dims.len())?;
     }
     let wanted = known.list("axes").map_or(dims.len(), <[i64]>::len) as i64;
-    ensure!(dims.iter().all(|d| *d > 0), "an input of shape {dims:?}");
+    // Of no images there is nothing to resize.
+    let none = |axis: usize| axis + 2 < dims.len() && dims.get(axis) == Some(&0);
+    let sane = |(axis, d): (usize, &i64)| *d > 0 || none(axis);
+    ensure!(dims.iter().enumerate().all(sane), "an input of shape {dims:?}");
     let (scales, sizes) = if known.site.opset < 11 { (1, 9) } else { (2, 3) };
     for at in [scales, sizes] {
         let Some(length) = known.dim(at, 0) else { continue };
         ensure!(length == 0 || length == wanted, "{length} scales or sizes for {wanted} axes");
     }
     // With one of the two left out or without entries, the other one says how large.
-    let none = |at: usize| !known.is_given(at) || known.dim(at, 0) == Some(0);
-    ensure!(!(none(scales) && none(sizes)), "neither scales nor sizes");
+    let absent = |at: usize| !known.is_given(at) || known.dim(at, 0) == Some(0);
+    ensure!(!(absent(scales) && absent(sizes)), "neither scales nor sizes");
     if let Some(sizes) = known.ints(sizes) {
-        ensure!(sizes.iter().all(|s| *s > 0), "sizes {sizes:?}");
+        let all = known.list("axes").is_none();
+        let sane = |(axis, s): (usize, &i64)| *s > 0 || *s == 0 && all && none(axis);
+        ensure!(sizes.iter().enumerate().all(sane), "sizes {sizes:?}");
         volume(&sizes)?;
     }
     if let Some(scales) = known.value(scales).and_then(|v| f64s(v).ok()) {
