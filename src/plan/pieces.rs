@@ -65,7 +65,7 @@ pub(super) fn is_open(source: &Graph, key: &PlanKey) -> bool {
         let skipped = usize::from(node.inputs.len() > 1);
         STEERED.contains(&&*node.op.name()) && !node.inputs.iter().skip(skipped).all(told)
     };
-    if !graph.nodes.iter().any(steered) {
+    if graph.inputs.len() != key.inputs.len() || !graph.nodes.iter().any(steered) {
         return false;
     }
     let known = guarded(ErrorKind::CannotPlan, "looking for shapes", || {

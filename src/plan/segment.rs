@@ -188,7 +188,12 @@ impl Segment {
             return Err(failed);
         }
         let clock = Clock::start();
-        let pieces = Pieces::of(&self.source.graph()?, &inputs, (max_bytes, self.depth + 1));
+        // A plan of fixed shapes has taken the graph over.
+        let whole = self.source.graph().ok();
+        let Some(graph) = whole.filter(|graph| graph.graph.inputs.len() == inputs.len()) else {
+            return Err(failed);
+        };
+        let pieces = Pieces::of(&graph, &inputs, (max_bytes, self.depth + 1));
         times.plan_ms += clock.elapsed_ms();
         let Ok(Some(pieces)) = pieces else { return Err(failed) };
         match pieces.run(inputs, max_bytes, times) {
