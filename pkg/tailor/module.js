@@ -56,7 +56,7 @@ export function instrument(bytes) {
  * Functions that are no larger and answer with one i32 are never dropped: whether some of them are called is chance. Two
  * keys are compared where their hashes collide, and those hang on where in memory a table is.
  */
-const SMALL = 64;
+export const SMALL = 64;
 
 /**
  * What each of the module's own functions takes and gives.

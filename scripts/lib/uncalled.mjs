@@ -4,8 +4,8 @@
 // of what they are or implement, as Rust's symbols have them; a build that finds few of them fails, since a library that
 // has them under other names would bring all of it back unseen.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Reader, SECTION, countImports, readSections } from '../../pkg/engine/module.js';
-import { drop } from '../../pkg/tailor/module.js';
+import { Reader, SECTION, countImports, readBodies, readSections } from '../../pkg/engine/module.js';
+import { SMALL, drop } from '../../pkg/tailor/module.js';
 
 /**
  * A reader and writer of NNEF, with all operators that it can name, and transforms of whole models. What runs as the module
@@ -42,7 +42,9 @@ export function dropUncalled(file) {
   const names = functionNames(sections);
   const uncalled = new Set([...names].filter(([, name]) => UNCALLED.test(name)).map(([number]) => number - before));
   if (uncalled.size < LEAST) throw new Error(`${file} has ${uncalled.size} functions that nobody calls: their names have changed (${UNCALLED})`);
-  const kept = new Set([...names.keys()].map((number) => number - before).filter((number) => !uncalled.has(number)));
+  // What runs at the start calls some of these, all of them small.
+  const bodies = readBodies(sections.find(({ id }) => id === SECTION.code).content);
+  const kept = new Set([...bodies.keys()].filter((number) => !uncalled.has(number) || bodies[number].length <= SMALL));
   writeFileSync(file, drop(bytes, kept));
   return uncalled.size;
 }
