@@ -85,10 +85,10 @@ export function makeFiles(folder) {
     'cut.onnx': model.subarray(0, Math.floor(model.length / 2)),
     'scale.onnx': onnx({
       nodes: [
-        { op: 'Scale', inputs: ['x'], outputs: ['a'] },
+        { op: 'Rescale', inputs: ['x'], outputs: ['a'] },
         { op: 'Relu', inputs: ['a'], outputs: ['b'] },
         { op: 'Frobnicate', domain: 'com.example', inputs: ['b'], outputs: ['c'] },
-        { op: 'Scale', inputs: ['c'], outputs: ['y'] },
+        { op: 'Rescale', inputs: ['c'], outputs: ['y'] },
       ],
       inputs: [{ name: 'x', type: 'float32', shape: [1] }],
       outputs: [{ name: 'y', type: 'float32', shape: [1] }],
