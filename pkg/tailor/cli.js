@@ -19,7 +19,7 @@ const HELP = `Usage: nearside tailor MODEL... -o DIR [--shape INPUT=DIMS]...
 Writes a copy of the package whose engine holds only what these models need. It loads them as the whole package does;
 when it meets something else it turns to the whole engine, which lies beside it in DIR and is fetched only then.
 
-  MODEL                  .onnx files
+  MODEL                  .onnx, .tflite and .nearside files
   -o, --output DIR       where to write; must not exist, or be a package that tailor wrote
       --shape INPUT=DIMS a shape of an input whose dimensions the model leaves open, as 1x3x224x224; may be repeated
       --json             the result as JSON

@@ -3,7 +3,11 @@
 // The one decision: only cases of single operators are ever left out. What a real model or one of the common networks
 // does is in the first engine, whatever it is.
 
-/** Files of cases: the formats of images, what generated graphs and forms of single operators led to, and com.microsoft's rarest. */
+/**
+ * Files of cases: the formats of images, what generated graphs and the forms of single operators led to, graphs whose shapes
+ * only a run tells, so that they go in pieces, products of more than two and convolutions by weights that the model computes,
+ * and com.microsoft's rarest.
+ */
 const FILES = new Set(['images.json', 'found.json', 'edges.json', 'told.json', 'products.json', 'rare.json']);
 
 const list = (text) => new Set(text.trim().split(/\s+/));
