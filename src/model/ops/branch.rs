@@ -86,9 +86,7 @@ impl Branch {
             }
         }
     }
-}
 
-impl Branch {
     /// The branch that reads these of the node's inputs, of which more is known by now than while shapes were inferred.
     fn typed(&self, read: &[TypedFact]) -> TractResult<TypedModel> {
         let mut body = self.body.clone();

@@ -7,11 +7,13 @@
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;
+use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_hir::internal::*;
 
 use super::integer_product::IntegerProduct;
 use super::lower::{Built, lowered, their_part};
-use tract_onnx::tract_core::ops::einsum::EinSum;
+
+const ELLIPSIS: &str = "...";
 
 pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
     let equation: String = node.get_attr("equation")?;
@@ -43,8 +45,6 @@ pub(super) fn build(ctx: &ParsingContext, node: &NodeProto) -> Built {
         Ok(tvec!(g.remove_axis(y, 0)?))
     })
 }
-
-const ELLIPSIS: &str = "...";
 
 /// The product with letters for what an ellipsis stands for.
 fn spelled(node: &NodeProto, equation: String) -> Built {

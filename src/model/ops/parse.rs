@@ -79,7 +79,7 @@ impl Host for Parse {
     }
 }
 
-/// Flags as text.
+/// Flags and floats as text.
 #[derive(Debug)]
 struct Texts;
 

@@ -32,19 +32,18 @@ pub(in crate::model::ops) fn window(known: &Known) -> TractResult<()> {
             "{name} {list:?} for {spatial} spatial axes"
         );
     }
-    // A convolution's window is as large as its weights, which the file has; that of others is what it says.
-    if known.site.op_type.contains("Conv") {
+    // A convolution's window is as large as its weights, which the file has; a pool's is what it says.
+    if !known.site.op_type.ends_with("Pool") {
         return Ok(());
     }
     let (Some(kernels), Some(dims)) = (known.list("kernel_shape"), known.dims(0)) else {
         return Ok(());
     };
-    let pool = known.site.op_type.ends_with("Pool");
     // With places of the greatest the engine counts in whole planes, and so do kernels over channels that come last.
     let last = known.site.op_type == "NhwcMaxPool" || known.int("channels_last").unwrap_or(0) != 0;
     let some = if known.site.outputs > 1 || last { 0 } else { 2 };
     let empty = dims.iter().skip(some).any(|d| *d == 0);
-    ensure!(!(pool && empty), "a pool over an input of shape {dims:?}");
+    ensure!(!empty, "a pool over an input of shape {dims:?}");
     for (axis, (kernel, dim)) in kernels.iter().zip(dims.iter().skip(2)).enumerate() {
         let pad = |at: usize| known.list("pads").and_then(|l| l.get(at)).copied().unwrap_or(0);
         let pad = |at: usize| pad(at).min(MOST_PADS);
@@ -61,12 +60,12 @@ fn kernels(known: &Known) -> usize {
     if known.site.op_type == "QLinearConv" { 3 } else { 1 }
 }
 
-/// Kernels are `[outputs, inputs / group, ...]`.
 /// Kernels as an attribute has them, wherever the channels of the image are.
 pub(in crate::model::ops) fn kernel(known: &Known) -> TractResult<()> {
     kernel_shape(known, kernels(known))
 }
 
+/// Kernels are `[outputs, inputs / group, ...]`.
 pub(in crate::model::ops) fn conv(known: &Known) -> TractResult<()> {
     let at = kernels(known);
     let group = known.int("group").unwrap_or(1);
